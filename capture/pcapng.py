@@ -117,9 +117,7 @@ class PcapngFile:
         return True
 
     def _damaged(self, what: str) -> None:
-        self.damage = (
-            f"{self._source.name} is damaged: {what}; everything before it was kept"
-        )
+        self.damage = f"{self._source.name} is damaged: {what}; everything before it was kept"
 
     def _header(self, kind: int, block: bytes) -> None:
         if kind == _SECTION:
