@@ -19,9 +19,7 @@ class Ledger:
     __slots__ = ("_units",)
 
     def __init__(self) -> None:
-        self._units: defaultdict[str, defaultdict[str, int]] = defaultdict(
-            lambda: defaultdict(int)
-        )
+        self._units: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
 
     def saw(self, unit: str, count: int = 1) -> None:
         """Book `count` things as seen; their fate is to be booked with `became`."""
@@ -67,9 +65,7 @@ class Ledger:
 
     def as_dict(self) -> dict[str, dict[str, int]]:
         """`{unit: {"seen": n, fate: n, …}}`."""
-        return {
-            unit: {SEEN: self.count(unit), **self.fates(unit)} for unit in self._units
-        }
+        return {unit: {SEEN: self.count(unit), **self.fates(unit)} for unit in self._units}
 
     @classmethod
     def from_dict(cls, counts: Mapping[str, Mapping[str, int]]) -> Ledger:

@@ -1,0 +1,109 @@
+"""Options declared once: the fields of a frozen dataclass are the click flags and the API keywords.
+
+    @dataclass(frozen=True)
+    class PcapOptions:
+        port: tuple[int, ...] = option((), help="Keep only this server port.", metavar="PORT")
+        max_body: int = option(1 << 20, help="Keep at most this much of a body.", type=SIZE)
+
+    @click.command()
+    @options_of(PcapOptions)
+    def pcap(options: PcapOptions) -> None: ...
+
+`max_body` becomes `--max-body`; a bool becomes a flag; a tuple default may be given repeatedly.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def option(
+    default: Any,
+    *,
+    help: str,
+    names: tuple[str, ...] = (),
+    type: Any = None,
+    **click_options: Any,
+) -> Any:
+    """A dataclass field that is also a click option; `names` are further spellings (`-i`)."""
+    spec = {"help": help, "names": names, "type": type, **click_options}
+    return dataclasses.field(default=default, metadata={"option": spec})
+
+
+def options_of(declared: type) -> Callable[[F], F]:
+    """Add the options of a dataclass to a command, which gets them as its argument `options`."""
+    fields = [field for field in dataclasses.fields(declared) if "option" in field.metadata]
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def command(*args: Any, **values: Any) -> Any:
+            chosen = {field.name: values.pop(field.name) for field in fields}
+            return function(*args, options=declared(**chosen), **values)
+
+        wrapped: Any = command
+        for field in reversed(fields):
+            wrapped = _click_option(field)(wrapped)
+        return wrapped  # type: ignore[no-any-return]
+
+    return decorate
+
+
+def _click_option(field: dataclasses.Field[Any]) -> Callable[[Any], Any]:
+    spec = dict(field.metadata["option"])
+    names = (*spec.pop("names"), "--" + field.name.replace("_", "-"), field.name)
+    if isinstance(field.default, bool):
+        spec.setdefault("is_flag", True)
+        spec.pop("type")
+    if isinstance(field.default, tuple):
+        spec.setdefault("multiple", True)
+    kind = spec.pop("type", None)
+    if kind is not None:
+        spec["type"] = kind
+    if field.default not in (None, (), False, ""):
+        spec.setdefault("show_default", True)
+    return click.option(*names, default=field.default, **spec)
+
+
+class _Measure(click.ParamType):
+    """A number with a unit, as people write them; the value is in the smallest unit."""
+
+    def __init__(self, name: str, units: dict[str, float], example: str) -> None:
+        self.name = name
+        self._units = units
+        self._example = example
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Zµ]*)\s*", str(value))
+        if match is None or match[2].lower() not in self._units:
+            self.fail(f"{value!r} is not a {self.name}; write it like {self._example}.", param, ctx)
+        return round(float(match[1]) * self._units[match[2].lower()])
+
+
+_KB = 1 << 10
+SIZE = _Measure(
+    "size",
+    {"": 1, "b": 1}
+    | {unit + end: _KB**power for power, unit in enumerate("kmgt", 1) for end in ("", "b", "ib")},
+    "64KB, 256MB or 2GB",
+)
+"""A size in bytes: `512`, `64KB`, `256MB`, `2GB` (powers of 1024)."""
+
+DURATION = _Measure(
+    "duration",
+    {
+        "": 1e9, "ns": 1, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9,
+        "m": 60e9, "min": 60e9, "h": 3600e9, "d": 86400e9,
+    },
+    "500ms, 60s, 10m or 2h",
+)  # fmt: skip
+"""A duration in ns: `250us`, `500ms`, `60s`, `10m`, `72h`; a bare number is seconds."""

@@ -1,0 +1,160 @@
+"""The columns of a tape or a run that a judgement needs, whole, as numpy arrays.
+
+A run has due times; a recording has not. So the same rows answer for both: `service_ns` is last
+response byte − sent, `response_ns` is last response byte − due, `late_ns` is sent − due.
+Text columns come as codes into one list of values, however many blocks the file has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from capture.errors import ReplayError
+from capture.exchange import NEVER, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+NUMBERS = (
+    "session", "key", "request_first_ns", "response_first_ns", "response_last_ns", "due_ns",
+    "status", "recorded_status", "outcome", "recorded_service_ns", "request_bytes",
+    "response_bytes", "response_digest", "source", "clone", "late_cause", "reuse", "kind",
+)  # fmt: skip
+TEXTS = ("endpoint", "target")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One tape or run: a row an exchange. `endpoint` and `target` are codes into their names."""
+
+    numbers: Mapping[str, Array]
+    endpoint: Array
+    endpoints: tuple[str, ...]
+    target: Array
+    targets: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.endpoint)
+
+    def __getitem__(self, name: str) -> Array:
+        return self.numbers[name]
+
+    @property
+    def is_run(self) -> bool:
+        """Whether this is what happened when a plan was carried out."""
+        return bool(np.any(self["due_ns"] != NEVER))
+
+    @property
+    def answered(self) -> Array:
+        """Mask of the rows that a whole response came back for."""
+        whole = self["response_last_ns"] != NEVER
+        outcome = self["outcome"]
+        ok = (outcome == Outcome.NONE) | (outcome == Outcome.ANSWERED)
+        return np.asarray(whole & (self["request_first_ns"] != NEVER) & ok)
+
+    @property
+    def failed(self) -> Array:
+        """Mask of the rows that the target failed: no whole response, or a status of 5xx."""
+        outcome = self["outcome"]
+        fine = np.isin(
+            outcome,
+            [Outcome.NONE, Outcome.ANSWERED, Outcome.ABANDONED, Outcome.UNSENT],
+        )
+        return np.asarray(~fine | (self["status"] >= 500))
+
+    @property
+    def service_ns(self) -> Array:
+        """Service time of each row; `NEVER` where there is no whole response."""
+        return _since(self, "request_first_ns")
+
+    @property
+    def response_ns(self) -> Array:
+        """Response time of each row of a run; service time in a recording."""
+        return _since(self, "due_ns") if self.is_run else self.service_ns
+
+    @property
+    def late_ns(self) -> Array:
+        """Lateness of the rows that were sent."""
+        sent = (self["request_first_ns"] != NEVER) & (self["due_ns"] != NEVER)
+        return np.asarray(self["request_first_ns"][sent] - self["due_ns"][sent])
+
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """First and last sending, (0, 0) where nothing was sent."""
+        sent = self["request_first_ns"]
+        sent = sent[sent != NEVER]
+        return (int(sent.min()), int(sent.max())) if len(sent) else (0, 0)
+
+    def of(self, endpoint: str) -> Array:
+        """Mask of the rows of one endpoint."""
+        if endpoint not in self.endpoints:
+            return np.zeros(len(self), dtype=bool)
+        return np.asarray(self.endpoint == self.endpoints.index(endpoint))
+
+
+def _since(rows: Rows, start: str) -> Array:
+    took = rows["response_last_ns"] - rows[start]
+    return np.where(rows.answered & (rows[start] != NEVER), took, NEVER)
+
+
+def rows_of(columns: Mapping[str, Any]) -> Rows:
+    """Rows from whole columns; text columns as lists of str, absent columns filled as missing."""
+    count = len(next(iter(columns.values())))
+    numbers = {}
+    for name in NUMBERS:
+        empty = NEVER if name.endswith("_ns") or name == "source" else 0
+        given = columns.get(name)
+        numbers[name] = np.full(count, empty, np.int64) if given is None else np.asarray(given)
+    return _rows(numbers, {name: list(columns.get(name, [""] * count)) for name in TEXTS})
+
+
+def _rows(numbers: Mapping[str, Array], texts: Mapping[str, list[str]]) -> Rows:
+    coded = {}
+    for name, values in texts.items():
+        places: dict[str, int] = {}
+        codes = np.fromiter(
+            (places.setdefault(value, len(places)) for value in values), np.int32, len(values)
+        )
+        coded[name] = (codes, tuple(places))
+    return Rows(numbers, *coded["endpoint"], *coded["target"])
+
+
+def read_rows(path: str | Path) -> Rows:
+    """The rows of a tape or run on disk."""
+    from capture.tape import Tape
+
+    with_blocks = Tape.open(path).columns((*NUMBERS, *TEXTS))
+    rows = gather(with_blocks)
+    if not len(rows):
+        raise ReplayError(f"{path}: holds no exchange, so there is nothing to judge.")
+    return rows
+
+
+def gather(blocks: Iterable[Mapping[str, Any]]) -> Rows:
+    """Rows from blocks of columns whose text columns have a dictionary a block."""
+    numbers: dict[str, list[Array]] = {name: [] for name in NUMBERS}
+    codes: dict[str, list[Array]] = {name: [] for name in TEXTS}
+    places: dict[str, dict[str, int]] = {name: {} for name in TEXTS}
+    for block in blocks:
+        for name in NUMBERS:
+            numbers[name].append(np.asarray(block[name]))
+        for name in TEXTS:
+            known, text = places[name], block[name]
+            remap = [known.setdefault(value, len(known)) for value in text.values]
+            codes[name].append(np.asarray(remap or [0], dtype=np.int32)[text.codes])
+    whole = {name: _joined(parts, np.int64) for name, parts in numbers.items()}
+    joined = {name: _joined(parts, np.int32) for name, parts in codes.items()}
+    return Rows(
+        whole, joined["endpoint"], tuple(places["endpoint"]),
+        joined["target"], tuple(places["target"]),
+    )  # fmt: skip
+
+
+def _joined(parts: list[Array], dtype: Any) -> Array:
+    return np.concatenate(parts) if parts else np.zeros(0, dtype)
