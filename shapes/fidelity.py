@@ -1,0 +1,318 @@
+"""Fidelity: how close the shape of a run is to the shape of its plan, and who is to blame if not.
+
+Hard gates: every planned request sent exactly once; the bytes sent are the bytes planned; no
+inversion within a connection. Timing: lateness against the absolute plan, rate error, drift.
+Shape: S = 100 · min over τ ≥ 1 ms of [1 − |ln IDC_run/IDC_plan| / max(|ln IDC_plan|, ln 1.5)],
+floored at 0, and no more than the mix term (1 − total variation of the endpoints) and the session
+term (1 − share of a session's requests that are missing). The minimum and not the mean, which hides
+one timescale that is badly off. τ* is the smallest τ from which on |Δ ln IDC| ≤ 0.05 at every τ.
+
+    meter = FidelityMeter(); meter.add(columns of a block of the run); meter.render() -> Fidelity
+
+`meter.add` takes rows in any order; meters of several workers merge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capture.exchange import Lateness, Outcome
+
+from .counts import Counts, Ints
+from .score import INVALID, LIMITS, gates, horizon, idc_curve, idc_error, judge, shape_score
+from .sketch import Sketch
+from .tallies import Kept, Order, Seen
+
+if TYPE_CHECKING:
+    from capture.tape import Tape
+
+RUN_COLUMNS = (
+    "connection", "due_ns", "request_first_ns", "outcome", "late_cause", "source", "clone",
+    "session", "endpoint", "target_index",
+)  # fmt: skip
+"""What a meter reads of a run."""
+
+_BLAME = {
+    Lateness.NONE: "generator",
+    Lateness.LOOP: "generator",
+    Lateness.CONNECTION: "target",
+    Lateness.WINDOW: "target",
+    Lateness.CONNECT: "network",
+    Lateness.TLS: "target",
+}
+_UNSENT_BLAME = {
+    Outcome.REFUSED: "target",
+    Outcome.RESET: "target",
+    Outcome.CLOSED: "target",
+    Outcome.TIMED_OUT: "target",
+    Outcome.TLS_FAILED: "target",
+    Outcome.CONNECT_TIMED_OUT: "network",
+    Outcome.UNREACHABLE: "network",
+}
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How close a run came to its plan. Times in ns, errors as fractions."""
+
+    planned: int
+    sent: int
+    duplicated: int
+    altered: int  # sent with other bytes than were planned
+    inversions: int  # sent before a request that precedes it on its connection
+    lateness_p50_ns: float
+    lateness_p99_ns: float
+    lateness_p999_ns: float
+    lateness_max_ns: float
+    rate_error: float
+    drift_ppm: float
+    idc_error: float  # the largest |Δ ln IDC| at τ ≥ 1 ms
+    idc: list[tuple[float, float, float, float]]  # τ (s), plan, run, Δ ln
+    mix_term: float
+    session_term: float
+    s: float
+    horizon_s: float | None  # τ*
+    noise_p99_ns: float | None  # lateness of sends that write nothing, on this machine
+    verdict: str
+    blame: str | None
+    reasons: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values, for `--json` and for the report."""
+        return asdict(self)
+
+    @property
+    def valid(self) -> bool:
+        """Whether the run may be judged at all."""
+        return self.verdict != INVALID
+
+
+def fidelity_of(run: Tape, *, planned: int | None = None, altered: int = 0,
+                noise_p99_ns: float | None = None) -> Fidelity:  # fmt: skip
+    """The fidelity of a run, from its columns, streaming.
+
+    `planned` is how many requests the plan held, if the run may lack rows of it; `altered` how many
+    were sent with other bytes than planned; `noise_p99_ns` the no-op lateness of this machine.
+    """
+    meter = FidelityMeter()
+    for block in run.columns(RUN_COLUMNS):
+        meter.add(block)
+    return meter.render(planned=planned, altered=altered, noise_p99_ns=noise_p99_ns)
+
+
+def fidelity(due_ns: Ints, sent_ns: Ints, **columns: Any) -> Fidelity:
+    """The fidelity of arrays: due times and when each was sent (-1: never)."""
+    meter = FidelityMeter()
+    meter.add({"due_ns": due_ns, "request_first_ns": sent_ns, **columns})
+    return meter.render()
+
+
+class FidelityMeter:
+    """Accumulates the rows of a run. `add`, `merge`, `render`."""
+
+    def __init__(self) -> None:
+        self._plan, self._run = Counts(), Counts()
+        self._late = Sketch()
+        self._rows = self._sent = 0
+        self._first = self._last = self._sent_first = self._sent_last = -1
+        self._moments = np.zeros(5)  # n, Σx, Σx², Σy, Σxy of lateness y against due x
+        self._origin = 0
+        self._max_late = 0
+        self._blame: dict[str, int] = {}
+        self._endpoints: dict[str, list[int]] = {}
+        self._sessions = Kept()
+        self._seen = Seen()
+        self._order = Order()
+
+    def add(self, rows: Mapping[str, Any]) -> None:
+        """Add rows: `due_ns` and `request_first_ns`, and of `RUN_COLUMNS` whatever there is."""
+        due = np.asarray(rows["due_ns"], np.int64)
+        sent = np.asarray(rows["request_first_ns"], np.int64)
+        planned = due >= 0
+        if due.size == 0 or not bool(planned.any()):
+            return
+        rows = {name: _rows(rows[name], planned) for name in rows if name in RUN_COLUMNS}
+        due, sent = due[planned], sent[planned]
+        gone = sent >= 0
+        self._rows += due.size
+        self._sent += int(gone.sum())
+        self._plan.add(np.sort(due))
+        self._run.add(np.sort(sent[gone]))
+        self._extend(due, sent[gone])
+        self._add_lateness(due[gone], sent[gone])
+        self._add_blame(rows, due, sent, gone)
+        self._add_terms(rows, due, sent, gone)
+
+    def merge(self, other: FidelityMeter) -> None:
+        """Add what another meter saw."""
+        self._plan.merge(other._plan)
+        self._run.merge(other._run)
+        self._late.merge(other._late)
+        self._rows += other._rows
+        self._sent += other._sent
+        self._max_late = max(self._max_late, other._max_late)
+        if other._rows:
+            due = np.array([other._first, other._last], np.int64)
+            sent = np.array([t for t in (other._sent_first, other._sent_last) if t >= 0], np.int64)
+            self._extend(due, sent)
+            self._moments += _moved(other._moments, (other._origin - self._origin) / 1e9)
+        for who, n in other._blame.items():
+            self._blame[who] = self._blame.get(who, 0) + n
+        for name, (planned, sent_n) in other._endpoints.items():
+            pair = self._endpoints.setdefault(name, [0, 0])
+            pair[0] += planned
+            pair[1] += sent_n
+        self._sessions.merge(other._sessions)
+        self._seen.merge(other._seen)
+        self._order.merge(other._order)
+
+    def render(self, *, planned: int | None = None, altered: int = 0,
+               noise_p99_ns: float | None = None) -> Fidelity:  # fmt: skip
+        """The fidelity of everything added."""
+        total = max(planned or 0, self._rows)
+        curve = idc_curve(self._plan, self._run, self._first, self._last)
+        mix, sessions = self._mix_term(), self._session_term(total)
+        shape = shape_score(curve)
+        late = self._late
+        measures = {
+            "lateness_p50_ns": late.quantile(0.5),
+            "lateness_p99_ns": late.quantile(0.99),
+            "lateness_p999_ns": late.quantile(0.999),
+            "rate_error": self._rate_error(total),
+            "idc_error": idc_error(curve),
+            "s": 100 * min(shape, mix, sessions),
+        }
+        repeated, inversions = self._seen.repeated(), self._order.inversions()
+        failed = gates(total, self._sent, repeated, altered, inversions)
+        verdict, reasons = judge(measures, failed)
+        return Fidelity(
+            planned=total,
+            sent=self._sent,
+            duplicated=repeated,
+            altered=altered,
+            inversions=inversions,
+            lateness_max_ns=float(self._max_late),
+            drift_ppm=self._drift_ppm(),
+            idc=curve,
+            mix_term=mix,
+            session_term=sessions,
+            horizon_s=horizon(curve),
+            noise_p99_ns=noise_p99_ns,
+            verdict=verdict,
+            blame=self._to_blame(total) if verdict == INVALID else None,
+            reasons=reasons,
+            **measures,
+        )
+
+    def _extend(self, due: Ints, sent: Ints) -> None:
+        if self._first < 0:
+            self._origin = int(due.min())
+        self._first = _least(self._first, int(due.min()))
+        self._last = max(self._last, int(due.max()))
+        if sent.size:
+            self._sent_first = _least(self._sent_first, int(sent.min()))
+            self._sent_last = max(self._sent_last, int(sent.max()))
+
+    def _add_lateness(self, due: Ints, sent: Ints) -> None:
+        late = sent - due
+        self._late.add(np.maximum(late, 0))
+        if late.size:
+            self._max_late = max(self._max_late, int(late.max()))
+        x, y = (due - self._origin) / 1e9, late / 1e9
+        self._moments += (late.size, x.sum(), np.dot(x, x), y.sum(), np.dot(x, y))
+
+    def _add_blame(self, rows: Mapping[str, Any], due: Ints, sent: Ints, gone: Any) -> None:
+        late = gone & (sent - due > LIMITS["lateness_p99_ns"][0])
+        if "late_cause" in rows:
+            for code, n in _tally(rows["late_cause"][late]):
+                self._blame_on(_BLAME.get(Lateness(code), "generator"), n)
+        else:
+            self._blame_on("generator", int(late.sum()))
+        if "outcome" in rows:
+            for code, n in _tally(rows["outcome"][~gone]):
+                self._blame_on(_UNSENT_BLAME.get(Outcome(code), "generator"), n)
+        else:
+            self._blame_on("generator", int((~gone).sum()))
+
+    def _blame_on(self, who: str, n: int) -> None:
+        if n:
+            self._blame[who] = self._blame.get(who, 0) + n
+
+    def _add_terms(self, rows: Mapping[str, Any], due: Ints, sent: Ints, gone: Any) -> None:
+        if "endpoint" in rows:
+            codes, values = rows["endpoint"]
+            planned = np.bincount(codes, minlength=len(values))
+            happened = np.bincount(codes[gone], minlength=len(values))
+            for name, a, b in zip(values, planned.tolist(), happened.tolist(), strict=False):
+                if a:
+                    pair = self._endpoints.setdefault(name, [0, 0])
+                    pair[0] += a
+                    pair[1] += b
+        clone = np.asarray(rows.get("clone", np.zeros(due.size)), np.int64)
+        if "session" in rows:
+            self._sessions.add(np.asarray(rows["session"]).view(np.int64), clone, gone)
+        if "source" in rows:
+            index = np.asarray(rows.get("target_index", np.zeros(due.size)), np.int64)
+            self._seen.add(np.asarray(rows["source"], np.int64), clone * 256 + index, gone)
+        if "connection" in rows:
+            self._order.add(np.asarray(rows["connection"])[gone], due[gone], sent[gone])
+
+    def _mix_term(self) -> float:
+        planned = sum(pair[0] for pair in self._endpoints.values())
+        sent = sum(pair[1] for pair in self._endpoints.values())
+        if not planned:
+            return 1.0
+        if not sent:
+            return 0.0
+        apart = sum(abs(a / planned - b / sent) for a, b in self._endpoints.values())
+        return 1.0 - apart / 2
+
+    def _session_term(self, total: int) -> float:
+        kept = self._sessions.kept_share()
+        return kept if kept is not None else (self._sent / total if total else 1.0)
+
+    def _rate_error(self, total: int) -> float:
+        if self._sent < 2 or self._last <= self._first:
+            return 0.0 if self._sent == total else 1.0
+        planned = total / (self._last - self._first)
+        achieved = self._sent / max(self._sent_last - self._sent_first, 1)
+        return abs(achieved / planned - 1)
+
+    def _drift_ppm(self) -> float:
+        n, x, xx, y, xy = self._moments.tolist()
+        below = n * xx - x * x
+        return 1e6 * (n * xy - x * y) / below if n > 2 and below > 1e-12 else 0.0
+
+    def _to_blame(self, total: int) -> str:
+        if total > self._rows:
+            return "generator"
+        return max(self._blame, key=lambda who: self._blame[who], default="generator")
+
+
+def _rows(column: Any, chosen: NDArray[np.bool_]) -> Any:
+    """The chosen rows of a column; a text column becomes (codes, values)."""
+    if hasattr(column, "codes"):
+        return np.asarray(column.codes)[chosen], column.values
+    if isinstance(column, tuple):
+        return np.asarray(column[0])[chosen], column[1]
+    return np.asarray(column)[chosen]
+
+
+def _tally(codes: NDArray[Any]) -> list[tuple[int, int]]:
+    values, counts = np.unique(codes, return_counts=True)
+    return list(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+def _least(a: int, b: int) -> int:
+    return b if a < 0 else min(a, b)
+
+
+def _moved(moments: NDArray[np.float64], by: float) -> NDArray[np.float64]:
+    """The moments of (x + by, y)."""
+    n, x, xx, y, xy = moments.tolist()
+    return np.array([n, x + n * by, xx + 2 * by * x + n * by * by, y, xy + by * y])

@@ -1,0 +1,115 @@
+"""The score of a run against its plan, as pure functions of the two curves of dispersion.
+
+Both are counted over the same span, so that a run that stretched is not forgiven; τ runs up to a
+thirtieth of it. A constant stream has an IDC of 0: it is held above a floor before the logarithm,
+which makes 0 against 0 equal and 0 against anything very different.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from .counts import FEWEST_BINS, Counts
+
+EXCELLENT, VALID, INVALID = "EXCELLENT", "VALID", "INVALID"
+
+Curve = list[tuple[float, float, float, float]]
+"""(τ in s, IDC of the plan, IDC of the run, ln of their ratio)"""
+
+LIMITS: Mapping[str, tuple[float, float]] = {
+    # measure: (excellent, acceptable)
+    "lateness_p50_ns": (50e3, 1e6),
+    "lateness_p99_ns": (500e3, 10e6),
+    "lateness_p999_ns": (2e6, 50e6),
+    "rate_error": (0.001, 0.01),
+    "idc_error": (0.05, 0.25),
+    "s": (98.0, 90.0),
+}
+
+_FLOOR = 1e-3
+_FEWEST_ARRIVALS = 30
+_FROM_S = 0.000_999
+
+
+def idc_curve(plan: Counts, run: Counts, first_ns: int, last_ns: int) -> Curve:
+    """IDC of both at each timescale of the plan's span; empty where too little was sent."""
+    if plan.total < _FEWEST_ARRIVALS or run.total == 0:
+        return []
+    theirs = {round(m.tau_s, 9): m.idc for m in run.cascade(first_ns, last_ns)}
+    curve: Curve = []
+    for moment in plan.cascade(first_ns, last_ns):
+        tau = round(moment.tau_s, 9)
+        if tau in theirs and moment.bins >= FEWEST_BINS:
+            a, b = moment.idc, theirs[tau]
+            curve.append((tau, a, b, math.log(max(b, _FLOOR) / max(a, _FLOOR))))
+    return curve
+
+
+def shape_score(curve: Curve) -> float:
+    """The worst agreement over the timescales from 1 ms on, between 0 and 1."""
+    worst = 1.0
+    for tau, plan, _, apart in curve:
+        if tau >= _FROM_S:
+            scale = max(abs(math.log(max(plan, _FLOOR))), math.log(1.5))
+            worst = min(worst, 1 - abs(apart) / scale)
+    return max(worst, 0.0)
+
+
+def idc_error(curve: Curve) -> float:
+    """The largest |Δ ln IDC| at timescales from 1 ms on."""
+    return max((abs(apart) for tau, _, _, apart in curve if tau >= _FROM_S), default=0.0)
+
+
+def horizon(curve: Curve) -> float | None:
+    """τ*: the smallest timescale from which on |Δ ln IDC| ≤ 0.05; None where there is none."""
+    found = None
+    for tau, _, _, apart in reversed(curve):
+        if abs(apart) > LIMITS["idc_error"][0]:
+            break
+        found = tau
+    return found
+
+
+def gates(planned: int, sent: int, repeated: int, altered: int, inversions: int) -> list[str]:
+    """The hard gates that were failed, each in a few words."""
+    failed = []
+    if planned == 0:
+        failed.append("nothing was planned")
+    if sent - repeated < planned:
+        failed.append(
+            f"{planned - sent + repeated:,} of {planned:,} planned requests were not sent"
+        )
+    if repeated:
+        failed.append(f"{repeated:,} requests were sent more than once")
+    if altered:
+        failed.append(f"{altered:,} requests were sent with other bytes than planned")
+    if inversions:
+        failed.append(f"{inversions:,} requests overtook another on their connection")
+    return failed
+
+
+def judge(measures: Mapping[str, float], failed_gates: Sequence[str]) -> tuple[str, list[str]]:
+    """The verdict, and what kept it from being better."""
+    broken, imperfect = list(failed_gates), []
+    for name, (excellent, acceptable) in LIMITS.items():
+        value = measures[name]
+        sign = -1 if name == "s" else 1
+        if sign * value > sign * acceptable:
+            broken.append(_say(name, value, acceptable))
+        elif sign * value > sign * excellent:
+            imperfect.append(_say(name, value, excellent))
+    if broken:
+        return INVALID, broken
+    return (VALID, imperfect) if imperfect else (EXCELLENT, [])
+
+
+def _say(name: str, value: float, limit: float) -> str:
+    if name.startswith("lateness"):
+        quantile = {"p50": "p50", "p99": "p99", "p999": "p99.9"}[name.split("_")[1]]
+        return f"lateness {quantile} is {value / 1e6:.3g} ms (limit {limit / 1e6:.3g} ms)"
+    if name == "rate_error":
+        return f"the rate is off by {value:.2%} (limit {limit:.1%})"
+    if name == "idc_error":
+        return f"burstiness is off by {value:.2f} in ln IDC (limit {limit:.2f})"
+    return f"S is {value:.1f} (limit {limit:.0f})"
