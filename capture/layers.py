@@ -32,7 +32,7 @@ _IP_IN_IP = {4: IPV4, 41: IPV6}
 _EXTENSIONS = frozenset((0, 43, 60, 135, 139, 140))
 _FRAGMENT, _AUTHENTICATION = 44, 51
 _ETHERNET_IN_IP, _MPLS_IN_IP = 97, 137
-_VNTAG = 0x8926
+_VNTAG, _BACKBONE = 0x8926, 0x88E7
 _TCP_HEADER = struct.Struct(">HHIIBB").unpack_from
 
 NOT_IP = "not IP"
@@ -76,6 +76,8 @@ class Layers:
                 found = ethernet(data, at)
             elif kind == _VNTAG:
                 found = (word(data, at + 4), at + 6)
+            elif kind == _BACKBONE:  # 802.1ah: a service tag, then the customer's frame
+                found = ethernet(data, at + 4)
             else:
                 return NOT_IP, None
             if found is None or found[1] >= len(data):

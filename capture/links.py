@@ -77,6 +77,8 @@ def wireless(data: bytes, at: int = 0) -> Found:
     if control & 0x0C != 0x08 or flags & 0x40 or control & 0x40:
         return None  # not data, protected, or without a body
     header = 24 + (6 if flags & 3 == 3 else 0) + (2 if control & 0x80 else 0)
+    if control & 0x80 and header <= len(data) - at and data[at + header - 2] & 0x80:
+        return None  # several frames aggregated into one
     if control & 0x80 and flags & 0x80:
         header += 4  # high-throughput control
     return llc(data, at + header)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from .packets import Frames, Input
@@ -159,7 +160,7 @@ class PcapngFile:
         links = np.array([one.link for one in self._interfaces] + [-1], np.int64)
         link = links[np.minimum(interface, len(self._interfaces))]
         edges = [0, *(np.flatnonzero(np.diff(link)) + 1).tolist(), len(at)]
-        for first, last in zip(edges[:-1], edges[1:], strict=True):
+        for first, last in pairwise(edges):
             some = slice(first, last)
             yield Frames(
                 data, int(link[first]), starts[some], lengths[some], wires[some], times[some]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .links import IPV4, IPV6, PPP_TYPE, TRANSPARENT_ETHERNET, Found, ppp, raw_ip, word
+from .links import IPV4, IPV6, PPP_TYPE, TRANSPARENT_ETHERNET, Found, ppp, raw_ip, wireless, word
 
 _ERSPAN, _ERSPAN_3, _WCCP = 0x88BE, 0x22EB, 0x883E
+_ACCESS_POINT = (0x8200, 0x9000)  # 802.11 as access points send it to their controller
 
 
 def gre(data: bytes) -> Found:
@@ -34,6 +35,8 @@ def gre(data: bytes) -> Found:
         return TRANSPARENT_ETHERNET, at + (20 if platform else 12)
     if kind == _WCCP:
         return raw_ip(data, at) or raw_ip(data, at + 4)
+    if kind & 0xFF00 in _ACCESS_POINT:
+        return wireless(data, at)
     return (kind, at) if at < len(data) else None
 
 
@@ -107,12 +110,19 @@ def ayiya(data: bytes) -> Found:
     return raw_ip(data, at) if data[3] in (4, 41) else None
 
 
-def bare_ip(data: bytes) -> Found:
-    """An IP packet in UDP with nothing between."""
-    return raw_ip(data, 0)
+def l2tp(data: bytes) -> Found:
+    """L2TP version 2, a data message: PPP behind a header of optional fields."""
+    flags = word(data, 0)
+    if flags & 0x8000 or flags & 15 != 2:
+        return None
+    at = 6 + (2 if flags & 0x4000 else 0) + (4 if flags & 0x0800 else 0)
+    if flags & 0x0200:
+        at += 2 + word(data, at)
+    return ppp(data, at)
 
 
 UDP_TUNNELS: dict[int, Callable[[bytes], Found]] = {
+    1701: l2tp,
     2152: gtp_user,
     3544: teredo,
     4789: vxlan,
