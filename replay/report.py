@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,17 +60,16 @@ class Report:
         """Rows of a finding, sanitized as the tape has them, with a line that repeats each."""
         shown = []
         for place in finding.rows:
-            method = finding.subject.partition(" ")[0]
-            method = self.rows.endpoints[self.rows.endpoint[place]].partition(" ")[0] or method
-            target = self.rows.targets[self.rows.target[place]]
-            quoted = target.replace("'", "'\\''")
+            endpoint = self.rows.endpoints[self.rows.endpoint[place]]
+            method = shlex.quote(endpoint.partition(" ")[0])
+            quoted = shlex.quote(self.rows.targets[self.rows.target[place]])
             shown.append(
                 {
                     "number": f"{place:,}",
                     "status": f"{self.rows['recorded_status'][place]} → "
                     f"{self.rows['status'][place]}",
                     "took": human(float(self.rows.service_ns[place]) / 1e6),
-                    "curl": f"curl -X {method} \"$TARGET\"'{quoted}'",
+                    "curl": f'curl --path-as-is -X {method} "$TARGET"{quoted}',
                 }
             )
         return shown
@@ -149,7 +149,7 @@ def as_markdown(report: Report) -> str:
 
 def _markdown_row(row: EndpointRow) -> str:
     before, after = row.recorded, row.replayed
-    name = row.endpoint.replace("|", "\\|")
+    name = row.endpoint.replace("|", "\\|").replace("`", "'")
     return (
         f"| `{name}` | {row.count:,} | {human(before[0])} / {human(before[2])} "
         f"| {human(after[0])} / {human(after[2])} | {row.failed:,} |"
@@ -164,8 +164,8 @@ def as_html(report: Report) -> str:
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
     environment.filters["human"] = human
     drawn = figures(report.rows, report.verdict)
-    # "</" would end the script element from within a string.
-    data = json.dumps(_plain(drawn), separators=(",", ":")).replace("</", "<\\/")
+    # A "<" in a string could end the script element or open a comment in it.
+    data = json.dumps(_plain(drawn), separators=(",", ":")).replace("<", "\\u003c")
     page = environment.get_template("report.html.j2")
     return page.render(report=report, verdict=report.verdict, figures=drawn, data=data,
                        plotly=get_plotlyjs())  # fmt: skip

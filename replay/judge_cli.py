@@ -1,0 +1,47 @@
+"""`wiretape report`: the report of a run as a page, as Markdown, as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--tape", type=click.Path(path_type=Path),
+              help="The tape that was replayed, for what became of the traffic it saw.")  # fmt: skip
+@click.option("--html", type=click.Path(path_type=Path), help="Write the offline page here.")
+@click.option("--markdown", type=click.Path(path_type=Path), help="Write Markdown here.")
+@click.option("--json", "as_json_", is_flag=True, help="Print the report as JSON.")
+def report(
+    run: Path, tape: Path | None, html: Path | None, markdown: Path | None, as_json_: bool
+) -> None:
+    """Say what broke in a run, by how much, and what the test could not validate.
+
+    \b
+    Example:
+      wiretape report run.tape --tape theirs.tape --html report.html
+    """
+    from capture.ledger import Ledger
+    from capture.tape import Tape
+
+    from .report import as_html, as_json, as_markdown, report_of
+    from .rows import read_rows
+
+    ledger = Ledger()
+    for path in (run, *([tape] if tape else [])):
+        ledger.add(Tape.open(path).ledger)
+    told = report_of(run.name, read_rows(run), ledger)
+    if html:
+        html.write_text(as_html(told), encoding="utf-8")
+    if markdown:
+        markdown.write_text(as_markdown(told), encoding="utf-8")
+    if as_json_:
+        click.echo(as_json(told))
+        return
+    verdict = told.verdict
+    click.echo(f"{verdict.word}: {verdict.sentence}")
+    click.echo(f"fidelity {verdict.seal.verdict}, S {verdict.seal.score:.1f}")
+    for written in filter(None, (html, markdown)):
+        click.echo(f"wrote {written}", err=True)
