@@ -9,8 +9,11 @@ import click
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--tape", type=click.Path(path_type=Path),
-              help="The tape that was replayed, for what became of the traffic it saw.")  # fmt: skip
+@click.option(
+    "--tape",
+    type=click.Path(path_type=Path),
+    help="The tape that was replayed, for what became of the traffic it saw.",
+)
 @click.option("--html", type=click.Path(path_type=Path), help="Write the offline page here.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write Markdown here.")
 @click.option("--json", "as_json_", is_flag=True, help="Print the report as JSON.")
