@@ -1,0 +1,150 @@
+"""What a replay can be told, declared once: flags, keywords and what is shipped to workers.
+
+Durations are ns, `speed` is a factor (`math.inf` for `max`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from capture.options import DURATION, option
+
+
+class _Speed(click.ParamType):
+    """A positive factor, or `max`."""
+
+    name = "speed"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if value == "max":
+            return math.inf
+        try:
+            speed = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a factor; write a positive number or max.", param, ctx)
+        if not speed > 0 or (math.isinf(speed) and not isinstance(value, float)):
+            self.fail(f"{value} is not positive; write a number above 0 or max.", param, ctx)
+        return speed
+
+
+class _Share(click.ParamType):
+    """A share: `10%` or `0.1`."""
+
+    name = "share"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if isinstance(value, float):
+            return value
+        text = str(value)
+        try:
+            share = float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            share = math.nan
+        if not 0 < share <= 1:
+            self.fail(f"{text!r} is not a share; write it like 10% or 0.1.", param, ctx)
+        return share
+
+
+class _Workers(click.ParamType):
+    """A number of processes, or `auto` (0)."""
+
+    name = "workers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if value == "auto":
+            return 0
+        if not str(value).isdigit() or (value != 0 and int(value) < 1):
+            self.fail(f"{value!r} is not a number of processes; write 1, 2, … or auto.", param, ctx)
+        return int(value)
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """Everything that decides what is sent where and when."""
+
+    target: tuple[str, ...] = option(
+        (), help="Where to send: URL or NAME=URL; give it twice for A/B.", metavar="URL"
+    )
+    speed: float = option(1.0, help="Factor on the recorded clock, or max.", type=_Speed())
+    think: str = option(
+        "scale",
+        help="Whether pauses inside a session shrink with --speed.",
+        type=click.Choice(["keep", "scale"]),
+    )
+    max_gap: int = option(0, help="Shorten silences of the whole tape to this.", type=DURATION)
+    start: int = option(
+        0, names=("--from",), help="Leave out what is before this time in the tape.", type=DURATION
+    )
+    end: int = option(
+        0, names=("--to",), help="Leave out what is after this time in the tape.", type=DURATION
+    )
+    length: int = option(0, names=("--for",), help="Replay this much of the tape.", type=DURATION)
+    start_at: str = option(
+        "", help="Begin at this time (ISO 8601 or seconds since the epoch).", metavar="TIME"
+    )
+    duration: int = option(0, help="Stop after this much real time.", type=DURATION)
+    loop: int = option(1, help="Replay the tape this many times in a row.", type=click.IntRange(1))
+    workers: int = option(1, help="Processes that send, or auto.", type=_Workers())
+    connections: str = option(
+        "recorded", help="Connections: recorded, pool:N or new (one a request).", metavar="HOW"
+    )
+    order: str = option(
+        "open",
+        help="Where a connection is still busy: open takes a spare, strict waits.",
+        type=click.Choice(["open", "strict"]),
+    )
+    host: str = option("target", help="Host header: target, keep or a name.", metavar="HOW")
+    set_header: tuple[str, ...] = option((), help="Set a header ('Name: value').", metavar="HEADER")
+    del_header: tuple[str, ...] = option((), help="Remove a header.", metavar="NAME")
+    map_path: tuple[str, ...] = option(
+        (), help="Change paths: 'REGEX=REPLACEMENT'.", metavar="RULE"
+    )
+    map_host: tuple[str, ...] = option((), help="Change hosts: 'OLD=NEW'.", metavar="RULE")
+    bearer_env: str = option(
+        "", help="Set Authorization: Bearer from this environment variable.", metavar="NAME"
+    )
+    hook: str = option("", help="Python file whose rewrite(request) changes requests.")
+    only: tuple[str, ...] = option(
+        (), help="Send only endpoints like this ('GET /api/*').", metavar="PATTERN"
+    )
+    drop: tuple[str, ...] = option((), help="Leave out endpoints like this.", metavar="PATTERN")
+    read_only: bool = option(False, help="Send safe methods only (GET, HEAD, OPTIONS, TRACE).")
+    sessions: float = option(1.0, help="Send this share of the sessions.", type=_Share())
+    timeout: int = option(30_000_000_000, help="Give up an answer after this.", type=DURATION)
+    connect_timeout: int = option(10_000_000_000, help="Give up connecting.", type=DURATION)
+    max_in_flight: int = option(
+        0, help="At most so many requests without an answer; 0: no limit.", type=click.IntRange(0)
+    )
+    abort_if: tuple[str, ...] = option(
+        (), help="Stop with exit 3 where e.g. 'errors>5% for 10s'.", metavar="CONDITION"
+    )
+    insecure: bool = option(False, help="Do not verify the certificate of the target.")
+    ca: str = option("", help="Certificates to trust, a PEM file.")
+    cert: str = option("", help="Client certificate, a PEM file.")
+    cert_key: str = option("", help="Its private key, a PEM file.")
+    resolve: tuple[str, ...] = option(
+        (), help="Address to use for a name: HOST:PORT:ADDR.", metavar="RULE"
+    )
+    source_ip: tuple[str, ...] = option(
+        (), help="Local addresses to send from (A,B,…).", metavar="ADDR"
+    )
+    responses: str = option(
+        "digest",
+        help="What to keep of responses.",
+        type=click.Choice(["none", "digest"]),
+    )
+    no_calibrate: bool = option(False, help="Do not measure the machine's noise floor first.")
+    yes_this_is_production: bool = option(False, help="Send even to the server that was recorded.")
+
+    @property
+    def at_max(self) -> bool:
+        """Whether answers, not the clock, pace the run."""
+        return math.isinf(self.speed)
