@@ -1,0 +1,52 @@
+"""What the writer and the reader of tapes agree on: the header, the trailer, the order of rows."""
+
+from __future__ import annotations
+
+import secrets
+import struct
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+from .block import Array, Rows, Text
+
+VERSION = 1
+TRAILER = struct.Struct("<q8s")
+TRAILER_MAGIC = b"WTAPEEND"
+
+
+@dataclass
+class TapeHeader:
+    """What a tape says of itself before its first row."""
+
+    kind: str = "recording"  # or "run"
+    tape_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    created_ns: int = field(default_factory=time.time_ns)
+    version: int = VERSION
+    source: str = ""  # where the packets came from, or the id of the tape that was replayed
+    level: str = "standard"  # of sanitizing: standard, strict, none
+    policy: str = ""  # digest of the policy
+    sample_rate: float = 1.0  # share of connections that was kept by design
+    resolution_ns: int = 1  # of the time stamps
+    options: dict[str, Any] = field(default_factory=dict)
+    sealed_key: bytes = b""  # the data key, encrypted to the recipients; empty: not encrypted
+    writer: str = ""  # name and version of the program
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TapeHeader:
+        """The header that `asdict` described; fields of later versions are left out."""
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
+
+
+def order_ns(rows: Rows, count: int) -> Array:
+    """The time by which a row stands in order: sent, else due, else answered, else opened."""
+    time_ns = np.full(count, -1, dtype=np.int64)
+    for name in ("request_first_ns", "due_ns", "response_first_ns", "opened_ns"):
+        data = rows.get(name)
+        if data is not None and not isinstance(data, Text):
+            time_ns = np.where(time_ns < 0, data, time_ns)
+    return time_ns
