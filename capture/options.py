@@ -58,7 +58,10 @@ def options_of(declared: type) -> Callable[[F], F]:
 
 def _click_option(field: dataclasses.Field[Any]) -> Callable[[Any], Any]:
     spec = dict(field.metadata["option"])
-    names = (*spec.pop("names"), "--" + field.name.replace("_", "-"), field.name)
+    own = "--" + field.name.replace("_", "-")
+    names = (*spec.pop("names"), field.name)
+    if not any(name.startswith(own + "/") for name in names):  # `--index/--no-index` has it
+        names = (own, *names)
     if isinstance(field.default, bool):
         spec.setdefault("is_flag", True)
         spec.pop("type")

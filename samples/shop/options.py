@@ -16,7 +16,9 @@ class ShopOptions:
     host: str = option("127.0.0.1", help="Address to listen on.")
     port: int = option(0, help="Port to listen on; 0 takes a free one.", type=click.IntRange(0))
     rows: int = option(20_000, help="Products in the catalogue.", type=click.IntRange(1))
-    index: bool = option(True, help="Whether ratings have their index.", flag=True)
+    index: bool = option(
+        True, help="Whether ratings have their index.", names=("--index/--no-index",)
+    )
     pool: int = option(32, help="Connections to the database.", type=click.IntRange(1))
     pool_wait: float = option(
         5.0, help="Seconds to wait for a connection before 503.", type=click.FloatRange(0.001)
