@@ -1,0 +1,244 @@
+"""The plan: what is to be sent when, as arrays, made chunk by chunk in constant memory.
+
+A chunk is a dictionary of columns (those of the tape, and `due_ns`, `open_ns`, `source`, `clone`,
+`lane`). Stages are functions from an iterator of chunks to another: recorded order → selection →
+time → (more load than was recorded) → this worker's shard. Due times are ns from the start of
+the run and do not decrease. `lane` tells one recorded connection of one clone from every other;
+`clone` is 0 for what was recorded, so a stage that clones sessions needs only to number them.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import heapq
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from capture.exchange import NEVER
+
+from .options import ReplayOptions
+
+if TYPE_CHECKING:
+    from capture.tape import Tape
+
+Chunk = dict[str, Any]
+Stage = Callable[[Iterator[Chunk]], Iterator[Chunk]]
+
+CHUNK_ROWS = 2048
+COLUMNS = (
+    "connection", "position", "kind", "client", "session", "method", "endpoint", "target", "host",
+    "content_type", "key", "opened_ns", "request_first_ns", "request_last_ns",
+    "response_first_ns", "response_last_ns", "request_bytes", "head_bytes", "missing_bytes",
+    "status", "defects", "ended", "flags", "request_kept", "pieces",
+)  # fmt: skip
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+CLONE_SHIFT = 40
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def plan_chunks(
+    tape: Tape, options: ReplayOptions, shard: int = 0, of: int = 1, more: Stage | None = None
+) -> Iterator[Chunk]:
+    """The plan of one shard of `of`, chunk by chunk. `more` may clone and move what is planned."""
+    chunks = _laps(tape, options)
+    if more is not None:
+        chunks = more(chunks)
+    chunks = (_with_lanes(chunk) for chunk in chunks)
+    if of > 1:
+        chunks = (_shard(chunk, shard, of) for chunk in chunks)
+    for chunk in chunks:
+        yield from _cut(chunk)
+
+
+def take(chunk: Chunk, index: Any) -> Chunk:
+    """The rows of a chunk that an index, a mask or a slice picks."""
+    return {
+        name: type(column)(column.codes[index], column.values)
+        if hasattr(column, "codes")
+        else column[index]
+        for name, column in chunk.items()
+    }
+
+
+def rows_in(chunk: Chunk) -> int:
+    """How many rows a chunk has."""
+    return len(chunk["due_ns"])
+
+
+def _laps(tape: Tape, options: ReplayOptions) -> Iterator[Chunk]:
+    offset = 0
+    for lap in range(options.loop):
+        end = 0
+        for chunk in _lap(tape, options):
+            chunk["clone"] += np.int32(lap)
+            chunk["due_ns"] += offset
+            chunk["open_ns"] += offset
+            end = int(chunk["due_ns"][-1])
+            yield chunk
+        offset = end
+
+
+def _lap(tape: Tape, options: ReplayOptions) -> Iterator[Chunk]:
+    first, last = tape.span_ns
+    start = first + options.start
+    ends = [last + 1]
+    if options.end:
+        ends.append(first + options.end)
+    if options.length:
+        ends.append(start + options.length)
+    blocks = tape.in_order(COLUMNS, start, min(ends))
+    clock = _RecordedClock(start, options)
+    chunks = (clock(chunk) for block in blocks if len((chunk := _select(block, options))["kind"]))
+    if options.think == "keep" and not options.at_max and options.speed != 1:
+        return keep_think_times(chunks, options.speed)
+    return chunks
+
+
+class _RecordedClock:
+    """Turns recorded times into due times: silences shortened, then divided by the speed."""
+
+    def __init__(self, start: int, options: ReplayOptions) -> None:
+        self._start = start
+        self._previous = start
+        self._cut = 0
+        self._max_gap = options.max_gap
+        keep = options.think == "keep"
+        self._speed = 1.0 if options.at_max or keep else options.speed
+
+    def __call__(self, chunk: Chunk) -> Chunk:
+        times = chunk["request_first_ns"]
+        cut = np.zeros(len(times), np.int64)
+        if self._max_gap:
+            gaps = np.diff(times, prepend=self._previous)
+            cut = np.cumsum(np.maximum(gaps - self._max_gap, 0)) + self._cut
+            self._cut = int(cut[-1])
+            self._previous = int(times[-1])
+        opened = np.where(chunk["opened_ns"] == NEVER, times, chunk["opened_ns"])
+        chunk["due_ns"] = self._scaled(times - cut)
+        chunk["open_ns"] = np.minimum(self._scaled(opened - cut), chunk["due_ns"])
+        chunk["source"] = chunk.pop("exchange")
+        chunk["clone"] = np.zeros(len(times), np.int32)
+        return chunk
+
+    def _scaled(self, times: Any) -> Any:
+        since = times - self._start
+        if self._speed == 1.0:
+            return since
+        return np.rint(since / self._speed).astype(np.int64)
+
+
+def keep_think_times(chunks: Iterator[Chunk], speed: float) -> Iterator[Chunk]:
+    """Sessions start on the faster clock, but what is inside them keeps its recorded pauses.
+
+    A row recorded at t is due no earlier than t·min(1, 1/speed), so a row may leave as soon as the
+    input has passed that; what is held back meanwhile are the rows that overtaking has moved.
+    """
+    starts: dict[int, int] = {}
+    held: list[tuple[int, int, Chunk]] = []
+    number = 0
+    for chunk in chunks:
+        recorded = chunk["due_ns"]
+        began = np.fromiter(
+            (
+                starts.setdefault(session, at)
+                for session, at in zip(chunk["session"].tolist(), recorded.tolist(), strict=True)
+            ),
+            np.int64,
+            len(recorded),
+        )
+        due = np.rint(began / speed).astype(np.int64) + recorded - began
+        chunk["open_ns"] = due - (recorded - chunk["open_ns"])
+        chunk["due_ns"] = due
+        for row, at in enumerate(due.tolist()):
+            heapq.heappush(held, (at, number, take(chunk, slice(row, row + 1))))
+            number += 1
+        passed = int(recorded[-1] * min(1.0, 1.0 / speed))
+        if ready := _popped(held, passed):
+            yield ready
+    while ready := _popped(held, None):
+        yield ready
+
+
+def _popped(held: list[tuple[int, int, Chunk]], until: int | None) -> Chunk:
+    rows = []
+    while held and len(rows) < CHUNK_ROWS and (until is None or held[0][0] <= until):
+        rows.append(heapq.heappop(held)[2])
+    return joined(rows)
+
+
+def joined(chunks: list[Chunk]) -> Chunk:
+    """Chunks as one; {} of none."""
+    if len(chunks) < 2:
+        return chunks[0] if chunks else {}
+    whole: Chunk = {}
+    for name, column in chunks[0].items():
+        parts = [chunk[name] for chunk in chunks]
+        if not hasattr(column, "codes"):
+            whole[name] = np.concatenate(parts)
+            continue
+        known: dict[str, int] = {}
+        codes = [
+            known.setdefault(part.values[code], len(known)) for part in parts for code in part.codes
+        ]
+        whole[name] = type(column)(np.asarray(codes, np.int32), list(known))
+    return whole
+
+
+def _select(block: Chunk, options: ReplayOptions) -> Chunk:
+    keep = block["request_bytes"] > 0
+    if options.only:
+        keep &= _matches(block["endpoint"], options.only) | _matches_target(block, options.only)
+    if options.drop:
+        keep &= ~(_matches(block["endpoint"], options.drop) | _matches_target(block, options.drop))
+    if options.read_only:
+        safe = np.asarray([method in SAFE_METHODS for method in block["method"].values] or [False])
+        keep &= safe[block["method"].codes]
+    if options.sessions < 1:
+        keep &= _share(block["session"]) < options.sessions
+    return block if keep.all() else take(block, keep)
+
+
+def _matches(endpoint: Any, patterns: tuple[str, ...]) -> Any:
+    hits = [_like(value, patterns) for value in endpoint.values] or [False]
+    return np.asarray(hits)[endpoint.codes]
+
+
+def _matches_target(block: Chunk, patterns: tuple[str, ...]) -> Any:
+    methods, targets = block["method"], block["target"]
+    hits = [
+        _like(f"{methods.values[method]} {targets.values[target]}", patterns)
+        for method, target in zip(methods.codes, targets.codes, strict=True)
+    ]
+    return np.asarray(hits, dtype=bool)
+
+
+def _like(text: str, patterns: tuple[str, ...]) -> bool:
+    return any(
+        fnmatch.fnmatchcase(text, pattern if " " in pattern else f"* {pattern}")
+        for pattern in patterns
+    )
+
+
+def _share(numbers: Any) -> Any:
+    mixed = numbers.astype(np.uint64) * _GOLDEN
+    return ((mixed ^ (mixed >> np.uint64(29))) * _GOLDEN >> np.uint64(11)) / float(1 << 53)
+
+
+def _with_lanes(chunk: Chunk) -> Chunk:
+    if "lane" not in chunk:
+        clones = chunk["clone"].astype(np.int64) << CLONE_SHIFT
+        chunk["lane"] = chunk["connection"].astype(np.int64) | clones
+    return chunk
+
+
+def _shard(chunk: Chunk, shard: int, of: int) -> Chunk:
+    mixed = chunk["lane"].astype(np.uint64) * _GOLDEN >> np.uint64(33)
+    return take(chunk, mixed % np.uint64(of) == np.uint64(shard))
+
+
+def _cut(chunk: Chunk) -> Iterator[Chunk]:
+    rows = rows_in(chunk)
+    for start in range(0, rows, CHUNK_ROWS):
+        yield take(chunk, slice(start, start + CHUNK_ROWS))

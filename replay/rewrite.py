@@ -1,0 +1,201 @@
+"""Rewriting: as few bytes of a request as possible, in place, counted.
+
+Only the head is looked at, and only the lines that a rule names are edited; the order and case of
+everything else stays. A request without a head (malformed, or a raw protocol) is left as it is.
+Content-Length is repaired only where a hook changed the length of the body.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from capture.errors import ReplayError
+
+from .options import ReplayOptions
+
+Edit = Callable[[bytes, str], bytes]
+"""From a head and the authority of the target to the head as it shall be."""
+
+Hook = Callable[[bytes], bytes | None]
+
+
+class Rewriter:
+    """Applies the rules of the options to requests, and counts what it changed."""
+
+    def __init__(self, options: ReplayOptions) -> None:
+        self.counts: Counter[str] = Counter()
+        self._edits: list[tuple[str, Edit]] = list(_edits(options))
+        self._hook = _load_hook(options.hook) if options.hook else None
+
+    def __call__(self, request: bytes, head_bytes: int, authority: str) -> bytes | None:
+        """The request as it shall be sent; None where a hook dropped it."""
+        if head_bytes:
+            head = request[:head_bytes]
+            edited = head
+            for name, edit in self._edits:
+                changed = edit(edited, authority)
+                if changed is not edited and changed != edited:
+                    self.counts[name] += 1
+                    edited = changed
+            if edited is not head:
+                request = edited + request[head_bytes:]
+        return request if self._hook is None else self._hooked(request)
+
+    def _hooked(self, request: bytes) -> bytes | None:
+        assert self._hook is not None
+        try:
+            changed = self._hook(request)
+        except Exception as failure:
+            raise ReplayError(f"--hook failed on a request: {failure!r}.") from failure
+        if changed is None:
+            self.counts["dropped by hook"] += 1
+            return None
+        if changed != request:
+            self.counts["hook"] += 1
+            changed = _reframe(request, changed)
+        return changed
+
+
+def _edits(options: ReplayOptions) -> list[tuple[str, Edit]]:
+    edits: list[tuple[str, Edit]] = []
+    for rule in options.map_path:
+        edits.append(("map-path", _map_path(rule)))
+    for rule in options.map_host:
+        old, new = _rule(rule, "--map-host")
+        edits.append(("map-host", _map_host(old.encode(), new.encode())))
+    if options.host != "keep" and not options.map_host:
+        fixed = None if options.host == "target" else options.host
+        edits.append(("host", _set_host(fixed)))
+    for name in options.del_header:
+        edits.append(("del-header", _delete_header(name.encode())))
+    for header in options.set_header:
+        name, colon, value = header.partition(":")
+        if not colon or not name.strip() or "\n" in header or "\r" in header:
+            raise ReplayError(f"--set-header {header!r} is not a header: write 'Name: value'.")
+        edits.append(("set-header", _set_header(name.strip().encode(), value.strip().encode())))
+    if options.bearer_env:
+        token = os.environ.get(options.bearer_env)
+        if not token:
+            raise ReplayError(f"--bearer-env {options.bearer_env}: that variable is not set.")
+        edits.append(("bearer", _set_header(b"Authorization", b"Bearer " + token.encode())))
+    return edits
+
+
+def header_value(head: bytes, name: bytes) -> tuple[int, int] | None:
+    """Where the value of a header stands in a head: from after the colon's space to the line end."""
+    match = _header_pattern(name).search(head)
+    return match.span(1) if match else None
+
+
+def _header_pattern(name: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"(?i)\n" + re.escape(name) + rb"[ \t]*:[ \t]*([^\r\n]*)")
+
+
+def _set_host(fixed: str | None) -> Edit:
+    pattern = _header_pattern(b"Host")
+
+    def edit(head: bytes, authority: str) -> bytes:
+        wanted = (fixed or authority).encode()
+        at = head.find(b"\nHost: ")
+        if at >= 0:
+            start = at + 7
+            end = head.find(b"\r", start)
+            if end < 0:
+                end = head.find(b"\n", start)
+            return head[:start] + wanted + head[end:]
+        return pattern.sub(_keeping_name(wanted), head, count=1)
+
+    return edit
+
+
+def _keeping_name(value: bytes) -> Callable[[re.Match[bytes]], bytes]:
+    return lambda match: match[0][: len(match[0]) - len(match[1])] + value
+
+
+def _map_host(old: bytes, new: bytes) -> Edit:
+    pattern = _header_pattern(b"Host")
+
+    def edit(head: bytes, _authority: str) -> bytes:
+        match = pattern.search(head)
+        if match is None or match[1].strip() != old:
+            return head
+        return head[: match.start(1)] + new + head[match.end(1) :]
+
+    return edit
+
+
+def _delete_header(name: bytes) -> Edit:
+    pattern = re.compile(rb"(?i)(?<=\n)" + re.escape(name) + rb"[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*")
+    return lambda head, _authority: pattern.sub(b"", head)
+
+
+def _set_header(name: bytes, value: bytes) -> Edit:
+    pattern = _header_pattern(name)
+
+    def edit(head: bytes, _authority: str) -> bytes:
+        changed, count = pattern.subn(_keeping_name(value), head, count=1)
+        if count:
+            return changed
+        first = head.find(b"\n") + 1
+        line_end = b"\r\n" if head[:first].endswith(b"\r\n") else b"\n"
+        return head[:first] + name + b": " + value + line_end + head[first:]
+
+    return edit
+
+
+def _map_path(rule: str) -> Edit:
+    pattern, replacement = _rule(rule, "--map-path")
+    try:
+        compiled = re.compile(pattern.encode())
+    except re.error as failure:
+        raise ReplayError(f"--map-path {rule!r}: {failure}.") from None
+    new = replacement.encode()
+
+    def edit(head: bytes, _authority: str) -> bytes:
+        first = head.find(b" ") + 1
+        last = head.find(b" ", first)
+        if not first or last < 0 or b"\n" in head[:last]:
+            return head
+        return head[:first] + compiled.sub(new, head[first:last]) + head[last:]
+
+    return edit
+
+
+def _rule(rule: str, flag: str) -> tuple[str, str]:
+    old, equals, new = rule.partition("=")
+    if not equals or not old:
+        raise ReplayError(f"{flag} {rule!r} is not a rule: write OLD=NEW.")
+    return old, new
+
+
+def _reframe(before: bytes, after: bytes) -> bytes:
+    """`after` with its Content-Length put right, if the hook changed the length of the body."""
+    head_end = after.find(b"\r\n\r\n") + 4
+    old_end = before.find(b"\r\n\r\n") + 4
+    length = len(after) - head_end
+    if head_end < 4 or old_end < 4 or length == len(before) - old_end:
+        return after
+    span = header_value(after[:head_end], b"Content-Length")
+    return after if span is None else after[: span[0]] + b"%d" % length + after[span[1] :]
+
+
+def _load_hook(path: str) -> Hook:
+    if not Path(path).is_file():
+        raise ReplayError(f"--hook {path}: there is no such file.")
+    spec = importlib.util.spec_from_file_location("wiretape_hook", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        hook: Hook = module.rewrite
+    except Exception as failure:
+        raise ReplayError(
+            f"--hook {path} cannot be used ({failure!r}): it has to define rewrite(request)."
+        ) from None
+    return hook
