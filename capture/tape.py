@@ -5,8 +5,9 @@ and tape_reader.py reads it.
 """
 
 from .block import Text
+from .tape_file import Loss
 from .tape_format import TapeHeader
-from .tape_reader import Loss, Payload, Tape
+from .tape_reader import Payload, Tape
 from .tape_writer import TapeWriter
 
 __all__ = ["Loss", "Payload", "Tape", "TapeHeader", "TapeWriter", "Text"]

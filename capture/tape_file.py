@@ -10,6 +10,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgpack
+
 from .block import (
     MAGIC,
     PREFIX,
@@ -116,8 +118,6 @@ class TapeFile:
         return Text(codes, self._values(header, base, name + "/values"))
 
     def _values(self, header: BlockHeader, base: int, name: str) -> list[str]:
-        import msgpack
-
         if name not in header.sections:
             return [""]
         values: list[str] = msgpack.unpackb(self.section(header, base, name))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +29,7 @@ Opener = Callable[[TapeHeader], "Cipher | None"]
 T = TypeVar("T")
 
 _ORDER = ("request_first_ns", "due_ns", "response_first_ns", "opened_ns")
+_PLACES = ("request_at", "request_kept", "response_at", "response_kept", "pieces_at", "pieces")
 _CACHED_BLOCKS = 4
 
 
@@ -68,7 +70,9 @@ class Tape:
                 )  # fmt: skip
                 number += place.rows
         self.exchange_count = number
-        self._starts = np.array([place.first_exchange for place in self.blocks], dtype=np.int64)
+        # Blocks without rows would share their successor's first number.
+        self._filled = [number for number, place in enumerate(self.blocks) if place.rows]
+        self._starts = np.array([self.blocks[n].first_exchange for n in self._filled], np.int64)
         self._lost: dict[int, Loss] = {}
         self._heaps: dict[int, _Heap] = {}
         if strict and self.losses:
@@ -170,7 +174,7 @@ class Tape:
         chosen = _choose(EXCHANGES, names)
         for number in range(first, len(self.blocks) if last is None else last):
             if self.blocks[number].rows:
-                block = self._try(number, lambda n=number: self._columns(n, chosen, ""))  # type: ignore[misc]
+                block = self._try(number, partial(self._columns, number, chosen, ""))
                 if block is not None:
                     yield block
 
@@ -181,7 +185,7 @@ class Tape:
             if place.connections:
                 block = self._try(
                     number,
-                    lambda n=number: self._columns(n, chosen, "connections/"),  # type: ignore[misc]
+                    partial(self._columns, number, chosen, "connections/"),
                 )
                 if block is not None:
                     yield block
@@ -203,7 +207,7 @@ class Tape:
         held: Columns | None = None
         for number, place in enumerate(self.blocks):
             if place.rows and place.last_ns >= low and place.first_ns < high:
-                block = self._try(number, lambda n=number: self._columns(n, chosen, ""))  # type: ignore[misc]
+                block = self._try(number, partial(self._columns, number, chosen, ""))
                 if block is not None:
                     held = _with_order(block, place, low, high, kept, held)
             if held is not None:
@@ -217,9 +221,9 @@ class Tape:
 
     def payloads(self, exchanges: NDArray[np.int64]) -> Iterator[Payload]:
         """The bytes of exchanges, by their numbers; the last few blocks stay decompressed."""
-        blocks = np.searchsorted(self._starts, exchanges, side="right") - 1
-        for exchange, number in zip(exchanges.tolist(), blocks.tolist(), strict=True):
-            # Blocks without rows share their successor's first number: take the one with rows.
+        found = np.searchsorted(self._starts, exchanges, side="right") - 1
+        for exchange, filled in zip(exchanges.tolist(), found.tolist(), strict=True):
+            number = self._filled[filled]
             heap = self._heap(number)
             if heap is None:
                 yield Payload(b"", b"", (), damaged=True)
@@ -234,15 +238,15 @@ class Tape:
 
     def block_heap(self, number: int) -> tuple[bytes, Array] | None:
         """The heap and the pieces (n × 2) of a block, as stored; None where damaged."""
-        return self._try(number, lambda: self._stored_heap(number))
+        return self._try(number, partial(self._stored_heap, number))
 
     def verify(self) -> list[Loss]:
         """Read every section of every block; what cannot be read."""
         for number, place in enumerate(self.blocks):
-            self._try(number, lambda n=number: self._columns(n, EXCHANGES, ""))  # type: ignore[misc]
+            self._try(number, partial(self._columns, number, EXCHANGES, ""))
             if place.connections:
-                self._try(number, lambda n=number: self._columns(n, CONNECTIONS, "connections/"))  # type: ignore[misc]
-            self._try(number, lambda n=number: self._stored_heap(n))  # type: ignore[misc]
+                self._try(number, partial(self._columns, number, CONNECTIONS, "connections/"))
+            self._try(number, partial(self._stored_heap, number))
         return self.losses
 
     def _columns(self, number: int, chosen: Sequence[Column], prefix: str) -> Columns:
@@ -259,7 +263,7 @@ class Tape:
     def _heap(self, number: int) -> _Heap | None:
         heap = self._heaps.pop(number, None)
         if heap is None:
-            heap = self._try(number, lambda: self._open_heap(number))
+            heap = self._try(number, partial(self._open_heap, number))
             if heap is None:
                 return None
             while len(self._heaps) >= _CACHED_BLOCKS:
@@ -349,8 +353,7 @@ def _with_order(
 
 def _split(held: Columns, floor: int) -> tuple[Columns | None, Columns | None]:
     """What may be given out now, in order, and what a later block may still precede."""
-    times = held["order_ns"]
-    assert not isinstance(times, Text)
+    times = _numbers(held["order_ns"])
     ready = np.flatnonzero(times < floor)
     if len(ready) == 0:
         return None, held
@@ -367,6 +370,10 @@ def _take(column: Array | Text, rows: Array) -> Array | Text:
 def _join(left: Array | Text, right: Array | Text) -> Array | Text:
     if isinstance(left, Text) and isinstance(right, Text):
         return Text.join((left, right))
-    assert not isinstance(left, Text)
-    assert not isinstance(right, Text)
-    return np.concatenate((left, right))
+    return np.concatenate((_numbers(left), _numbers(right)))
+
+
+def _numbers(column: Array | Text) -> Array:
+    if isinstance(column, Text):
+        raise TypeError("a text column where numbers are needed")
+    return column

@@ -9,6 +9,7 @@ without payload (what a run writes).
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -59,6 +60,7 @@ class TapeWriter:
         self._describer = Describer()
         self._index: list[list[int]] = []
         self._number = 0
+        self._oldest_ns = 0
         self._clear()
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if overwrite else os.O_EXCL)
         try:
@@ -68,7 +70,11 @@ class TapeWriter:
                 f"{self.path}: cannot be written ({problem.strerror}); choose another path."
             ) from problem
         self._at = 0
-        self._write(BlockHeader("tape", 0, meta=asdict(self.header)), {})
+        try:
+            self._write(BlockHeader("tape", 0, meta=asdict(self.header)), {})
+        except BaseException:
+            os.close(self._fd)
+            raise
 
     @property
     def bytes_written(self) -> int:
@@ -257,8 +263,9 @@ class TapeWriter:
                 view = view[os.write(self._fd, view) :]
         except OSError as problem:
             # What was written of the block is taken back: what stands before it stays readable.
-            os.ftruncate(self._fd, start)
-            os.lseek(self._fd, start, os.SEEK_SET)
+            if stat.S_ISREG(os.fstat(self._fd).st_mode):
+                os.ftruncate(self._fd, start)
+                os.lseek(self._fd, start, os.SEEK_SET)
             raise TapeError(
                 f"{self.path}: cannot be written ({problem.strerror}); what was written before "
                 "is kept, make room or choose another disk."

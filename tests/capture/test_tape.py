@@ -167,16 +167,47 @@ def test_a_tape_of_a_later_version_is_refused(tmp_path: Path) -> None:
         Tape.open(tmp_path / "x")
 
 
-def test_a_full_disk_keeps_what_was_written_before() -> None:
+def test_a_device_without_room_is_named() -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full here")
     with pytest.raises(TapeError, match="No space left"):
         TapeWriter("/dev/full")
 
 
+FULL = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+from tests.capture.test_tape import exchange
+from capture.errors import TapeError
+from capture.tape import TapeWriter
+import os
+writer = TapeWriter(sys.argv[1])
+for number in range(200):
+    writer.append(exchange(number, number, os.urandom(1000)))
+    try:
+        writer.seal()
+    except TapeError as problem:
+        print(problem, writer.exchanges, writer.lost_exchanges)
+        break
+"""
+
+
+def test_a_full_disk_keeps_what_was_written_before(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path / "a.tape")],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "is kept, make room" in done.stdout
+    kept, lost = map(int, done.stdout.split()[-2:])
+    with Tape.open(tmp_path / "a.tape", strict=True) as tape:
+        assert tape.exchange_count == kept > 10
+        assert lost == 1
+        assert tape.verify() == []
+
+
 KILLED = """
 import sys, time
-sys.path[:0] = {path!r}
 from tests.capture.test_tape import exchange
 from capture.tape import TapeWriter
 writer = TapeWriter(sys.argv[1])
@@ -190,9 +221,8 @@ while True:
 
 
 def test_a_killed_writer_loses_at_most_the_last_second(tmp_path: Path) -> None:
-    code = KILLED.format(path=[str(Path(__file__).parents[2])])
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "a.tape")],
+        [sys.executable, "-c", KILLED, str(tmp_path / "a.tape")],
         stdout=subprocess.PIPE, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert process.stdout is not None
