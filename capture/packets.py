@@ -64,8 +64,9 @@ class Source(Protocol):
 class Input:
     """The bytes of a capture file, decompressed, with a look at the first ones."""
 
-    def __init__(self, stream: Any, name: str) -> None:
+    def __init__(self, stream: Any, name: str, below: Input | None = None) -> None:
         self.name = name
+        self._below = below  # what the stream decompresses
         self.damage = ""
         self._stream = stream
         self._held = b""
@@ -86,6 +87,13 @@ class Input:
             held, self._held = self._held, b""
             return held
         return self._more(size)
+
+    def close(self) -> None:
+        """Close the file, and the compressed one below it; standard input is left alone."""
+        if self._stream is not sys.stdin.buffer:
+            self._stream.close()
+        if self._below is not None:
+            self._below.close()
 
     def _more(self, size: int) -> bytes:
         try:
@@ -149,30 +157,38 @@ def open_input(path: str) -> Input:
 def _gunzip(source: Input) -> Input:
     import gzip
 
-    return Input(gzip.GzipFile(fileobj=io.BufferedReader(_Unread(source))), source.name)
+    return Input(gzip.GzipFile(fileobj=io.BufferedReader(_Unread(source))), source.name, source)
 
 
 def _unzstd(source: Input) -> Input:
     import zstandard
 
     reader = zstandard.ZstdDecompressor().stream_reader(_Unread(source), read_across_frames=True)
-    return Input(reader, source.name)
+    return Input(reader, source.name, source)
 
 
 def open_capture(path: str) -> Source:
     """The packets of a pcap or pcapng file, or of standard input for `-`."""
+    source = open_input(path)
+    try:
+        return _reader(source)
+    except CaptureError:
+        source.close()
+        raise
+
+
+def _reader(source: Input) -> Source:
     from . import pcapfile, pcapng
 
-    source = open_input(path)
     magic = source.peek(4)
-    if len(magic) == 0 and not source.damage:
-        raise CaptureError(f"{source.name} is empty; give a pcap or pcapng file.")
     if magic == pcapng.SECTION:
         return pcapng.PcapngFile(source)
     if magic in pcapfile.MAGICS:
         return pcapfile.PcapFile(source)
     if source.damage:
         raise CaptureError(f"{source.damage}; nothing of it could be read.")
+    if not magic:
+        raise CaptureError(f"{source.name} is empty; give a pcap or pcapng file.")
     raise CaptureError(
         f"{source.name} is no pcap or pcapng file (it begins with {magic.hex(' ')}); "
         "give what tcpdump -w or dumpcap wrote."

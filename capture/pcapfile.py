@@ -44,6 +44,12 @@ class PcapFile:
 
     def frames(self) -> Iterator[Frames]:
         """The frames, batch by batch; `damage` tells afterwards whether all were read."""
+        try:
+            yield from self._read()
+        finally:
+            self._source.close()
+
+    def _read(self) -> Iterator[Frames]:
         rest = b""
         skip = _HEADER
         read = 0

@@ -51,6 +51,12 @@ class PcapngFile:
 
     def frames(self) -> Iterator[Frames]:
         """The frames, batch by batch; `damage` tells afterwards whether all were read."""
+        try:
+            yield from self._read()
+        finally:
+            self._source.close()
+
+    def _read(self) -> Iterator[Frames]:
         rest = b""
         read = 0
         while chunk := self._source.read():

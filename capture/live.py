@@ -1,0 +1,149 @@
+"""The loop of a live recording: rings in, batches to the recorder, and a look around each second.
+
+Each second the kernel's drop counters go into the ledger, the guard sets the sampling rate, and the
+flight recorder decides whether a new tape begins. Signals only set flags, which the loop obeys:
+SIGHUP rotates, SIGTERM and SIGINT end the recording cleanly.
+"""
+
+from __future__ import annotations
+
+import select
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Protocol
+
+from .ledger import Ledger
+from .packets import Frames
+from .record import Recorder
+from .sampling import Guard
+from .steady import SteadyClock
+
+_TICK_S = 1.0
+_WAIT_S = 0.05
+DROPPED = "dropped by the kernel"
+
+
+class LiveSource(Protocol):
+    """What the loop asks of a ring."""
+
+    interface: str
+    interruptions: int
+
+    def fileno(self) -> int: ...
+
+    def read(self) -> list[Frames]: ...
+
+    def drops(self) -> int: ...
+
+    def note_error(self) -> None: ...
+
+
+@dataclass
+class Wishes:
+    """What signals have asked for."""
+
+    end: bool = False
+    rotate: bool = False
+    _before: dict[int, object] = field(default_factory=dict)
+
+    def listen(self) -> None:
+        """Take over the signals."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self._before[number] = signal.signal(number, self._heard)
+
+    def restore(self) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if number == signal.SIGHUP:
+            self.rotate = True
+        else:
+            self.end = True
+
+
+class LiveLoop:
+    """Reads rings until the time is over or a signal asks for the end."""
+
+    def __init__(
+        self,
+        rings: Sequence[LiveSource],
+        recorder: Recorder,
+        guard: Guard,
+        wishes: Wishes,
+        on_tick: Callable[[], bool],
+    ) -> None:
+        self._rings = rings
+        self._recorder = recorder
+        self._guard = guard
+        self._wishes = wishes
+        self._on_tick = on_tick  # says whether the next tape is to begin
+        self._clock = SteadyClock()
+        self._by_descriptor = {ring.fileno(): ring for ring in rings}
+        self._interruptions = 0
+        self._poll = select.poll()
+        for descriptor in self._by_descriptor:
+            self._poll.register(descriptor, select.POLLIN | select.POLLERR)
+
+    def run(self, seconds: float = 0.0) -> None:
+        """Record; 0 seconds means until a signal."""
+        began = tick = time.monotonic()
+        while not self._wishes.end:
+            now = time.monotonic()
+            if seconds and now - began >= seconds:
+                break
+            if now - tick >= _TICK_S:
+                tick = now
+                self._look_around()
+            if not self._read():
+                self._wait()
+        # What came in before the end may still lie in a block that was not handed over.
+        time.sleep(2 * _WAIT_S)
+        while self._read():
+            pass
+        self._look_around()
+
+    def _read(self) -> bool:
+        got = False
+        for ring in self._rings:
+            for frames in ring.read():
+                got = True
+                frames.times = self._clock.steady(frames.times)
+                self._recorder.take(frames)
+        return got
+
+    def _wait(self) -> None:
+        gone = False
+        for descriptor, event in self._poll.poll(_WAIT_S * 1000):
+            if event & select.POLLERR:
+                self._by_descriptor[descriptor].note_error()
+                gone = True
+        if gone:
+            time.sleep(_WAIT_S)  # an interface that is down reports it without end
+
+    def _look_around(self) -> None:
+        ledger = self._recorder.ledger
+        for ring in self._rings:
+            book_drops(ledger, ring.drops())
+        interruptions = sum(ring.interruptions for ring in self._rings)
+        if interruptions > self._interruptions:
+            ledger.book("interruptions", "interface down", interruptions - self._interruptions)
+            self._interruptions = interruptions
+        if self._clock.steps:
+            ledger.book("clock steps", "taken off the times", self._clock.steps)
+            self._clock.steps = 0
+        self._guard.check()
+        if self._on_tick() or self._wishes.rotate:
+            self._wishes.rotate = False
+            self._recorder.rotate()
+
+
+def book_drops(ledger: Ledger, count: int) -> None:
+    """Book packets that never reached us; their bytes nobody knows."""
+    if count:
+        ledger.book("packets", DROPPED, count)
