@@ -1,0 +1,184 @@
+"""Arrivals over all timescales: rate, gaps, dispersion, autocorrelation, period, Hurst exponent.
+
+Gaps are taken between consecutive stamps in time order, so blocks are added in time order and a
+merged accumulator must follow in time; hosts that overlap are read as one tape (a directory). The
+squared coefficient of variation of gaps (SCV) is 1 for a Poisson stream. The index of dispersion
+for intervals at m, Var(sum of m gaps) / (m E²X) = SCV (1 + 2 Σ (1 − k/m) ρ_k), tends to the single
+burstiness knob I: it is given at the largest m that leaves 32 blocks.
+Hurst: the slope of log Allan factor against log τ is 2H − 1, only over ≥ 1.5 decades.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .counts import Counts, Ints
+from .sketch import Sketch
+
+QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999)
+_FEWEST_BLOCKS = 32
+_DECADES = 1.5
+
+
+class Arrivals:
+    """Accumulates arrival times, given in time order."""
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self.gaps = Sketch()
+        self.first_ns = self.last_ns = -1
+        self._sums = np.zeros(3)  # n, Σ gap, Σ gap² in seconds
+        self._intervals: list[list[float]] = []  # per level of 2^j gaps: n, Σ, Σ², half a block
+
+    def add(self, times_ns: Ints) -> None:
+        """Add arrivals that follow, or equal, the last one."""
+        if times_ns.size == 0:
+            return
+        self.counts.add(times_ns)
+        edge = [self.last_ns] if self.last_ns >= 0 else []
+        gaps = np.maximum(np.diff(np.concatenate((np.array(edge, np.int64), times_ns))), 0)
+        if self.first_ns < 0:
+            self.first_ns = int(times_ns[0])
+        self.last_ns = max(self.last_ns, int(times_ns[-1]))
+        self._add_gaps(gaps)
+
+    def merge(self, other: Arrivals) -> None:
+        """Add the arrivals of a later span."""
+        if other.first_ns < 0:
+            return
+        self.counts.merge(other.counts)
+        self.gaps.merge(other.gaps)
+        self._sums += other._sums
+        if self.last_ns >= 0:
+            self._add_gaps(np.array([max(other.first_ns - self.last_ns, 0)], np.int64))
+        for level, (n, total, squares, _) in enumerate(other._intervals):
+            mine = self._level(level)
+            mine[0] += n
+            mine[1] += total
+            mine[2] += squares
+        self.first_ns = other.first_ns if self.first_ns < 0 else self.first_ns
+        self.last_ns = max(self.last_ns, other.last_ns)
+
+    def render(self, kept_share: float = 1.0) -> dict[str, Any]:
+        """The statistics as plain values; `kept_share` corrects for sampling whole sessions."""
+        moments = self.counts.cascade()
+        span_s = max(self.last_ns - self.first_ns, 0) / 1e9
+        n = self.counts.total
+        gap_n, total, squares = self._sums.tolist()
+        mean = total / gap_n if gap_n else 0.0
+        variance = max(squares / gap_n - mean * mean, 0.0) if gap_n else 0.0
+        idi = self._idi()
+        quantiles = self.gaps.quantiles(QUANTILES)
+        gap_total = self.gaps.total()
+        return {
+            "exchanges": n,
+            "span_s": span_s,
+            "rate_per_s": n / span_s / kept_share if span_s else 0.0,
+            "gap_scv": variance / mean**2 if mean else 0.0,
+            "gap_quantiles_s": [[q, v / 1e9] for q, v in zip(QUANTILES, quantiles, strict=True)],
+            "zero_gap_share": float(self.gaps.counts[0, 0]) / gap_total if gap_total else 0.0,
+            "dispersion_index": idi[-1][1] if idi else None,
+            "idi": idi,
+            "idc": [[m.tau_s, 1 + (m.idc - 1) / kept_share] for m in moments],
+            "allan": [[m.tau_s, 1 + (m.allan - 1) / kept_share] for m in moments],
+            "excess": [[m.tau_s, m.excess] for m in moments],
+            "peak_to_mean": [[m.tau_s, m.peak_to_mean] for m in moments],
+            "q999_to_mean": [[m.tau_s, m.q999_to_mean] for m in moments],
+            "autocorrelation": self._autocorrelation(),
+            "hurst": hurst([(m.tau_s, m.allan, m.bins) for m in moments]),
+        }
+
+    def series(self, most: int = 600) -> tuple[float, list[float]]:
+        """The rate over time, in at most so many steps: (seconds a step, requests a second)."""
+        if self.first_ns < 0:
+            return 1.0, []
+        width = self.counts.width_ns
+        fine = (self.last_ns - self.first_ns) // width + 1
+        step = max(1, -(-fine // most))
+        end = self.first_ns + (-(-fine // step)) * step * width
+        dense = self.counts.dense(step * width, self.first_ns, end)
+        return step * width / 1e9, (dense / (step * width / 1e9)).tolist()
+
+    def _add_gaps(self, gaps: Ints) -> None:
+        self.gaps.add(gaps)
+        block = gaps / 1e9
+        self._sums += (block.size, block.sum(), np.dot(block, block))
+        level = 0
+        while block.size:
+            mine = self._level(level)
+            mine[0] += block.size
+            mine[1] += float(block.sum())
+            mine[2] += float(np.dot(block, block))
+            if mine[3] >= 0:
+                block = np.append(mine[3], block)
+            mine[3] = float(block[-1]) if block.size % 2 else -1.0
+            pairs = block.size // 2
+            block = block[: 2 * pairs].reshape(-1, 2).sum(axis=1)
+            level += 1
+
+    def _level(self, level: int) -> list[float]:
+        while len(self._intervals) <= level:
+            self._intervals.append([0.0, 0.0, 0.0, -1.0])
+        return self._intervals[level]
+
+    def _idi(self) -> list[list[float]]:
+        found = []
+        for level, (n, total, squares, _) in enumerate(self._intervals):
+            mean = total / n if n else 0.0
+            if n >= _FEWEST_BLOCKS and mean > 0:
+                variance = max(squares / n - mean * mean, 0.0)
+                found.append([2.0**level, variance * 2**level / mean**2])
+        return found
+
+    def _autocorrelation(self) -> dict[str, Any]:
+        step_s, rates = self.series(4096)
+        acf = autocorrelation(np.asarray(rates))
+        return {
+            "step_s": step_s,
+            "values": [float(v) for v in acf[:200]],
+            "period_s": period(acf, step_s),
+        }
+
+
+def autocorrelation(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The autocorrelation of counts at lags 0, 1, 2 … up to a half of their number, by FFT."""
+    n = values.size
+    if n < 4 or float(values.std()) == 0:
+        return np.zeros(0)
+    centred = values - values.mean()
+    size = 1 << (2 * n - 1).bit_length()
+    spectrum = np.fft.rfft(centred, size)
+    acf = np.fft.irfft(spectrum * np.conj(spectrum), size)[: n // 2]
+    return np.asarray(acf / acf[0], np.float64)
+
+
+def period(acf: NDArray[np.float64], step_s: float) -> float | None:
+    """The lag of the highest peak after the first fall below zero, where it stands out."""
+    below = np.flatnonzero(acf < 0)
+    if below.size == 0:
+        return None
+    tail = acf[below[0] :]
+    at = int(np.argmax(tail))
+    noise = 4 / math.sqrt(2 * acf.size)
+    if tail[at] < max(0.2, noise) or at in (0, tail.size - 1):
+        return None
+    return float((below[0] + at) * step_s)
+
+
+def hurst(allan: list[tuple[float, float, int]]) -> dict[str, float] | None:
+    """The Hurst exponent and its 95 % interval from (τ, Allan factor, bins), above the noise."""
+    points = [(math.log(tau), math.log(a), bins) for tau, a, bins in allan if a > 1.5]
+    if len(points) < 4 or points[-1][0] - points[0][0] < _DECADES * math.log(10):
+        return None
+    x, y, w = (np.array(column, float) for column in zip(*points, strict=True))
+    mean_x, mean_y = np.average(x, weights=w), np.average(y, weights=w)
+    spread = float(np.sum(w * (x - mean_x) ** 2))
+    slope = float(np.sum(w * (x - mean_x) * (y - mean_y))) / spread
+    rest = y - mean_y - slope * (x - mean_x)
+    error = math.sqrt(float(np.sum(w * rest**2)) / (len(x) - 2) / spread)
+    h, half = (slope + 1) / 2, 1.96 * error / 2
+    return {"value": h, "low": h - half, "high": h + half}

@@ -1,0 +1,147 @@
+"""The command `wiretape shapes`: describe, save, compare, fidelity. Thin; the work is elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+class _DescribeByDefault(click.Group):
+    """A group whose first argument is a tape where it is no subcommand's name."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = [word for word in args if not word.startswith("-")]
+        asked_help = bool({"-h", "--help"} & set(args))
+        if words and words[0] not in self.commands and not (asked_help and len(words) == 0):
+            args = ["describe", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_DescribeByDefault, context_settings={"help_option_names": ["-h", "--help"]})
+def shapes() -> None:
+    """Describe traffic: bursts over all timescales, sizes, mix, sessions, concurrency.
+
+    \b
+    Example:
+      wiretape shapes shop.tape
+      wiretape shapes shop.tape --json
+      wiretape shapes shop.tape --html shape.html
+    """
+
+
+@shapes.command()
+@click.argument("tape")
+@click.option("--json", "as_json", is_flag=True, help="Print the shape as JSON.")
+@click.option("--html", "page", metavar="FILE", help="Write the pictures as one offline page.")
+def describe(tape: str, as_json: bool, page: str | None) -> None:
+    """Describe a tape, a run or a saved shape (the default: its name may be left out).
+
+    \b
+    Example:
+      wiretape shapes describe shop.tape --html shape.html
+    """
+    shape = _load(tape)
+    if page:
+        from .plots import cards_of
+        from .plots import page as page_of
+
+        text = page_of(f"The shape of {Path(tape).name}", cards_of(shape), _facts(shape))
+        Path(page).write_text(text)
+        click.echo(f"wrote {page}", err=True)
+    if as_json:
+        click.echo(json.dumps(shape))
+    elif not page:
+        from .screen import show
+
+        show(tape, shape)
+
+
+@shapes.command()
+@click.argument("tape")
+@click.option("-o", "--output", required=True, metavar="FILE", help="Where to write the shape.")
+def save(tape: str, output: str) -> None:
+    """Save the shape of a tape: statistics only, no payload, safe to hand on.
+
+    \b
+    Example:
+      wiretape shapes save shop.tape -o shop.shape
+    """
+    from .shape import save as write
+
+    if not output.endswith(".shape"):
+        raise click.BadParameter(f"{output!r} must end in .shape.", param_hint="-o")
+    write(_load(tape), output)
+
+
+@shapes.command()
+@click.argument("a")
+@click.argument("b")
+@click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
+def compare(a: str, b: str, as_json: bool) -> None:
+    """Say how B differs from A (tapes, runs or saved shapes), the largest difference first.
+
+    \b
+    Example:
+      wiretape shapes compare monday.shape friday.tape
+    """
+    from .compare import differences
+
+    found = differences(_load(a), _load(b))
+    if as_json:
+        click.echo(json.dumps([d.to_json() for d in found]))
+        return
+    if not found:
+        click.echo("No statistic differs by more than 5 %.")
+    for d in found:
+        click.echo(f"{d.what:24} {d.a:>12.4g} -> {d.b:<12.4g} {d.meaning}")
+
+
+@shapes.command()
+@click.argument("run")
+@click.option("--json", "as_json", is_flag=True, help="Print the fidelity as JSON.")
+def fidelity(run: str, as_json: bool) -> None:
+    """Say how close a run came to its plan, and who is to blame if it did not.
+
+    \b
+    Example:
+      wiretape shapes fidelity run.tape
+    """
+    from capture.errors import TapeError
+    from capture.tape import Tape
+
+    from .fidelity import fidelity_of
+
+    found = fidelity_of(Tape.open(run))
+    if found.planned == 0:
+        raise TapeError(f"{run} is a recording, not a run: it has no due times to hold it to.")
+    if as_json:
+        click.echo(json.dumps(found.to_json()))
+        return
+    blame = f" (the {found.blame} is to blame)" if found.blame else ""
+    click.echo(f"{found.verdict}{blame}: S {found.s:.1f}, sent {found.sent:,} of {found.planned:,}")
+    click.echo(f"lateness p50 {found.lateness_p50_ns / 1e6:.3g} ms, p99 "
+               f"{found.lateness_p99_ns / 1e6:.3g} ms, p99.9 {found.lateness_p999_ns / 1e6:.3g} ms; "
+               f"rate error {found.rate_error:.3%}, drift {found.drift_ppm:.1f} ppm")  # fmt: skip
+    for reason in found.reasons:
+        click.echo(f"  {reason}")
+
+
+def _load(path: str) -> dict[str, Any]:
+    from .shape import load
+
+    return load(path)
+
+
+def _facts(shape: dict[str, Any]) -> list[tuple[str, str]]:
+    arrivals = shape["arrivals"]
+    return [
+        ("exchanges", f"{arrivals['exchanges']:,}"),
+        ("seconds", f"{arrivals['span_s']:,.1f}"),
+        ("requests/s", f"{arrivals['rate_per_s']:,.1f}"),
+        ("SCV of gaps", f"{arrivals['gap_scv']:.2f}"),
+        ("sessions", f"{shape['sessions']['count']:,}"),
+        ("peak in flight", f"{shape['in_flight']['peak']:,.0f}"),
+    ]

@@ -1,0 +1,69 @@
+"""A shape on the screen: figures, sparklines and the endpoints in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: Sequence[float], width: int = 60) -> str:
+    """Values as a row of blocks; each column shows the largest of its share."""
+    if not values:
+        return ""
+    step = max(1, -(-len(values) // width))
+    tops = [max(values[i : i + step]) for i in range(0, len(values), step)]
+    most = max(tops) or 1.0
+    return "".join(_BLOCKS[min(int(v / most * len(_BLOCKS)), len(_BLOCKS) - 1)] for v in tops)
+
+
+def show(name: str, shape: dict[str, Any]) -> None:
+    """Print a shape."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    a, mix, users = shape["arrivals"], shape["mix"], shape["sessions"]
+    console.print(f"[bold]{escape(name)}[/]  {a['exchanges']:,} exchanges in {a['span_s']:.3g} s, "
+                  f"{a['rate_per_s']:,.4g}/s")  # fmt: skip
+    console.print(f"  rate        {sparkline(a['series']['per_s'])}  "
+                  f"peak {max(a['series']['per_s'], default=0):,.0f}/s")  # fmt: skip
+    idc = [value for _, value in a["idc"]]
+    console.print(f"  burstiness  {sparkline(idc)}  " + _at_decades(a["idc"]))
+    console.print(f"  peak/mean   {_at_decades(a['peak_to_mean'])}")
+    console.print(f"  gaps        SCV {a['gap_scv']:.3g} (Poisson: 1), "
+                  f"{a['zero_gap_share']:.1%} of them zero")  # fmt: skip
+    console.print(
+        f"  sessions    {users['count']:,}, {users['mean_requests']:.3g} requests each, "
+        f"think p50 {_time(users['think_s']['p50'])}; "
+        f"{shape['clients']['count']:,} clients, Gini {shape['clients']['gini']:.2f}"
+    )
+    console.print(f"  in flight   p50 {shape['in_flight']['p50']:.0f}, "
+                  f"peak {shape['in_flight']['peak']:.0f}")  # fmt: skip
+    console.print(f"  malformed   {mix['malformed_share']:.2%};  "
+                  f"repeated requests {mix['key_reuse']:.1%}")  # fmt: skip
+    table = Table("endpoint", box=None, header_style="bold")
+    for head in ("share", "statuses", "request p50", "response p50", "latency p50", "p99"):
+        table.add_column(head, justify="right")
+    for entry in mix["endpoints"][:15]:
+        table.add_row(
+            escape(entry["endpoint"]), f"{entry['share']:.1%}",
+            " ".join(f"{status}:{n:,}" for status, n in entry["statuses"].items()),
+            f"{entry['request_bytes']['p50']:,.0f} B", f"{entry['response_bytes']['p50']:,.0f} B",
+            _time(entry["service_s"]["p50"]), _time(entry["service_s"]["p99"]),
+        )  # fmt: skip
+    console.print(table)
+
+
+def _at_decades(pairs: list[list[float]]) -> str:
+    shown = [(tau, value) for tau, value in pairs if f"{tau:e}".startswith("1.0")]
+    return "  ".join(f"{_time(tau)}: {value:.3g}" for tau, value in shown)
+
+
+def _time(seconds: float) -> str:
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} µs"
