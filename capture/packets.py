@@ -163,7 +163,8 @@ def _gunzip(source: Input) -> Input:
 def _unzstd(source: Input) -> Input:
     import zstandard
 
-    reader = zstandard.ZstdDecompressor().stream_reader(_Unread(source), read_across_frames=True)
+    below: Any = _Unread(source)
+    reader = zstandard.ZstdDecompressor().stream_reader(below, read_across_frames=True)
     return Input(reader, source.name, source)
 
 

@@ -17,7 +17,7 @@ _CAPABILITY_VERSION_3 = 0x20080522
 
 
 class _Header(ctypes.Structure):
-    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]  # noqa: RUF012
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
 
 
 def drop_privileges(user: str = "") -> str:

@@ -15,13 +15,10 @@ import select
 import socket
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .errors import CaptureError
 from .packets import Frames
-
-if TYPE_CHECKING:
-    from ctypes import Array
 
 _ETH_P_ALL = 0x0003
 _SOL_PACKET = 263
@@ -119,7 +116,7 @@ class Ring:
 
     def _attach(self, program: tuple[tuple[int, int, int, int], ...]) -> None:
         code = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
-        self._program: Array[ctypes.c_char] = ctypes.create_string_buffer(code)
+        self._program = ctypes.create_string_buffer(code)
         where = ctypes.addressof(self._program)
         self._socket.setsockopt(
             socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HxxxxxxP", len(program), where)

@@ -28,7 +28,7 @@ class Limit:
         return bool((self.size and size >= self.size) or (self.age_ns and age_ns >= self.age_ns))
 
 
-class _LimitType(click.ParamType):
+class _LimitType(click.ParamType):  # type: ignore[type-arg]
     name = "size or duration"
 
     def convert(

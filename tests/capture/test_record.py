@@ -1,0 +1,168 @@
+"""The recorder, sampling, rotation and the steady clock: decisions without a network or a disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capture.decap import Decapsulator
+from capture.exchange import Connection, Exchange
+from capture.ledger import Ledger
+from capture.packets import Frames
+from capture.record import Recorder
+from capture.rotation import LIMIT, Kept, Limit, expired
+from capture.sampling import Guard, Sampler, connection_hash
+from capture.steady import SteadyClock
+
+
+class _Assembler:
+    """One exchange a batch, so that what the recorder does with them can be counted."""
+
+    def feed(self, packets):
+        return [Exchange() for _ in packets]
+
+    def closed(self):
+        return [Connection(0, b"\1\2\3\4", 5, "", 0, True)]
+
+    def finish(self):
+        return [Exchange()]
+
+
+class _Cleaner:
+    def exchange(self, exchange):
+        return exchange
+
+    def client(self, address):
+        return len(address)
+
+
+class _Writer:
+    def __init__(self, room: int) -> None:
+        self.room, self.rows, self.ledger = room, 0, Ledger()
+
+    def append(self, sanitized) -> None:
+        del sanitized
+        if self.rows >= self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.rows += 1
+
+    def append_connection(self, connection, client) -> None:
+        del connection, client
+
+    def close(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+
+def _frame() -> Frames:
+    tcp = b"\x10\0\0\x50" + bytes(8) + b"\x50\x18" + bytes(6) + b"x"
+    frame = bytes(12) + b"\x08\0\x45\0\0\x29" + bytes(5) + b"\x06\0\0" + bytes(8) + tcp
+    sizes = np.array([len(frame)], np.int64)
+    return Frames(frame, 1, np.zeros(1, np.int64), sizes, sizes, np.ones(1, np.int64))
+
+
+def _recorder(rooms: list[int]) -> tuple[Recorder, list[_Writer], list[str]]:
+    writers: list[_Writer] = []
+    told: list[str] = []
+
+    def begin() -> _Writer:
+        writers.append(_Writer(rooms[len(writers)]))
+        return writers[-1]
+
+    ledger = Ledger()
+    recorder = Recorder(ledger, Decapsulator(ledger), _Assembler(), _Cleaner(), begin, told.append)
+    return recorder, writers, told
+
+
+def test_the_ledgers_of_rotated_tapes_add_up_to_the_whole_recording() -> None:
+    recorder, writers, _ = _recorder([9, 9])
+    recorder.take(_frame())
+    recorder.rotate()
+    recorder.take(_frame())
+    recorder.close()
+    total = Ledger()
+    for writer in writers:
+        assert writer.ledger.imbalances() == []
+        total.add(writer.ledger)
+    assert total.as_dict() == recorder.ledger.as_dict()
+    assert total.count("exchanges") == 3
+
+
+def test_a_full_disk_is_told_at_once_and_counting_goes_on() -> None:
+    recorder, _, told = _recorder([1, 9])
+    for _ in range(3):
+        recorder.take(_frame())
+    assert recorder.ledger.fates("exchanges") == {"could not be written": 2, "kept": 1}
+    assert len(told) == 1
+    assert "No space left" in recorder.failure
+    recorder.rotate()
+    recorder.take(_frame())
+    assert recorder.ledger.fates("exchanges")["kept"] == 2
+    assert recorder.ledger.imbalances() == []
+
+
+@given(st.binary(min_size=4, max_size=4), st.binary(min_size=4, max_size=4),
+       st.integers(0, 65535), st.integers(0, 65535))  # fmt: skip
+def test_both_directions_of_a_connection_share_one_hash(src, dst, sport, dport) -> None:
+    assert connection_hash(src, dst, sport, dport) == connection_hash(dst, src, dport, sport)
+
+
+def _packet(number: int, flags: int = 0x18):
+    return (0, number.to_bytes(4, "big"), b"\1\1\1\1", 1000, 80, 0, 0, flags, b"x", 0)
+
+
+def test_the_rate_is_the_share_of_connections_that_are_kept() -> None:
+    sampler = Sampler()
+    sampler.set_rate(0.25)
+    kept = sum(sampler.keeps(_packet(n * 7919)) for n in range(20_000))
+    assert 4_600 < kept < 5_400
+
+
+def test_a_connection_that_was_let_go_returns_only_when_it_is_opened_anew() -> None:
+    sampler = Sampler()
+    sampler.set_rate(0.001)
+    sampler.set_rate(1.0)
+    out = next(n for n in range(1000) if not sampler.keeps(_packet(n)))
+    assert sampler.keeps(_packet(out, 0x02))
+    assert sampler.keeps(_packet(out))
+    assert sampler.keeps(_packet(out, 0x04))
+    assert not sampler.keeps(_packet(out))
+
+
+def test_the_guard_lowers_the_rate_above_its_limit_and_lets_it_rise_below() -> None:
+    guard = Guard(Sampler(), most_cpu=0.25, most_memory=100)
+    assert guard.decided(0.5, 10) < 0.5
+    assert guard.decided(0.1, 120) < 0.6
+    guard.sampler.set_rate(0.5)
+    assert guard.decided(0.05, 10) > 0.5
+    assert guard.decided(0.24, 10) == 0.5
+
+
+def test_limits_are_sizes_or_durations_by_their_unit() -> None:
+    assert LIMIT.convert("10m", None, None) == Limit(age_ns=600_000_000_000)
+    assert LIMIT.convert("10MB", None, None) == Limit(size=10 << 20)
+
+
+def test_the_oldest_tapes_go_first_and_the_newest_always_stays() -> None:
+    tapes = [Kept(Path(str(n)), 10, n * 100) for n in range(5)]
+    assert expired(tapes, Limit(size=25), 500) == [Path("0"), Path("1"), Path("2")]
+    assert expired(tapes, Limit(age_ns=250), 500) == [Path("0"), Path("1"), Path("2")]
+    assert expired(tapes, Limit(size=1), 500) == [Path(str(n)) for n in range(4)]
+
+
+def test_a_step_of_the_clock_leaves_no_jump_in_the_times() -> None:
+    state = {"step": 0, "now": 1_000_000_000_000}
+    clock = SteadyClock(lambda: state["now"] + state["step"], lambda: state["now"])
+    seen: list[int] = []
+    for tick in range(10):
+        if tick == 5:
+            state["step"] = -3_600_000_000_000
+        state["now"] += 1_000_000
+        stamp = np.array([state["now"] + state["step"]], np.int64)
+        seen += clock.steady(stamp).tolist()
+    assert np.diff(seen).tolist() == [1_000_000] * 9
+    assert clock.steps == 1
