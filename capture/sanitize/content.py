@@ -1,0 +1,147 @@
+"""Sanitizing a body by its content type, through its transfer and content encodings.
+
+A chunked body is read as one text and its bytes are put back into the same chunks. A compressed
+body is opened, sanitized and closed again; its length changes, so its framing is repaired and the
+exchange is marked. What cannot be opened is replaced by filler of its length.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterator
+
+from . import places
+from .blind import Blind
+from .headers import Head
+
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[^\r\n]*\r?\n")
+_BOUNDARY = re.compile(rb'(?i)boundary="?([^";\r\n]{1,200})')
+_LENGTH = re.compile(rb"(?im)^(content-length\s*:\s*)\d+")
+
+MAX_OPENED = 256 << 20
+
+
+def reframed(head: bytes, size: int) -> bytes:
+    """The head with the length that its body has now."""
+    return _LENGTH.sub(lambda match: match[1] + b"%d" % size, head)
+
+
+class Content:
+    """Sanitizes bodies."""
+
+    def __init__(self, head: Head, blind: Blind) -> None:
+        self._head = head
+        self._blind = blind
+
+    def body(self, body: bytes, notes: dict[bytes, bytes]) -> tuple[bytes, bool]:
+        """The body sanitized, and whether it got another length."""
+        kind, coding = notes.get(b"content-type", b""), notes.get(b"content-encoding", b"").lower()
+        if b"chunked" not in notes.get(b"transfer-encoding", b"").lower():
+            return self._coded(body, kind, coding)
+        spans = _chunks(body)
+        if spans is None:
+            return self._blind.loose(body), False
+        plain = b"".join(body[a:b] for a, b in spans)
+        new, resized = self._coded(plain, kind, coding)
+        if resized or len(new) != len(plain):
+            trailer = body[spans[-1][1] :] if spans else b""
+            trailer = trailer[trailer.find(b"0") :]
+            return b"%x\r\n" % len(new) + new + b"\r\n" + self._blind.loose(trailer), True
+        return self._back(body, spans, new), False
+
+    def _back(self, body: bytes, spans: list[tuple[int, int]], new: bytes) -> bytes:
+        out: list[bytes] = []
+        at = done = 0
+        for a, b in spans:
+            out += (body[done:a], new[at : at + b - a])
+            at, done = at + b - a, b
+        return b"".join((*out, self._blind.loose(body[done:])))
+
+    def _coded(self, data: bytes, kind: bytes, coding: bytes) -> tuple[bytes, bool]:
+        if not coding or coding == b"identity":
+            new = self._plain(data, kind)
+            return new, len(new) != len(data)
+        opened = _opened(data, coding)
+        if opened is None:
+            return b"\0" * len(data), False
+        new = self._plain(opened, kind)
+        if new == opened:
+            return data, False
+        closed = _closed(new, coding)
+        return closed, len(closed) != len(data)
+
+    def _plain(self, data: bytes, kind: bytes) -> bytes:
+        edits: list[tuple[int, int, bytes]] = []
+        for place in self._places(data, kind.lower(), kind):
+            edit = None
+            for name in (place.name, *reversed(place.under)):
+                edit = self._head.edit(data, place.kind, name, place.start, place.end, place.path)
+                if edit is not None:
+                    break
+            if edit is not None and (not edits or edit[0] >= edits[-1][1]):
+                edits.append(edit)
+        return self._blind.clean(data, edits)
+
+    def _places(self, data: bytes, kind: bytes, raw: bytes) -> Iterator[places.Place]:
+        start = data[:64].lstrip()[:1]
+        if b"json" in kind or (start in (b"{", b"[") and b"urlencoded" not in kind):
+            return places.json_values(data)
+        if b"urlencoded" in kind:
+            return places.pairs(data, 0, len(data), "form")
+        boundary = _BOUNDARY.search(raw) if b"multipart" in kind else None
+        if boundary:
+            return places.multipart_values(data, 0, len(data), boundary[1])
+        if b"xml" in kind or start == b"<":
+            return places.xml_values(data, 0, len(data))
+        return places.loose_values(data, 0, len(data))
+
+
+def _chunks(body: bytes) -> list[tuple[int, int]] | None:
+    """Spans of the data of each chunk; None where the body is not chunked as it says."""
+    spans: list[tuple[int, int]] = []
+    at = 0
+    while match := _SIZE_LINE.match(body, at):
+        size = int(match[1], 16)
+        if not size:
+            return spans
+        spans.append((match.end(), min(len(body), match.end() + size)))
+        at = match.end() + size
+        at += 2 if body[at : at + 2] == b"\r\n" else 1
+        if at >= len(body):
+            return spans
+    return None
+
+
+def _opened(data: bytes, coding: bytes) -> bytes | None:
+    try:
+        if coding in (b"gzip", b"x-gzip"):
+            return zlib.decompressobj(31).decompress(data, MAX_OPENED)
+        if coding == b"deflate":
+            return zlib.decompressobj(15 if data[:1] == b"\x78" else -15).decompress(data, MAX_OPENED)
+        if coding == b"br":
+            import brotli
+
+            return bytes(brotli.decompress(data))
+        if coding == b"zstd":
+            import zstandard
+
+            return zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    except Exception:  # each library has its own error; all mean that it cannot be read
+        return None
+    return None
+
+
+def _closed(data: bytes, coding: bytes) -> bytes:
+    if coding == b"br":
+        import brotli
+
+        return bytes(brotli.compress(data, quality=5))
+    if coding == b"zstd":
+        import zstandard
+
+        return zstandard.ZstdCompressor().compress(data)
+    return zlib.compress(data) if coding == b"deflate" else gzip.compress(data, mtime=0)
+
+

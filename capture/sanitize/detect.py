@@ -1,0 +1,224 @@
+"""What a secret or a personal datum looks like, wherever it stands: one row a detector.
+
+Two engines share the work. `trigger` is compiled with every other trigger into one hyperscan
+database, which runs over all bytes once, in linear time, whatever they are, and only says which
+detectors might match in a chunk. `pattern` (Python `re`, written without nested repeats) then finds
+the exact spans in the few chunks where its trigger fired, and `valid` makes a candidate certain.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import PolicyError
+from . import validators as is_
+
+CHUNK = 1 << 14
+"""Bytes scanned at a time; a trigger that fires has its pattern run over the chunk."""
+REACH = 1 << 12
+"""How far a match may reach over the edge of its chunk."""
+
+
+@dataclass(frozen=True)
+class Detector:
+    """One thing that is found wherever it stands."""
+
+    name: str
+    trigger: str  # hyperscan: matches at least wherever `pattern` does; cheap and linear
+    pattern: re.Pattern[bytes]  # its group `secret`, or all of it, is what is replaced
+    kind: str  # which pseudonym it gets (pseudonym.KINDS)
+    valid: Callable[[bytes], bool] | None = None
+
+
+def _row(
+    name: str,
+    trigger: str,
+    pattern: str,
+    kind: str,
+    valid: Callable[[bytes], bool] | None = None,
+) -> Detector:
+    return Detector(name, trigger, re.compile(pattern.encode("latin-1"), re.S), kind, valid)
+
+
+_A = r"A-Za-z0-9"
+_KEY = r"(?<![A-Za-z0-9_-])(?P<secret>%s)"
+_LOCAL = r"A-Za-z0-9._%+'\x80-\xff-"
+
+TABLE: tuple[Detector, ...] = (
+    _row(
+        "jwt", r"eyJ[\w-]{8,}\.[\w-]{4,}\.",
+        r"eyJ[\w-]{8,8000}\.[\w-]{4,16000}\.[\w-]*", "jwt", is_.is_jwt,
+    ),
+    _row(
+        "pem", r"-----BEGIN [A-Z ]{0,40}-----",
+        r"-----BEGIN [A-Z ]{0,40}-----(?P<secret>[^-]{16,16000})", "text",
+    ),
+    _row(
+        "basic-auth", r"basic\s+[a-z0-9+/=]{8,}",
+        r"(?i:\bbasic\s+)(?P<secret>[A-Za-z0-9+/]{8,4096}={0,2})", "basic",
+    ),
+    _row(
+        "bearer", r"bearer\s+[\w.~+/-]{8,}",
+        r"(?i:\bbearer\s+)(?P<secret>[\w.~+/-]{8,8192}=*)", "value",
+    ),
+    _row(
+        "url-credentials", r"://[^\s/?#@:]{1,200}:[^\s/?#@]{1,200}@",
+        r"://(?P<secret>[^\s/?#@:\"'<>]{1,200}:[^\s/?#@\"'<>]{1,200})@", "text",
+    ),
+    _row(
+        "email", r"[^\x00-\x20@\"'<>()]@[a-z0-9][a-z0-9.-]*\.[a-z]",
+        rf"(?<![{_LOCAL}])[{_LOCAL}]++@(?:[{_A}-]{{1,63}}\.){{1,8}}[A-Za-z]{{2,24}}", "email",
+    ),
+    _row("aws-key", r"(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA)[A-Z0-9]{16}",
+         r"(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA)(?P<secret>[A-Z0-9]{16})", "key"),
+    _row("gcp-key", r"AIza[\w-]{35}", r"AIza(?P<secret>[\w-]{35})", "key"),
+    _row("gcp-token", r"ya29\.[\w-]{20,}", r"ya29\.(?P<secret>[\w-]{20,512})", "key"),
+    _row("github-key", r"(?:gh[pousr]_[a-z0-9]{36}|github_pat_\w{22,})",
+         r"(?:gh[pousr]_|github_pat_)(?P<secret>\w{22,255})", "key"),
+    _row("gitlab-key", r"glpat-[\w-]{20}", r"glpat-(?P<secret>[\w-]{20,64})", "key"),
+    _row("slack-key", r"(?:xox[abeprs]-|hooks\.slack\.com/services/)[\w/-]{10,}",
+         r"(?:xox[abeprs]-|hooks\.slack\.com/services/)(?P<secret>[\w/-]{10,250})", "key"),
+    _row("stripe-key", r"(?:[srp]k_(?:live|test)_|whsec_)[a-z0-9]{10,}",
+         r"(?:[srp]k_(?:live|test)_|whsec_)(?P<secret>[A-Za-z0-9]{10,250})", "key"),
+    _row("twilio-key", r"(?:AC|SK)[0-9a-f]{32}",
+         rf"(?<![{_A}])(?:AC|SK)(?P<secret>[0-9a-f]{{32}})", "key"),
+    _row("sendgrid-key", r"SG\.[\w-]{16,}\.[\w-]{16,}",
+         r"SG\.(?P<secret>[\w-]{16,64}\.[\w-]{16,128})", "key"),
+    _row("openai-key", r"sk-[\w-]{20,}", rf"(?<![{_A}])sk-(?P<secret>[\w-]{{20,250}})", "key"),
+    _row("azure-key", r"(?:accountkey|sharedaccesskey|sig)=[\w+/%]{20,}",
+         r"(?i:accountkey|sharedaccesskey|sig)=(?P<secret>[\w+/%]{20,250}={0,2})", "key"),
+    _row("iban", r"[a-z]{2}[0-9]{2}[ -]?[a-z0-9]{4}[ -]?[a-z0-9]{4}",
+         rf"(?<![{_A}])[A-Za-z]{{2}}\d\d(?:[ -]?[{_A}]{{4}}){{2,7}}(?:[ -]?[{_A}]{{1,4}})?",
+         "iban", is_.is_iban),
+    _row("cn-id", r"[1-9]\d{5}(?:19|20)\d{9}[\dx]",
+         r"(?<!\d)[1-9]\d{5}(?:19|20)\d{9}[\dXx](?![\dA-Za-z])", "digits", is_.is_cn_id),
+    _row("card", r"[1-68](?:[ -]?[0-9]){11}",
+         r"(?<![\d.])[1-68](?:[ -]?\d){11,18}(?!\d)", "card", is_.is_card),
+    _row("fr-nir", r"[12] ?\d\d ?[01]\d ?\d[\dab] ?\d{3} ?\d{3} ?\d\d",
+         r"(?<!\d)[12] ?\d\d ?[01]\d ?\d\d ?\d{3} ?\d{3} ?\d\d(?!\d)", "digits", is_.is_nir),
+    _row("br-cpf", r"\d{3}\.\d{3}\.\d{3}-\d\d",
+         r"(?<!\d)\d{3}\.\d{3}\.\d{3}-\d\d(?!\d)", "digits", is_.is_cpf),
+    _row("in-aadhaar", r"[2-9]\d{3}[ -]\d{4}[ -]\d{4}",
+         r"(?<![\d-])[2-9]\d{3}([ -])\d{4}\1\d{4}(?![\d-])", "digits", is_.is_aadhaar),
+    _row("it-cf", r"[a-z]{6}\d\d[abcdehlmprst]\d\d[a-z]\d{3}[a-z]",
+         rf"(?<![{_A}])(?i:[A-Z]{{6}}\d\d[ABCDEHLMPRST]\d\d[A-Z]\d{{3}}[A-Z])(?![{_A}])",
+         "text", is_.is_codice_fiscale),
+    _row("us-ssn", r"\d{3}-\d\d-\d{4}",
+         r"(?<![\d-])\d{3}-\d\d-\d{4}(?![\d-])", "ssn", is_.is_ssn),
+    _row("ipv4", r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}",
+         r"(?<![\d.])(?<![A-Za-z]/)(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)", "ipv4", is_.is_ipv4),
+    _row("ipv6", r"[0-9a-f]{1,4}:(?:[0-9a-f]{0,4}:){1,6}[0-9a-f]{0,4}",
+         rf"(?<![{_A}:])(?:[0-9A-Fa-f]{{0,4}}:){{2,7}}[0-9A-Fa-f]{{1,4}}(?![{_A}:])",
+         "ipv6", is_.is_ipv6),
+    _row("mac", r"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}",
+         rf"(?<![{_A}:-])[0-9A-Fa-f]{{2}}(?:([:-])[0-9A-Fa-f]{{2}})(?:\1[0-9A-Fa-f]{{2}}){{4}}"
+         rf"(?![{_A}:-])", "hex"),
+    _row("phone", r"(?:\+|\b00|\(|\d)[ (]{0,2}\d(?:[ ().-]{0,3}\d){5}",
+         r"(?<![\w.+/=-])(?<!\d )(?:\+\d{1,3}[ .-]?|00\d{1,3}[ .-])?(?:\(\d{1,5}\)[ .-]?)?"
+         r"\d{1,7}(?:[ .-]\d{2,7}){0,5}(?:[xX#]\d{1,6})?(?![\w]|[.-]\d)", "phone", is_.is_phone),
+    _row("coordinates", r"-?\d{1,3}\.\d{4,}, ?-?\d{1,3}\.\d{4,}",
+         r"(?<![\d.])(?P<secret>-?\d{1,2}\.\d{4,12}, ?-?\d{1,3}\.\d{4,12})(?!\d)", "digits"),
+    _row("token", r"[\w+/=-]{24,}", rf"(?<![{_A}_+/-])[{_A}_+-]{{24,512}}(?![{_A}_+/-])",
+         "text", is_.is_token),
+)  # fmt: skip
+"""In order of precedence: where two matches overlap, the earlier row has it."""
+
+BASE64 = "base64"
+_BASE64_TRIGGER = r"[a-z0-9+/_-]{16,}"
+
+
+class Scanner:
+    """A set of detectors compiled for one pass over any bytes."""
+
+    def __init__(self, detectors: Iterable[Detector] = TABLE) -> None:
+        import hyperscan
+
+        self.detectors = tuple(detectors)
+        flags = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL
+        triggers = [detector.trigger for detector in self.detectors] + [_BASE64_TRIGGER]
+        self._database: Any = hyperscan.Database()
+        try:
+            self._database.compile(
+                expressions=[trigger.encode() for trigger in triggers],
+                ids=list(range(len(triggers))),
+                elements=len(triggers),
+                flags=[flags] * len(triggers),
+            )
+        except hyperscan.error as failure:
+            raise PolicyError(
+                f"a detector's trigger is no pattern that hyperscan takes ({failure}); simplify it."
+            ) from None
+        self._fired: list[int] = []
+        fired = self._fired
+
+        def note(number: int, *_: Any) -> None:
+            fired.append(number)
+
+        self._note = note
+        self._base64 = len(self.detectors)
+
+    def fired(self, data: bytes) -> list[int]:
+        """Numbers of the detectors that might match in these bytes, in order of precedence."""
+        self._fired.clear()
+        self._database.scan(data, self._note)
+        return sorted(set(self._fired))
+
+    def find(self, data: bytes) -> tuple[list[tuple[int, int, Detector]], bool]:
+        """Spans of what was found, apart and in order, and whether base64 may stand somewhere."""
+        found: list[tuple[int, int, int]] = []
+        base64 = False
+        for start in range(0, len(data), CHUNK) if len(data) > CHUNK else (0,):
+            low, high = max(0, start - REACH), min(len(data), start + CHUNK + REACH)
+            fired = self.fired(data[low:high] if high - low < len(data) else data)
+            if fired and fired[-1] == self._base64:
+                base64 = True
+                fired.pop()
+            for number in fired:
+                self._spans(data, number, low, high, found)
+        if not found:
+            return [], base64
+        return self._apart(found), base64
+
+    def _spans(
+        self, data: bytes, number: int, low: int, high: int, found: list[tuple[int, int, int]]
+    ) -> None:
+        detector = self.detectors[number]
+        secret = "secret" if "secret" in detector.pattern.groupindex else 0
+        for match in detector.pattern.finditer(data, low, high):
+            start, end = match.span(secret)
+            if detector.valid is None or detector.valid(data[start:end]):
+                found.append((start, end, number))
+            elif detector.kind == "card":
+                found.extend((a, b, number) for a, b in _inner_cards(data, start, end))
+
+    def _apart(self, found: list[tuple[int, int, int]]) -> list[tuple[int, int, Detector]]:
+        """What precedes in the table wins; what it leaves of an overlapped span is a span of its own."""
+        taken: list[tuple[int, int, int]] = []
+        for start, end, number in sorted(set(found), key=lambda span: (span[2], span[0], -span[1])):
+            pieces = [(start, end)]
+            for a, b, _ in taken:
+                pieces = [
+                    piece
+                    for low, high in pieces
+                    for piece in ((low, min(high, a)), (max(low, b), high))
+                    if piece[0] < piece[1]
+                ] if any(low < b and a < high for low, high in pieces) else pieces
+            taken.extend((low, high, number) for low, high in pieces)
+        return [(a, b, self.detectors[n]) for a, b, n in sorted(taken)]
+
+
+_GROUPS = re.compile(rb"\d+")
+
+
+def _inner_cards(data: bytes, start: int, end: int) -> list[tuple[int, int]]:
+    """Cards that stand between other groups of digits ("order 12 4… … … …")."""
+    groups = [match.span() for match in _GROUPS.finditer(data, start, end)]
+    return [
+        (groups[i][0], groups[j][1])
+        for i in range(len(groups))
+        for j in range(i, len(groups))
+        if groups[j][1] - groups[i][0] >= 12 and is_.is_card(data[groups[i][0] : groups[j][1]])
+    ]

@@ -1,0 +1,111 @@
+"""Sanitizing a head line by line: lines repeat from request to request, so each is done once.
+
+A line is remembered under a keyed 128-bit hash, never as it was: the memory holds only what was
+sanitized. Lines that decide where a message ends are never changed.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .blind import Blind
+from .places import cookies, pairs
+from .policy import FRAMING, SCAN, Policy
+
+WORD = re.compile(rb"[^\s,;=\"]+")
+_SCHEME = re.compile(rb"(\s*)([A-Za-z][\w-]*)(\s+)(\S.*)", re.S)
+_SEGMENT = re.compile(rb"[^/]+")
+_VALUE_LIKE = re.compile(rb"(?=.*\d)[\w.~%@:+-]{2,}|.*[@%].*|[\w-]{25,}")
+NOTED = frozenset((b"content-type", b"content-encoding", b"transfer-encoding"))
+
+
+class Head:
+    """Sanitizes the lines of a head."""
+
+    def __init__(self, policy: Policy, blind: Blind) -> None:
+        self._policy = policy
+        self._blind = blind
+        self._strict = policy.level == "strict"
+
+    def request_line(self, line: bytes) -> bytes:
+        """The first line: the query by names, segments of the path where the policy is strict."""
+        first, last = line.find(b" "), line.rfind(b" ")
+        if first < 0 or last <= first:
+            return self._blind.loose(line)
+        edits: list[tuple[int, int, bytes]] = []
+        mark = line.find(b"?", first, last)
+        path_end = mark if mark >= 0 else last
+        if self._strict:
+            for match in _SEGMENT.finditer(line, first + 1, path_end):
+                if _VALUE_LIKE.fullmatch(match[0]):
+                    edits.append((*match.span(), self._blind.value(match[0])))
+        if mark >= 0:
+            edits += self.named(line, mark + 1, last, "query")
+        edits.append((last, len(line), line[last:]))
+        return self._blind.clean(line, edits)
+
+    def named(self, data: bytes, start: int, end: int, kind: str) -> list[tuple[int, int, bytes]]:
+        """Edits of the values that the policy names in a query."""
+        edits = []
+        for place in pairs(data, start, end, kind):
+            edit = self.edit(data, kind, place.name, place.start, place.end)
+            if edit is not None:
+                edits.append(edit)
+        return edits
+
+    def edit(
+        self, data: bytes, kind: str, name: str, start: int, end: int, path: str = ""
+    ) -> tuple[int, int, bytes] | None:
+        """What the policy makes of one value; None where only detectors look at it."""
+        rule = self._policy.decide(kind, name, path if self._policy.by_path else "")
+        action = self._policy.default if rule is None else rule.action
+        if action == SCAN or start >= end:
+            return None
+        raw = data[start:end]
+        if action == "keep":
+            return None if self._strict else (start, end, raw)
+        if action == "drop":
+            return start, end, b""
+        if action == "fixed" and rule is not None:
+            return start, end, rule.value
+        return start, end, self._blind.value(raw, action)
+
+    def line(self, line: bytes) -> bytes:
+        """A header line; one that is dropped becomes empty bytes."""
+        name, colon, value = line.partition(b":")
+        low = name.strip().lower()
+        if not colon or low in FRAMING:
+            return line if colon or not line.strip() else self._blind.loose(line)
+        rule = self._policy.decide("header", low.decode("latin-1"))
+        action = self._policy.default if rule is None else rule.action
+        if action == "keep" and not self._strict:
+            return line
+        if action == "drop":
+            return b""
+        if action == "fixed" and rule is not None:
+            return name + b": " + rule.value + line[len(line.rstrip(b"\r")) :]
+        if action in (SCAN, "keep"):
+            mark = line.find(b"?")
+            edits = self.named(line, mark + 1, len(line), "query") if mark >= 0 else []
+            return self._blind.clean(line, edits)
+        return name + colon + self._secret(low, value, action)
+
+    def _secret(self, name: bytes, value: bytes, action: str) -> bytes:
+        if name in (b"cookie", b"set-cookie"):
+            end = value.find(b";") if name == b"set-cookie" else -1
+            end = len(value) if end < 0 else end
+            edits = []
+            for place in cookies(value.rstrip(b"\r"), 0, min(end, len(value.rstrip(b"\r")))):
+                edit = self.edit(value, "cookie", place.name, place.start, place.end)
+                if edit is not None:
+                    edits.append(edit)
+            return self._blind.clean(value, edits)
+        match = _SCHEME.fullmatch(value)
+        if match and name.endswith(b"authorization"):
+            secret = match[4].rstrip()
+            tail = match[4][len(secret) :]
+            kind = "basic" if match[2].lower() == b"basic" else "value"
+            if b"," not in secret and action == "pseudonym":
+                new = self._blind.replace(kind, secret)
+                return match[1] + match[2] + match[3] + new + tail
+        return WORD.sub(lambda word: self._blind.value(word[0], action), value)

@@ -1,0 +1,132 @@
+"""Where values stand in a request: leaf values of queries, forms, JSON, XML and multipart bodies.
+
+Each walker yields a `Place`: the kind of structure, the name (and, in JSON, the path) of a value,
+and the span of its bytes. Walkers read bytes as they are, never fail, and yield what they could
+read of a broken structure; they change nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+
+class Place(NamedTuple):
+    """A value: what kind of structure it stands in, its name and path, and its span."""
+
+    kind: str
+    name: str
+    start: int
+    end: int
+    path: str = ""
+    under: tuple[str, ...] = ()  # names of the containers it stands in, outermost first
+
+
+_PAIR = re.compile(rb"([^=&;?#\s]{1,400})=([^&#\s]*)")
+_COOKIE = re.compile(rb"\s*([^=;\s]{1,400})\s*=\s*([^;]*)")
+_TOKEN = re.compile(
+    rb'"((?:[^"\\]|\\.)*+)"(\s*:)?|([{}\[\]])|(-?[0-9][0-9.eE+-]*)|\b(true|false|null)\b', re.S
+)
+_XML = re.compile(
+    rb"<!\[CDATA\[|</([A-Za-z_][\w:.-]*)\s*>|<([A-Za-z_][\w:.-]*)((?:\s[^<>]*)?)>|([^<>]+)", re.S
+)
+_ATTRIBUTE = re.compile(rb"([A-Za-z_][\w:.-]*)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+_PART_NAME = re.compile(rb'(?i)content-disposition:[^\r\n]*?\bname="?([^"\r\n;]*)')
+
+
+def _text(name: bytes) -> str:
+    if b"%" in name or b"+" in name:
+        name = unquote_to_bytes(name.replace(b"+", b" "))
+    return name.decode("utf-8", "replace")
+
+
+def pairs(data: bytes, start: int, end: int, kind: str) -> Iterator[Place]:
+    """The values of a query or a form."""
+    for match in _PAIR.finditer(data, start, end):
+        yield Place(kind, _text(match[1]), match.start(2), match.end(2))
+
+
+def cookies(data: bytes, start: int, end: int) -> Iterator[Place]:
+    """The values of a Cookie header."""
+    for match in _COOKIE.finditer(data, start, end):
+        yield Place("cookie", match[1].decode("latin-1"), match.start(2), match.end(2))
+
+
+def json_values(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Place]:
+    """The leaf values of a JSON text, or of several one after another, whole or broken."""
+    names: list[str] = []
+    name = ""
+    for match in _TOKEN.finditer(data, start, len(data) if end is None else end):
+        group = match.lastindex
+        if group == 2:
+            name = _json_name(match[1])
+        elif group == 3:
+            if match[3] in (b"{", b"["):
+                names.append(name or "*")
+                name = "" if match[3] == b"{" else name
+            elif names:
+                names.pop()
+                name = names[-1] if names and names[-1] != "*" else ""
+        else:
+            kind = "graphql" if len(names) > 1 and names[1] == "variables" else "json"
+            span = match.span(group or 1)
+            yield Place(kind, name, *span, ".".join((*names[1:], name or "*")), tuple(names))
+
+
+def _json_name(raw: bytes) -> str:
+    text = raw.decode("utf-8", "replace")
+    return re.sub(r"\\u([0-9A-Fa-f]{4})", lambda m: chr(int(m[1], 16)), text) if "\\" in text else text
+
+
+def xml_values(data: bytes, start: int, end: int) -> Iterator[Place]:
+    """The texts of elements, under the element's name, and the values of attributes."""
+    open_names: list[str] = []
+    for match in _XML.finditer(data, start, end):
+        if match[2]:
+            name = match[2].rpartition(b":")[2].decode("latin-1")
+            for found in _ATTRIBUTE.finditer(data, *match.span(3)):
+                group = 2 if found[2] is not None else 3
+                own = found[1].rpartition(b":")[2].decode("latin-1")
+                yield Place("xml", own, *found.span(group), under=(*open_names, name))
+            if not match[3].endswith(b"/"):
+                open_names.append(name)
+        elif match[1]:
+            if open_names:
+                open_names.pop()
+        elif match[4] and match[4].strip():
+            name = open_names[-1] if open_names else ""
+            yield Place("xml", name, *match.span(4), under=tuple(open_names[:-1]))
+
+
+def multipart_values(data: bytes, start: int, end: int, boundary: bytes) -> Iterator[Place]:
+    """The bodies of the parts of a multipart text, under the names the parts give."""
+    mark = b"--" + boundary
+    at = data.find(mark, start, end)
+    while at >= 0:
+        after = data.find(mark, at + len(mark), end)
+        stop = after if after >= 0 else end
+        split = re.compile(rb"\r?\n\r?\n").search(data, at, stop)
+        if split:
+            name = _PART_NAME.search(data, at, split.start())
+            value_end = stop - 2 if data[stop - 2 : stop] == b"\r\n" else stop
+            if value_end > split.end():
+                text = name[1].decode("utf-8", "replace") if name else ""
+                yield Place("multipart", text, split.end(), value_end)
+        at = after
+
+
+# Broken or unknown structures: a telling name, a sign of assignment, a value.
+LOOSE = re.compile(
+    rb"[\"']?([A-Za-z][A-Za-z0-9_.-]{1,60})[\"']?(?:\]?\s{0,4}[=:]\s{0,4})"
+    rb"(?:\"((?:[^\"\\]|\\.)*+)|'([^']*)|([^\s&;,\"'<>{}\[\]]+))",
+    re.S,
+)
+
+
+def loose_values(data: bytes, start: int, end: int) -> Iterator[Place]:
+    """Values that follow a name and a sign of assignment, whatever the structure is."""
+    for match in LOOSE.finditer(data, start, end):
+        group = match.lastindex or 4
+        yield Place("form", match[1].decode("latin-1"), *match.span(group))

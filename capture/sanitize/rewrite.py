@@ -1,0 +1,154 @@
+"""The sanitizer: an exchange in, what may be written of it out.
+
+Heads are done line by line and small bodies whole, each remembered under a keyed hash; everything
+else goes through the walkers of its content type and the structure-blind scan. Replacements keep
+their length, so that framing, sizes and the class of a malformed request survive.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from ..exchange import Exchange, Flag, Kind
+from . import content
+from .blind import Blind
+from .headers import NOTED, Head
+from .policy import Policy
+from .pseudonym import Pseudonyms
+from .sanitized import Sanitized
+
+REMEMBERED = 1 << 16
+SMALL_BODY = 4096
+
+
+class Sanitizer:
+    """Replaces every secret of an exchange by its pseudonym, as the policy says."""
+
+    def __init__(self, policy: Policy, key: bytes) -> None:
+        import xxhash
+
+        self.policy = policy
+        self._pseudonyms = Pseudonyms(key)
+        self._blind = Blind(policy, self._pseudonyms) if policy.level != "none" else None
+        self._seed = self._pseudonyms.number(b"memory")
+        self._hash: Callable[..., int] = xxhash.xxh3_128_intdigest
+        self._lines: dict[int, tuple[bytes, bytes]] = {}
+        self._bodies: dict[int, bytes] = {}
+        if self._blind is not None:
+            self._head = Head(policy, self._blind)
+            self._content = content.Content(self._head, self._blind)
+
+    def client(self, address: bytes) -> int:
+        """The pseudonym of a client's address: 64 keyed bits."""
+        return self._pseudonyms.number(b"client" + address)
+
+    def exchange(self, exchange: Exchange) -> Sanitized:
+        """The exchange with its secrets replaced; the one given must not be used again."""
+        if self._blind is not None:
+            self._blind.made.clear()
+            self._request(exchange)
+            self._response(exchange)
+        return Sanitized(exchange, self.client(exchange.client))
+
+    def _request(self, exchange: Exchange) -> None:
+        assert self._blind is not None
+        request, head_bytes = exchange.request, exchange.head_bytes
+        if exchange.kind != Kind.HTTP1 or not head_bytes:
+            exchange.request = self._blind.loose(request)
+            return
+        head, notes = self._lines_of(request[:head_bytes])
+        body = request[head_bytes:]
+        if body:
+            new, resized = self._body(body, notes)
+            if resized:
+                head = content.reframed(head, len(new))
+            body = new
+        changed = len(head) + len(body) - len(request)
+        exchange.request = head + body
+        if changed or len(head) != head_bytes:
+            exchange.flags |= Flag.RESIZED
+            exchange.request_bytes += changed
+            exchange.head_bytes = len(head)
+            exchange.pieces = tuple(
+                (min(offset, len(exchange.request) - 1), ns) for offset, ns in exchange.pieces
+            )
+
+    def _lines_of(self, head: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+        lines = head.split(b"\n")
+        if b"\n " in head or b"\n\t" in head:
+            lines = _unfolded(lines)
+        notes: dict[bytes, bytes] = {}
+        out: list[bytes] = []
+        known, digest, seed = self._lines, self._hash, self._seed
+        for number, line in enumerate(lines):
+            key = digest(line, seed) + (not number)
+            done = known.get(key)
+            if done is None:
+                done = self._line(line, first=not number)
+                if len(known) >= REMEMBERED:
+                    known.clear()
+                known[key] = done
+            new, noted = done
+            if noted:
+                notes[noted] = new.partition(b":")[2].strip()
+            if new or not line:
+                out.append(new)
+        return b"\n".join(out), notes
+
+    def _line(self, line: bytes, first: bool) -> tuple[bytes, bytes]:
+        if first:
+            return self._head.request_line(line), b""
+        name = line.partition(b":")[0].strip().lower()
+        return self._head.line(line), name if name in NOTED else b""
+
+    def _body(self, body: bytes, notes: dict[bytes, bytes]) -> tuple[bytes, bool]:
+        if len(body) > SMALL_BODY:
+            return self._content.body(body, notes)
+        key = self._hash(body + repr(notes).encode(), self._seed)
+        done = self._bodies.get(key)
+        if done is not None:
+            return done, False
+        new, resized = self._content.body(body, notes)
+        if not resized:
+            if len(self._bodies) >= REMEMBERED // 4:
+                self._bodies.clear()
+            self._bodies[key] = new
+        return new, resized
+
+    def _response(self, exchange: Exchange) -> None:
+        """Of a response the head is kept, of harmless headers the values; its body is not."""
+        head = exchange.response[: exchange.response_head_bytes]
+        if not head:
+            exchange.response, exchange.response_head_bytes = b"", 0
+            return
+        kept: list[bytes] = []
+        for line in _unfolded(head.split(b"\n")):
+            name = line.partition(b":")[0].strip().lower()
+            if not kept or name in HARMLESS or not line.strip():
+                kept.append(line)
+            elif name == b"set-cookie":
+                kept.append(self._head.line(line))
+        exchange.response = b"\n".join(kept)
+        exchange.response_head_bytes = len(exchange.response)
+
+
+HARMLESS = frozenset(
+    (b"accept-ranges", b"age", b"allow", b"cache-control", b"connection", b"content-encoding",
+     b"content-language", b"content-length", b"content-type", b"date", b"expires", b"keep-alive",
+     b"retry-after", b"server", b"transfer-encoding", b"upgrade", b"vary")
+)  # fmt: skip
+"""Headers of a response that say nothing of a person."""
+
+_FOLD_START = re.compile(rb"[ \t]")
+
+
+def _unfolded(lines: list[bytes]) -> list[bytes]:
+    """Lines that a fold continues, joined with it."""
+    out: list[bytes] = []
+    for line in lines:
+        if len(out) > 1 and _FOLD_START.match(line):
+            out[-1] += b"\n" + line
+        else:
+            out.append(line)
+    return out

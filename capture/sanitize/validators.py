@@ -1,0 +1,216 @@
+"""Checks that make a candidate certain: checksums, ranges, and what only looks like a secret.
+
+Each takes the bytes a pattern matched and says whether they are the thing. A validator never
+raises: whatever it is given, it answers yes or no.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import json
+import math
+import re
+from collections import Counter
+
+_NOT_DIGIT = re.compile(rb"[^0-9]")
+_CARD_PREFIX = re.compile(
+    rb"4|5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3[47]|3(?:0[0-5]|095|[689])|6(?:011|[245]|0)"
+    rb"|35(?:2[89]|[3-8])|1800|2131|50|5[6-8]|62|81|220[0-4]|8"
+)
+_CARD_LENGTHS = {
+    b"4": (13, 16, 19), b"5": (16,), b"2": (15, 16), b"3": (14, 15, 16, 19),
+    b"6": (12, 13, 14, 15, 16, 17, 18, 19), b"1": (15,), b"8": (16, 17, 18, 19),
+}  # fmt: skip
+_IBAN_LENGTH = {
+    "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22,
+    "BR": 29, "BY": 28, "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28,
+    "EE": 20, "EG": 29, "ES": 24, "FI": 18, "FO": 18, "FR": 27, "GB": 22, "GE": 22, "GI": 23,
+    "GL": 18, "GR": 27, "GT": 28, "HR": 21, "HU": 28, "IE": 22, "IL": 23, "IQ": 23, "IS": 26,
+    "IT": 27, "JO": 30, "KW": 30, "KZ": 20, "LB": 28, "LC": 32, "LI": 21, "LT": 20, "LU": 20,
+    "LV": 21, "LY": 25, "MC": 27, "MD": 24, "ME": 22, "MK": 19, "MR": 27, "MT": 31, "MU": 30,
+    "NL": 18, "NO": 15, "PK": 24, "PL": 28, "PS": 29, "PT": 25, "QA": 29, "RO": 24, "RS": 22,
+    "SA": 24, "SC": 31, "SE": 24, "SI": 19, "SK": 24, "SM": 27, "ST": 25, "SV": 28, "TL": 23,
+    "TN": 24, "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20,
+}  # fmt: skip
+
+
+def digits_of(text: bytes) -> bytes:
+    """The digits of a text, separators left out."""
+    return _NOT_DIGIT.sub(b"", text)
+
+
+def luhn_sum(digits: bytes) -> int:
+    """The Luhn sum of a number, its last digit being the check digit."""
+    total = 0
+    for place, byte in enumerate(reversed(digits)):
+        value = byte - 48
+        if place & 1:
+            value *= 2
+            if value > 9:
+                value -= 9
+        total += value
+    return total
+
+
+def is_card(text: bytes) -> bool:
+    """A payment card: a prefix that an issuer uses, a length it uses, and the Luhn check."""
+    digits = digits_of(text)
+    lengths = _CARD_LENGTHS.get(digits[:1])
+    if lengths is None or len(digits) not in lengths or not _CARD_PREFIX.match(digits):
+        return False
+    return luhn_sum(digits) % 10 == 0
+
+
+def iban_remainder(text: bytes) -> int:
+    """The ISO 7064 remainder of an IBAN; 1 where its check digits are right."""
+    moved = (text[4:] + text[:4]).upper()
+    return int("".join(str(int(chr(byte), 36)) for byte in moved)) % 97
+
+
+def is_iban(text: bytes) -> bool:
+    """An IBAN of a country that has them, of its length, with the mod-97 check."""
+    packed = text.replace(b" ", b"").replace(b"-", b"")
+    if not packed.isalnum() or not packed[2:4].isdigit():
+        return False
+    if _IBAN_LENGTH.get(packed[:2].decode().upper()) != len(packed):
+        return False
+    return iban_remainder(packed) == 1
+
+
+def is_ssn(text: bytes) -> bool:
+    """A United States social security number that can have been issued."""
+    digits = digits_of(text)
+    if digits[:3] in (b"000", b"666") or digits[3:5] == b"00" or digits[5:] == b"0000":
+        return False
+    # 9xx with these groups are taxpayer numbers (ITIN); other 9xx are nobody's.
+    return digits[:1] != b"9" or 50 <= int(digits[3:5]) <= 99
+
+
+def is_ipv4(text: bytes) -> bool:
+    """A dotted address that can be a host's: not a version number, mask or loopback."""
+    parts = text.split(b".")
+    if any(int(part) > 255 or (len(part) > 1 and part[:1] == b"0") for part in parts):
+        return False
+    first = int(parts[0])
+    return 0 < first < 224 and first != 127 and parts[1:] != [b"0", b"0", b"0"]
+
+
+def is_ipv6(text: bytes) -> bool:
+    """An IPv6 address, not the unspecified one or loopback."""
+    try:
+        address = ipaddress.IPv6Address(text.decode("ascii"))
+    except ValueError:
+        return False
+    return text.count(b":") >= 2 and len(text) > 5 and not address.is_loopback
+
+
+def is_phone(text: bytes) -> bool:
+    """A telephone number as people write them, and neither a date, a version nor an amount."""
+    digits = digits_of(re.split(rb"[xX#]", text)[0])
+    if not 7 <= len(digits) <= 15 or len(set(digits)) < 2:
+        return False
+    if text[:1] == b"+" or text[:2] == b"00":
+        return len(digits) >= 8
+    groups = [len(group) for group in re.findall(rb"\d+", text)]
+    if b"(" not in text and re.fullmatch(rb"(?:1[89]|20)\d\d[-./ ][01]?\d[-./ ][0-3]?\d", text):
+        return False
+    if re.fullmatch(rb"[0-3]?\d[-./ ][01]?\d[-./ ](?:1[89]|20)\d\d", text):
+        return False
+    return max(groups) <= 7 and groups[-1] >= 2 and groups.count(1) <= 1 and len(groups) > 1
+
+
+def is_jwt(text: bytes) -> bool:
+    """A JSON web token: its first part is a base64url JSON object."""
+    try:
+        head = text.split(b".", 1)[0]
+        return isinstance(json.loads(base64.urlsafe_b64decode(head + b"=" * (-len(head) % 4))), dict)
+    except (ValueError, binascii.Error):
+        return False
+
+
+def entropy(text: bytes) -> float:
+    """Shannon entropy of the bytes, bits a byte."""
+    size = len(text)
+    return -sum(n / size * math.log2(n / size) for n in Counter(text).values()) if size else 0.0
+
+
+_VOWELS_RUN = re.compile(rb"[a-z]{4,}|[A-Z]{4,}|[A-Z][a-z]{3,}")
+
+
+def is_token(text: bytes) -> bool:
+    """A random-looking string: mixed classes, high entropy, and not made of words."""
+    if len(text) < 20 or text.isdigit() or text.isalpha() and (text.islower() or text.isupper()):
+        return False
+    if not any(48 <= byte <= 57 for byte in text):
+        return False
+    words = sum(len(run) for run in _VOWELS_RUN.findall(text))
+    if words * 2 > len(text):
+        return False
+    is_hex = all(byte in b"0123456789abcdefABCDEF-" for byte in text)
+    return entropy(text) >= (2.8 if is_hex else 3.6)
+
+
+def _weighted(digits: bytes, weights: tuple[int, ...]) -> int:
+    return sum((byte - 48) * weight for byte, weight in zip(digits, weights, strict=False))
+
+
+def is_cpf(text: bytes) -> bool:
+    """A Brazilian CPF: two check digits."""
+    digits = digits_of(text)
+    if len(digits) != 11 or len(set(digits)) == 1:
+        return False
+    first = _weighted(digits, tuple(range(10, 1, -1))) * 10 % 11 % 10
+    second = _weighted(digits, tuple(range(11, 1, -1))) * 10 % 11 % 10
+    return digits[9] - 48 == first and digits[10] - 48 == second
+
+
+def is_cn_id(text: bytes) -> bool:
+    """A Chinese resident number: birth date and ISO 7064 check character."""
+    if not (text[:17].isdigit() and 1 <= int(text[10:12]) <= 12 and 1 <= int(text[12:14]) <= 31):
+        return False
+    weights = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+    return b"10X98765432"[_weighted(text[:17], weights) % 11] == text[17:18].upper()[0]
+
+
+_VERHOEFF_D = (
+    "0123456789", "1234067895", "2340178956", "3401289567", "4012395678",
+    "5987604321", "6598710432", "7659821043", "8765932104", "9876543210",
+)  # fmt: skip
+_VERHOEFF_P = (
+    "0123456789", "1576283094", "5803796142", "8916043527",
+    "9453126870", "4286573901", "2793806415", "7046913258",
+)  # fmt: skip
+
+
+def is_aadhaar(text: bytes) -> bool:
+    """An Indian Aadhaar number: twelve digits with the Verhoeff check."""
+    digits = digits_of(text)
+    check = 0
+    for place, byte in enumerate(reversed(digits)):
+        check = int(_VERHOEFF_D[check][int(_VERHOEFF_P[place % 8][byte - 48])])
+    return len(digits) == 12 and digits[:1] not in (b"0", b"1") and check == 0
+
+
+def is_nir(text: bytes) -> bool:
+    """A French social security number with its mod-97 key."""
+    digits = digits_of(text)
+    return len(digits) == 15 and 97 - int(digits[:13]) % 97 == int(digits[13:])
+
+
+def is_codice_fiscale(text: bytes) -> bool:
+    """An Italian tax code with its check letter."""
+    odd = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
+    total = 0
+    for place, byte in enumerate(text.upper()[:15]):
+        value = byte - 48 if byte < 58 else byte - 65
+        total += odd[value] if place % 2 == 0 else value
+    return total % 26 == text.upper()[15] - 65
+
+
+def is_nhs(text: bytes) -> bool:
+    """A British NHS number with its mod-11 check, written in its groups."""
+    digits = digits_of(text)
+    check = 11 - _weighted(digits, tuple(range(10, 1, -1))) % 11
+    return len(digits) == 10 and check != 10 and check % 11 == digits[9] - 48

@@ -1,0 +1,185 @@
+"""The other spellings in which a secret may stand: views of the same bytes, decoded.
+
+A view pairs decoded bytes with where each stood, so that a replacement of the same length, made in
+the decoded bytes, can be spelt back in place: "%40" stays three bytes, "\\u0061" six. Bytes that did
+not change keep the spelling they had. Every view therefore keeps the length of what it decodes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator
+
+Clean = Callable[[bytes], bytes]
+"""Replaces secrets in plain bytes, keeping their length."""
+
+_ESCAPES = {b'"': b'"', b"\\": b"\\", b"/": b"/", b"b": b"\b", b"f": b"\f", b"n": b"\n",
+            b"r": b"\r", b"t": b"\t"}  # fmt: skip
+_PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
+_JSON = re.compile(rb'\\u00[0-7][0-9A-Fa-f]|\\["\\/bfnrt]')
+_ENTITY = re.compile(rb"&#(?:x[0-9A-Fa-f]{2}|[0-9]{2,3});|&(?:amp|lt|gt|quot|apos);")
+_NAMED = {b"&amp;": b"&", b"&lt;": b"<", b"&gt;": b">", b"&quot;": b'"', b"&apos;": b"'"}
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+_CHUNK = re.compile(rb"\r\n[0-9A-Fa-f]{1,8}(?:;[^\r\n]{0,200})?\r\n")
+BASE64_RUN = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}")
+_UTF16 = re.compile(rb"(?:[\x20-\x7e]\0){6,}|(?:\0[\x20-\x7e]){6,}")
+_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
+
+
+def _percent(unit: bytes) -> bytes:
+    return bytes((int(unit[1:], 16),))
+
+
+def _json(unit: bytes) -> bytes:
+    return bytes((int(unit[2:], 16),)) if unit[1:2] == b"u" else _ESCAPES[unit[1:]]
+
+
+def _entity(unit: bytes) -> bytes:
+    if unit in _NAMED:
+        return _NAMED[unit]
+    number = int(unit[3:-1], 16) if unit[2:3] == b"x" else int(unit[2:-1])
+    return bytes((number,)) if number < 256 else b"?"
+
+
+def _nothing(_: bytes) -> bytes:
+    return b""
+
+
+def _spell(unit: bytes, byte: int) -> bytes:
+    """The byte in the spelling of the unit it replaces."""
+    if unit[:1] == b"%":
+        new = b"%%%02X" % byte
+    elif unit[:2] == b"\\u":
+        new = b"\\u%04X" % byte
+    elif unit[:3] == b"&#x":
+        new = b"&#x%02X;" % byte
+    else:
+        width = len(unit) - 3
+        new = b"&#%0*d;" % (width, min(byte, 10**width - 1))
+        return new
+    return new if not unit.islower() and unit.upper() == unit else new[:2] + new[2:].lower()
+
+
+def through(pattern: re.Pattern[bytes], decode: Clean, data: bytes, clean: Clean) -> bytes:
+    """Clean the data as it reads with every match of the pattern decoded."""
+    plain: list[bytes] = []
+    units: list[tuple[int, bytes, int]] = []  # where in plain, its spelling, where in data
+    at = done = 0
+    for match in pattern.finditer(data):
+        literal, unit = data[done : match.start()], match[0]
+        at += len(literal)
+        decoded = decode(unit)
+        plain += (literal, decoded)
+        units.append((at, unit, match.start()))
+        at += len(decoded)
+        done = match.end()
+    if not units:
+        return data
+    plain.append(data[done:])
+    old = b"".join(plain)
+    new = clean(old)
+    if new == old:
+        return data
+    return _respelt(data, old, new, units, decode is _nothing)
+
+
+def _respelt(
+    data: bytes, old: bytes, new: bytes, units: list[tuple[int, bytes, int]], empty: bool
+) -> bytes:
+    out: list[bytes] = []
+    at = done = 0
+    for place, unit, start in units:
+        out.append(new[at:place])
+        if empty:
+            out.append(unit)
+            at = place
+        else:
+            out.append(unit if old[place] == new[place] else _spell(unit, new[place]))
+            at = place + 1
+        done = start + len(unit)
+    out.append(new[at:])
+    del done
+    return b"".join(out)
+
+
+def spelt(data: bytes, clean: Clean) -> bytes:
+    """Clean the data through every spelling that its bytes hint at (base64 apart)."""
+    if b"%" in data:
+        data = through(_PERCENT, _percent, data, clean)
+    if b"\\" in data:
+        data = through(_JSON, _json, data, clean)
+    if b"&" in data and b";" in data:
+        data = through(_ENTITY, _entity, data, clean)
+    if b"\0" in data:
+        data = _UTF16.sub(lambda match: _utf16(match[0], clean), data)
+    return data
+
+
+def folded(data: bytes, clean: Clean) -> bytes:
+    """Clean the data as it reads without line folds, and without chunk boundaries."""
+    if _FOLD.search(data):
+        data = through(_FOLD, _nothing, data, clean)
+    if _CHUNK.search(data):
+        data = through(_CHUNK, _nothing, data, clean)
+    return data
+
+
+def _utf16(run: bytes, clean: Clean) -> bytes:
+    first = 0 if run[1:2] == b"\0" else 1
+    new = clean(run[first::2])
+    out = bytearray(run)
+    out[first::2] = new
+    return bytes(out)
+
+
+def base64_runs(data: bytes) -> Iterator[tuple[int, int, bytes, bool]]:
+    """Runs of base64 that decode to text: (start, end, text, whether in the URL alphabet)."""
+    for match in BASE64_RUN.finditer(data):
+        run = match[0]
+        whole = _decoded(run)
+        if whole is not None:
+            yield match.start(), match.end(), *whole
+            continue
+        for part in re.finditer(rb"[A-Za-z0-9+_-]{16,}={0,2}", run):
+            inner = _decoded(part[0])
+            if inner is not None:
+                yield match.start() + part.start(), match.start() + part.end(), *inner
+
+
+def _decoded(run: bytes) -> tuple[bytes, bool] | None:
+    url = b"-" in run or b"_" in run
+    body = run.rstrip(b"=")
+    if len(body) % 4 == 1:
+        body = body[:-1]
+    try:
+        plain = base64.b64decode(
+            body.translate(_TO_PLAIN) + b"=" * (-len(body) % 4), validate=True
+        )
+    except (ValueError, binascii.Error):
+        return None
+    odd = len(plain.translate(None, _PRINTABLE))
+    zeros = plain.count(0)
+    if odd * 10 > len(plain) and zeros * 5 < len(plain) * 2:
+        return None
+    return plain, url
+
+
+_TO_PLAIN = bytes.maketrans(b"-_", b"+/")
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+
+
+def in_base64(data: bytes, clean: Clean) -> bytes:
+    """Clean what base64 runs decode to, and encode it again in place."""
+    out: list[bytes] = []
+    done = 0
+    for start, end, plain, url in base64_runs(data):
+        new = clean(plain)
+        if new == plain:
+            continue
+        run = base64.b64encode(new).rstrip(b"=")
+        run = run.translate(_TO_URL) if url else run
+        out += (data[done:start], run, data[start + len(run) : end])
+        done = end
+    return b"".join((*out, data[done:])) if out else data
