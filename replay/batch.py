@@ -76,7 +76,7 @@ class Batch:
                 column = np.where(column == NEVER, NEVER, column + offset)
             chunk[name] = column
         chunk["response_digest"] = np.frombuffer(self.digest, np.uint64)
-        chunk["due_ns"] = chunk["due_ns"] + wall_start
+        chunk["due_ns"] = np.asarray(self.due, np.int64) + wall_start
         chunk["opened_ns"] = chunk.pop("open_ns") + wall_start
         chunk["request_digest"] = np.fromiter(
             (xxhash.xxh3_64_intdigest(request or b"") for request in self.requests),
@@ -86,8 +86,8 @@ class Batch:
         full = len(self.due)
         chunk["target_index"] = np.full(full, self.target, np.uint8)
         chunk["worker"] = np.full(full, worker, np.uint16)
-        for name in ("lane", "request_kept", "pieces", "flags"):
-            del chunk[name]
+        for name in ("lane", "order_ns", "request_kept", "pieces", "flags"):
+            chunk.pop(name, None)
         chunk["flags"] = np.asarray(self.flags, np.uint32) & ~np.uint32(Flag.CUT_BY_CAPTURE)
         chunk["pieces"] = np.zeros(full, np.int32)
         return chunk
@@ -100,14 +100,17 @@ def batches(
     for chunk in chunks:
         heads = chunk["head_bytes"].tolist()
         sizes = chunk["request_bytes"].tolist()
-        raw = [payload.request for payload in tape.payloads(chunk["source"])]
+        raw = [
+            None if payload.damaged else payload.request
+            for payload in tape.payloads(chunk["source"])
+        ]
         whole = [
-            _filled(request, size) if size > len(request) else request
+            _filled(request, size) if request is not None and size > len(request) else request
             for request, size in zip(raw, sizes, strict=True)
         ]
         for target, authority in enumerate(authorities):
             requests = [
-                rewrite(request, head, authority)
+                None if request is None else rewrite(request, head, authority)
                 for request, head in zip(whole, heads, strict=True)
             ]
             yield Batch(chunk, requests, target)

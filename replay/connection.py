@@ -74,9 +74,9 @@ class Wire:
         return not self.outstanding and not self.waiting
 
     def opened(self) -> None:
-        """Connected (and secured): what waits is sent."""
+        """Connected (and secured): the first that waits is sent, others after its answer."""
         self.state = OPEN
-        while self.waiting and self.state == OPEN:
+        if self.waiting:
             batch, row = self.waiting.popleft()
             self.send(batch, row, Lateness.TLS if self.tls_ns >= 0 else Lateness.CONNECT)
 

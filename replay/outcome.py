@@ -1,0 +1,235 @@
+"""What a run comes to: accumulators that take rows, merge, and render a summary.
+
+Times are counted in histograms of the HDR kind: values in ns, three significant digits, so
+percentiles of merged histograms are as exact as those of one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from capture.exchange import NEVER, Outcome, Reuse
+
+_HALF = 1024
+MAX_ENDPOINTS = 500
+
+
+class Histogram:
+    """Counts of values in ns to three significant digits. `add`, `merge`, `quantile`."""
+
+    __slots__ = ("counts", "largest")
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(_HALF * 2, np.int64)
+        self.largest = 0
+
+    def add(self, values: Any) -> None:
+        """Count an array of values; negative ones count as 0."""
+        if not len(values):
+            return
+        values = np.maximum(values, 0)
+        self.largest = max(self.largest, int(values.max()))
+        _, exponent = np.frexp((values | (2 * _HALF - 1)).astype(np.float64))
+        bucket = exponent.astype(np.int64) - 11
+        counts = np.bincount(bucket * _HALF + (values >> bucket))
+        self._grow(len(counts))
+        self.counts[: len(counts)] += counts
+
+    def merge(self, other: Histogram) -> None:
+        """Add another histogram's counts."""
+        self._grow(len(other.counts))
+        self.counts[: len(other.counts)] += other.counts
+        self.largest = max(self.largest, other.largest)
+
+    @property
+    def total(self) -> int:
+        """How many values were counted."""
+        return int(self.counts.sum())
+
+    def quantile(self, share: float) -> int:
+        """The value (the top of its bucket) below which that share lies; 0 of nothing."""
+        sums = np.cumsum(self.counts)
+        if not sums[-1]:
+            return 0
+        place = int(np.searchsorted(sums, max(1, np.ceil(share * sums[-1]))))
+        return min(_top(place), self.largest)
+
+    def bars(self) -> Iterator[tuple[int, int]]:
+        """(top of the bucket, count) of the buckets that hold something."""
+        for place in np.flatnonzero(self.counts).tolist():
+            yield min(_top(place), self.largest), int(self.counts[place])
+
+    def _grow(self, size: int) -> None:
+        if size > len(self.counts):
+            self.counts = np.pad(self.counts, (0, size - len(self.counts)))
+
+
+def _top(place: int) -> int:
+    bucket = max(0, place // _HALF - 1)
+    return ((place - bucket * _HALF + 1) << bucket) - 1
+
+
+def write_hgrm(histogram: Histogram, path: str) -> None:
+    """The percentile distribution (ms) as HdrHistogram's tools and plotters read it."""
+    seen, total = 0, histogram.total
+    with open(path, "w", encoding="ascii") as file:
+        file.write(f"{'Value':>12} {'Percentile':>14} {'TotalCount':>10} 1/(1-Percentile)\n\n")
+        for value, count in histogram.bars():
+            seen += count
+            share = seen / total
+            inverse = f"{1 / (1 - share):.2f}" if seen < total else "inf"
+            file.write(f"{value / 1e6:12.6f} {share:14.12f} {seen:10d} {inverse:>14}\n")
+
+
+@dataclass
+class EndpointTimes:
+    """One endpoint: what was recorded beside what came back. Times in ns."""
+
+    requests: int = 0
+    failed: int = 0
+    service: Histogram = field(default_factory=Histogram)
+    response: Histogram = field(default_factory=Histogram)
+    recorded: Histogram = field(default_factory=Histogram)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to. Times in ns, rates in requests/s."""
+
+    planned: int
+    sent: int
+    answered: int
+    span_ns: int
+    planned_rate: float
+    rate: float
+    lateness: dict[str, int]
+    noise_floor: dict[str, int]
+    outcomes: dict[str, int]
+    statuses: dict[str, int]
+    spare: int
+    rewritten: dict[str, int]
+    endpoints: list[dict[str, Any]]
+    fidelity: dict[str, Any] | None
+    warnings: list[str]
+    aborted: str = ""
+    run: str = ""
+
+    @property
+    def errors(self) -> int:
+        """Requests that the target did not answer in full, or answered with 5xx."""
+        fine = (Outcome.ANSWERED.name, Outcome.ABANDONED.name, Outcome.UNSENT.name)
+        failed = sum(count for name, count in self.outcomes.items() if name not in fine)
+        return failed + sum(n for status, n in self.statuses.items() if status.startswith("5"))
+
+    @property
+    def exit_code(self) -> int:
+        """0: it ran, whatever came back; 3: a condition stopped it."""
+        return 3 if self.aborted else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values, for `--json`."""
+        return {**asdict(self), "errors": self.errors}
+
+
+class Tally:
+    """Accumulates the rows of a run."""
+
+    def __init__(self) -> None:
+        self.planned = 0
+        self.sent = 0
+        self.spare = 0
+        self.outcomes: Counter[str] = Counter()
+        self.statuses: Counter[str] = Counter()
+        self.lateness = Histogram()
+        self.endpoints: dict[str, EndpointTimes] = {}
+        self.rewritten: Counter[str] = Counter()
+        self._due = (1 << 62, 0)
+        self._sent = (1 << 62, 0)
+
+    def add(self, rows: dict[str, Any]) -> None:
+        """Add columns of the run."""
+        sent_at = rows["request_first_ns"]
+        gone = sent_at != NEVER
+        self.planned += len(sent_at)
+        self.sent += int(gone.sum())
+        self.spare += int((rows["reuse"][gone] == Reuse.SPARE).sum())
+        self.outcomes.update(_counted(rows["outcome"], lambda code: Outcome(code).name))
+        answered = rows["outcome"] == Outcome.ANSWERED
+        self.statuses.update(_counted(rows["status"][answered], str))
+        self.lateness.add((sent_at - rows["due_ns"])[gone])
+        self._due = _wider(self._due, rows["due_ns"])
+        self._sent = _wider(self._sent, sent_at[gone])
+        self._add_endpoints(rows, answered)
+
+    def _add_endpoints(self, rows: dict[str, Any], answered: Any) -> None:
+        column = rows["endpoint"]
+        service = rows["response_last_ns"] - rows["request_first_ns"]
+        response = rows["response_last_ns"] - rows["due_ns"]
+        for code in np.unique(column.codes).tolist():
+            name = column.values[code]
+            if name not in self.endpoints and len(self.endpoints) >= MAX_ENDPOINTS:
+                name = "(other)"
+            times = self.endpoints.setdefault(name, EndpointTimes())
+            here = column.codes == code
+            whole = here & answered
+            times.requests += int(here.sum())
+            times.failed += int((here & ~answered).sum() + (rows["status"][whole] >= 500).sum())
+            times.service.add(service[whole])
+            times.response.add(response[whole])
+            recorded = rows["recorded_service_ns"][here]
+            times.recorded.add(recorded[recorded != NEVER])
+
+    def summary(self, **more: Any) -> Summary:
+        """The figures so far."""
+        due, sent = self._due[1] - self._due[0], self._sent[1] - self._sent[0]
+        return Summary(
+            planned=self.planned,
+            sent=self.sent,
+            answered=self.outcomes[Outcome.ANSWERED.name],
+            span_ns=max(0, sent),
+            planned_rate=self.planned / (due / 1e9) if due > 0 else 0.0,
+            rate=self.sent / (sent / 1e9) if sent > 0 else 0.0,
+            lateness=quantiles(self.lateness),
+            outcomes=dict(self.outcomes.most_common()),
+            statuses=dict(self.statuses.most_common()),
+            spare=self.spare,
+            rewritten=dict(self.rewritten),
+            endpoints=[_row(name, times) for name, times in self._busiest()],
+            **more,
+        )
+
+    def _busiest(self) -> list[tuple[str, EndpointTimes]]:
+        return sorted(self.endpoints.items(), key=lambda item: -item[1].requests)
+
+
+def quantiles(histogram: Histogram) -> dict[str, int]:
+    """The usual quantiles in ns."""
+    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999, "max": 1.0}
+    return {name: histogram.quantile(share) for name, share in shares.items()}
+
+
+def _row(name: str, times: EndpointTimes) -> dict[str, Any]:
+    return {
+        "endpoint": name,
+        "requests": times.requests,
+        "failed": times.failed,
+        "recorded": quantiles(times.recorded),
+        "service": quantiles(times.service),
+        "response": quantiles(times.response),
+    }
+
+
+def _counted(codes: Any, name: Any) -> dict[str, int]:
+    values, counts = np.unique(codes, return_counts=True)
+    return {name(v): n for v, n in zip(values.tolist(), counts.tolist(), strict=True)}
+
+
+def _wider(span: tuple[int, int], values: Any) -> tuple[int, int]:
+    if not len(values):
+        return span
+    return min(span[0], int(values.min())), max(span[1], int(values.max()))

@@ -1,0 +1,109 @@
+"""A raw target that keeps every byte and its arrival, and tapes made up for tests."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+
+from capture.exchange import Exchange, Kind
+from capture.sanitize.sanitized import Sanitized
+from capture.tape import TapeHeader, TapeWriter
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+BASE_NS = 1_700_000_000_000_000_000
+
+
+class Recorder:
+    """Accepts connections; `behave(socket, received)` answers each with what it likes."""
+
+    def __init__(self, behave: Callable[[socket.socket, list[bytes]], None]) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.received: list[list[bytes]] = []
+        self.arrivals: list[int] = []
+        self._behave = behave
+        self._open: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            sock.settimeout(5)
+            pieces: list[bytes] = []
+            self.received.append(pieces)
+            self._open.append(sock)
+            thread = threading.Thread(target=self._serve, args=(sock, pieces))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, sock: socket.socket, pieces: list[bytes]) -> None:
+        try:
+            with sock:
+                self._behave(sock, pieces)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for thread in self._threads:
+            thread.join(6)
+
+
+def answering(answer: bytes = ANSWER) -> Callable[[socket.socket, list[bytes]], None]:
+    """Answer each piece that comes."""
+
+    def behave(sock: socket.socket, pieces: list[bytes]) -> None:
+        while data := sock.recv(65536):
+            pieces.append(data)
+            sock.sendall(answer)
+
+    return behave
+
+
+@contextmanager
+def recorder(behave: Callable[[socket.socket, list[bytes]], None] | None = None):
+    target = Recorder(behave or answering())
+    try:
+        yield target
+    finally:
+        target.close()
+
+
+def write_tape(path: Path, requests: list[tuple[int, int, bytes]]) -> Path:
+    """A tape of (connection, ms, bytes)."""
+    writer = TapeWriter(path, TapeHeader())
+    positions: dict[int, int] = {}
+    for connection, at_ms, raw in requests:
+        exchange = Exchange(connection, positions.setdefault(connection, 0))
+        positions[connection] += 1
+        exchange.request = raw
+        exchange.request_bytes = len(raw)
+        exchange.head_bytes = raw.find(b"\r\n\r\n") + 4 if b"\r\n\r\n" in raw else 0
+        exchange.kind = Kind.HTTP1 if exchange.head_bytes else Kind.MALFORMED
+        exchange.opened_ns = BASE_NS
+        exchange.request_first_ns = exchange.request_last_ns = BASE_NS + at_ms * 1_000_000
+        exchange.response_first_ns = exchange.response_last_ns = exchange.request_last_ns + 500_000
+        exchange.status = 200
+        writer.append(Sanitized(exchange, 1))
+    writer.close()
+    return path
+
+
+def get(path: str = "/", host: str = "shop.test") -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+
+def waited(condition: Callable[[], bool]) -> bool:
+    end = time.monotonic() + 5
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()

@@ -1,0 +1,122 @@
+"""A replay from a tape to a run, against real sockets."""
+
+from __future__ import annotations
+
+import socket
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from capture.tape import Tape
+from replay.cli import replay as command
+from replay.options import ReplayOptions
+from replay.run import replay
+
+from .recorder import get, recorder, write_tape
+
+
+def options(url, **more):
+    return ReplayOptions(target=(url,), no_calibrate=True, timeout=2_000_000_000, **more)
+
+
+def test_the_recorded_bytes_arrive_in_order_on_their_own_connections(tmp_path):
+    sent = [(1, 0, get("/a")), (2, 10, get("/b")), (1, 30, get("/c")), (2, 40, b"\x00broken\r\n")]
+    tape = write_tape(tmp_path / "x.tape", sent)
+    with recorder() as target:
+        summary = replay(tape, options(target.url, host="keep"), tmp_path / "run.tape")
+    assert summary.answered == summary.sent == 4
+    assert sorted(target.received) == sorted([[get("/a"), get("/c")], [get("/b"), b"\x00broken\r\n"]])
+
+
+def test_the_host_becomes_the_targets_by_default(tmp_path):
+    tape = write_tape(tmp_path / "x.tape", [(1, 0, get("/"))])
+    with recorder() as target:
+        replay(tape, options(target.url), tmp_path / "run.tape")
+    assert target.received == [[get("/", target.url.removeprefix("http://"))]]
+
+
+def test_the_run_is_a_tape_with_due_sent_and_response_times(tmp_path):
+    tape = write_tape(tmp_path / "x.tape", [(1, n, get(f"/{n}")) for n in range(0, 100, 10)])
+    with recorder() as target:
+        replay(tape, options(target.url, speed=2.0), tmp_path / "run.tape")
+    with Tape.open(tmp_path / "run.tape") as run:
+        (block,) = run.columns(["due_ns", "request_first_ns", "response_last_ns", "status"])
+    assert np.diff(block["due_ns"]).tolist() == [5_000_000] * 9
+    assert (block["request_first_ns"] >= block["due_ns"]).all()
+    assert (block["response_last_ns"] > block["request_first_ns"]).all()
+    assert set(block["status"].tolist()) == {200}
+
+
+def test_a_busy_connection_makes_the_next_request_take_a_spare_one(tmp_path):
+    def slow(sock, pieces):
+        while data := sock.recv(65536):
+            pieces.append(data)
+            sock.settimeout(0.3)
+            try:
+                pieces.append(sock.recv(65536))
+            except TimeoutError:
+                pass
+            sock.settimeout(5)
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    tape = write_tape(tmp_path / "x.tape", [(1, 0, get("/a")), (1, 50, get("/b"))])
+    with recorder(slow) as target:
+        summary = replay(tape, options(target.url), tmp_path / "run.tape")
+    assert summary.spare == 1
+    assert len(target.received) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (b"", "CLOSED"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", "SHORT"),
+        (b"\x16garbage\r\n\r\n", "GARBAGE"),
+        (b"HTTP/1.0 200 OK\r\n\r\nuntil the end", "ANSWERED"),
+    ],
+)
+def test_what_the_target_does_wrong_is_an_outcome(tmp_path, answer, outcome):
+    def behave(sock, pieces):
+        pieces.append(sock.recv(65536))
+        sock.sendall(answer)
+        sock.shutdown(socket.SHUT_WR)
+
+    tape = write_tape(tmp_path / "x.tape", [(1, 0, get("/"))])
+    with recorder(behave) as target:
+        summary = replay(tape, options(target.url), tmp_path / "run.tape")
+    assert summary.outcomes == {outcome: 1}
+    assert summary.exit_code == 0
+
+
+def test_a_target_that_refuses_is_an_outcome(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    tape = write_tape(tmp_path / "x.tape", [(1, 0, get("/")), (2, 5, get("/"))])
+    summary = replay(tape, options(f"http://127.0.0.1:{port}"), tmp_path / "run.tape")
+    assert summary.outcomes == {"REFUSED": 2}
+
+
+def test_at_speed_max_every_request_is_sent_once_on_its_connection(tmp_path):
+    tape = write_tape(
+        tmp_path / "x.tape", [(n % 4, n * 100, get(f"/{n}")) for n in range(400)]
+    )
+    with recorder() as target:
+        summary = replay(tape, options(target.url, speed=float("inf")), tmp_path / "run.tape")
+    assert summary.answered == 400
+    assert sorted(map(len, target.received)) == [100] * 4
+
+
+def test_two_workers_share_the_connections_of_a_tape(tmp_path):
+    tape = write_tape(tmp_path / "x.tape", [(n, n, get(f"/{n}")) for n in range(40)])
+    with recorder() as target:
+        summary = replay(tape, options(target.url, workers=2), tmp_path / "run.tape")
+    assert summary.answered == 40
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "nan", "abc", "inf"])
+def test_a_speed_that_is_no_positive_number_is_a_usage_error(tmp_path, speed):
+    tape = write_tape(tmp_path / "x.tape", [(1, 0, get("/"))])
+    said = CliRunner().invoke(command, [str(tape), "--target", "http://x", "--speed", speed])
+    assert said.exit_code == 2
