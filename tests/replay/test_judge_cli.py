@@ -1,0 +1,42 @@
+"""`wiretape report` reads a run from disk and says what broke."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+sys.path.insert(0, str(Path(__file__).parent))
+from runs import run_columns
+
+from capture.errors import ReplayError
+from capture.tape import TapeHeader, TapeWriter
+from replay.judge_cli import report
+from replay.rows import read_rows
+
+
+def _write(path: Path, *runs: dict[str, object]) -> Path:
+    writer = TapeWriter(path, TapeHeader(kind="run"))
+    for columns in runs:
+        writer.append_rows(columns)
+    writer.close()
+    return path
+
+
+def test_a_run_of_two_blocks_is_reported_as_one_page_and_as_json(tmp_path: Path):
+    path = _write(tmp_path / "run.tape", run_columns(slow=100), run_columns(slow=100))
+    page = tmp_path / "report.html"
+    done = CliRunner().invoke(report, [str(path), "--html", str(page), "--json"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["findings"][0]["subject"] == "GET /search"
+    assert sum(row["count"] for row in told["endpoints"]) == 4000
+    assert page.read_text().startswith("<!doctype html>")
+
+
+def test_a_run_without_exchanges_is_refused_in_one_sentence(tmp_path: Path):
+    with pytest.raises(ReplayError, match=r"empty\.tape: holds no exchange"):
+        read_rows(_write(tmp_path / "empty.tape"))
