@@ -40,3 +40,20 @@ def test_a_run_of_two_blocks_is_reported_as_one_page_and_as_json(tmp_path: Path)
 def test_a_run_without_exchanges_is_refused_in_one_sentence(tmp_path: Path):
     with pytest.raises(ReplayError, match=r"empty\.tape: holds no exchange"):
         read_rows(_write(tmp_path / "empty.tape"))
+
+
+@pytest.mark.parametrize(
+    ("gate", "code", "said"),
+    [
+        ("p99(*) > 300ms", 3, "gate failed: p99(*) > 300ms: GET /search has"),
+        ("errors > 1%", 0, "FAIL: GET /search went from"),
+        ("p99(*) >", 2, "Expected a number here"),
+    ],
+)
+def test_a_failed_gate_exits_3_and_a_wrong_one_is_a_usage_error(
+    tmp_path: Path, gate: str, code: int, said: str
+):
+    path = _write(tmp_path / "run.tape", run_columns(slow=100))
+    done = CliRunner().invoke(report, [str(path), "--fail-if", gate])
+    assert done.exit_code == code
+    assert said in done.output
