@@ -97,11 +97,11 @@ def as_text(summary: Summary) -> str:
         lines.append("rewritten " + _counts(summary.rewritten))
     lines.append("")
     lines.append(f"{'endpoint':<40} {'requests':>9} {'recorded p50/p99 ms':>22} {'replayed':>18}")
-    for row in summary.endpoints[:20]:
-        lines.append(
-            f"{row['endpoint'][:40]:<40} {row['requests']:>9,} "
-            f"{_pair(row['recorded']):>22} {_pair(row['response']):>18}"
-        )
+    lines += [
+        f"{row['endpoint'][:40]:<40} {row['requests']:>9,} "
+        f"{_pair(row['recorded']):>22} {_pair(row['response']):>18}"
+        for row in summary.endpoints[:20]
+    ]
     lines += [f"Warning: {warning}" for warning in summary.warnings]
     return "\n".join([*lines, f"Run: {summary.run}"])
 

@@ -303,6 +303,7 @@ class Engine(Settle):
 
     def answered(self, wire: Wire, batch: Batch, now: int) -> None:
         """See Settle: the next that waits for this lane goes out, or the wire is done with."""
+        del now
         self.in_flight -= 1
         self.answered_count += 1
         self._row_settled(batch)

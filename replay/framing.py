@@ -23,7 +23,7 @@ Head = tuple[int, int, bool]
 """Status, length of the body (or UNTIL_CLOSE or CHUNKED), whether the connection stays open."""
 
 
-class Garbage(Exception):  # noqa: N818 - it is not the caller's mistake
+class Garbage(Exception):
     """The bytes are no HTTP response."""
 
 
@@ -62,8 +62,22 @@ class ResponseReader:
     """
 
     __slots__ = (
-        "_bodiless", "_hash", "_heads", "_left", "_size_line", "_state", "_waiting",
-        "body", "bytes_in", "digest", "done", "head", "keep", "stays", "status", "tunnel",
+        "_bodiless",
+        "_hash",
+        "_heads",
+        "_left",
+        "_size_line",
+        "_state",
+        "_waiting",
+        "body",
+        "bytes_in",
+        "digest",
+        "done",
+        "head",
+        "keep",
+        "status",
+        "stays",
+        "tunnel",
     )  # fmt: skip
 
     def __init__(self, heads: dict[bytes, Head], keep: bool = False) -> None:

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from capture.options import DURATION, option
 
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:
+    _ParamType = click.ParamType
 
-class _Speed(click.ParamType):
+
+class _Speed(_ParamType):
     """A positive factor, or `max`."""
 
     name = "speed"
@@ -33,7 +38,7 @@ class _Speed(click.ParamType):
         return speed
 
 
-class _Share(click.ParamType):
+class _Share(_ParamType):
     """A share: `10%` or `0.1`."""
 
     name = "share"
@@ -53,7 +58,7 @@ class _Share(click.ParamType):
         return share
 
 
-class _Workers(click.ParamType):
+class _Workers(_ParamType):
     """A number of processes, or `auto` (0)."""
 
     name = "workers"
@@ -93,9 +98,6 @@ class ReplayOptions:
     duration: int = option(0, help="Stop after this much real time.", type=DURATION)
     loop: int = option(1, help="Replay the tape this many times in a row.", type=click.IntRange(1))
     workers: int = option(1, help="Processes that send, or auto.", type=_Workers())
-    connections: str = option(
-        "recorded", help="Connections: recorded, pool:N or new (one a request).", metavar="HOW"
-    )
     order: str = option(
         "open",
         help="Where a connection is still busy: open takes a spare, strict waits.",
@@ -123,9 +125,6 @@ class ReplayOptions:
     max_in_flight: int = option(
         0, help="At most so many requests without an answer; 0: no limit.", type=click.IntRange(0)
     )
-    abort_if: tuple[str, ...] = option(
-        (), help="Stop with exit 3 where e.g. 'errors>5% for 10s'.", metavar="CONDITION"
-    )
     insecure: bool = option(False, help="Do not verify the certificate of the target.")
     ca: str = option("", help="Certificates to trust, a PEM file.")
     cert: str = option("", help="Client certificate, a PEM file.")
@@ -135,11 +134,6 @@ class ReplayOptions:
     )
     source_ip: tuple[str, ...] = option(
         (), help="Local addresses to send from (A,B,…).", metavar="ADDR"
-    )
-    responses: str = option(
-        "digest",
-        help="What to keep of responses.",
-        type=click.Choice(["none", "digest"]),
     )
     no_calibrate: bool = option(False, help="Do not measure the machine's noise floor first.")
     yes_this_is_production: bool = option(False, help="Send even to the server that was recorded.")

@@ -162,7 +162,7 @@ def keep_think_times(chunks: Iterator[Chunk], speed: float) -> Iterator[Chunk]:
 
 
 def _popped(held: list[tuple[int, int, Chunk]], until: int | None) -> Chunk:
-    rows = []
+    rows: list[Chunk] = []
     while held and len(rows) < CHUNK_ROWS and (until is None or held[0][0] <= until):
         rows.append(heapq.heappop(held)[2])
     return joined(rows)

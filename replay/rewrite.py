@@ -63,16 +63,14 @@ class Rewriter:
 
 def _edits(options: ReplayOptions) -> list[tuple[str, Edit]]:
     edits: list[tuple[str, Edit]] = []
-    for rule in options.map_path:
-        edits.append(("map-path", _map_path(rule)))
+    edits += [("map-path", _map_path(rule)) for rule in options.map_path]
     for rule in options.map_host:
         old, new = _rule(rule, "--map-host")
         edits.append(("map-host", _map_host(old.encode(), new.encode())))
     if options.host != "keep" and not options.map_host:
         fixed = None if options.host == "target" else options.host
         edits.append(("host", _set_host(fixed)))
-    for name in options.del_header:
-        edits.append(("del-header", _delete_header(name.encode())))
+    edits += [("del-header", _delete_header(name.encode())) for name in options.del_header]
     for header in options.set_header:
         name, colon, value = header.partition(":")
         if not colon or not name.strip() or "\n" in header or "\r" in header:
@@ -87,7 +85,7 @@ def _edits(options: ReplayOptions) -> list[tuple[str, Edit]]:
 
 
 def header_value(head: bytes, name: bytes) -> tuple[int, int] | None:
-    """Where the value of a header stands in a head: from after the colon's space to the line end."""
+    """Where the value of a header stands in a head, without the space before it."""
     match = _header_pattern(name).search(head)
     return match.span(1) if match else None
 

@@ -22,6 +22,7 @@ from capture.tape import Tape, TapeHeader, TapeWriter
 from .clock import noise_floor
 from .options import ReplayOptions
 from .outcome import Summary, Tally
+from .safety import raise_file_limit, refuse_production
 from .targets import targets_of
 from .workers import HEAD_START_NS, worker_main
 
@@ -51,8 +52,10 @@ def replay(
     on_progress: OnProgress | None = None,
 ) -> Summary:
     """Send a tape as the options say; what happened is written to `run_path` and summed up."""
-    targets_of(options)
+    targets = targets_of(options)
     with Tape.open(tape_path) as tape:
+        if not options.yes_this_is_production:
+            refuse_production(tape, targets)
         planned = tape.exchange_count
         if not planned:
             raise ReplayError(f"{tape_path}: holds no exchange, so there is nothing to replay.")
@@ -134,7 +137,9 @@ class _Collector:
         for outcome, count in self._tally.outcomes.items():
             self._ledger.book("planned requests", outcome.lower().replace("_", " "), count)
         self._writer.close(self._ledger)
-        noise = {"p50": floor[len(floor) // 2], "p99": floor[len(floor) * 99 // 100]} if floor else {}
+        noise = {}
+        if floor:
+            noise = {"p50": floor[len(floor) // 2], "p99": floor[len(floor) * 99 // 100]}
         if not self._tally.planned and self.warnings:
             raise ReplayError(self.warnings[-1])
         return self._tally.summary(
@@ -161,6 +166,7 @@ def _storable(rows: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run_workers(tape_path: str, options: ReplayOptions, collector: _Collector) -> None:
+    raise_file_limit()
     count = options.workers or multiprocessing.cpu_count()
     context = multiprocessing.get_context("fork")
     start = start_instant(options)
