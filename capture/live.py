@@ -76,13 +76,13 @@ class LiveLoop:
         recorder: Recorder,
         guard: Guard,
         wishes: Wishes,
-        on_tick: Callable[[], bool],
+        next_tape: Callable[[], bool] = lambda: False,
     ) -> None:
         self._rings = rings
         self._recorder = recorder
         self._guard = guard
         self._wishes = wishes
-        self._on_tick = on_tick  # says whether the next tape is to begin
+        self._next_tape = next_tape  # says whether the next tape is to begin
         self._clock = SteadyClock()
         self._by_descriptor = {ring.fileno(): ring for ring in rings}
         self._interruptions = 0
@@ -138,7 +138,8 @@ class LiveLoop:
             ledger.book("clock steps", "taken off the times", self._clock.steps)
             self._clock.steps = 0
         self._guard.check()
-        if self._on_tick() or self._wishes.rotate:
+        self._recorder.tick()
+        if self._next_tape() or self._wishes.rotate:
             self._wishes.rotate = False
             self._recorder.rotate()
 

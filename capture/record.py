@@ -10,7 +10,6 @@ what cannot be kept is counted, the failure is told at once, and the next tape i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, Protocol
 
 from .decap import Decapsulator
@@ -58,6 +57,8 @@ class Writer(Protocol):
 
     def append_connection(self, connection: Connection, client: int) -> None: ...
 
+    def tick(self) -> None: ...
+
     def close(self, ledger: Ledger) -> None: ...
 
 
@@ -89,6 +90,15 @@ class Recorder:
         if packets:
             self._keep(self._assembler.feed(packets))
             self._keep_connections()
+
+    def tick(self) -> None:
+        """Some time has passed: what has waited long enough is written out."""
+        if self._writer is None:
+            return
+        try:
+            self._writer.tick()
+        except (OSError, WiretapeError) as failure:
+            self._failed(failure)
 
     def rotate(self) -> None:
         """End this tape and begin the next; connections go on across the edge."""
@@ -167,15 +177,3 @@ def difference(now: Ledger, before: Ledger) -> Ledger:
         old = earlier.get(unit, {})
         counts[unit] = {fate: n - old.get(fate, 0) for fate, n in fates.items()}
     return Ledger.from_dict(counts)
-
-
-def tape_names(directory: Path, worker: int) -> Callable[[str], Path]:
-    """Names of the tapes of a directory, in the order in which they were begun."""
-    number = 0
-
-    def name(stamp: str) -> Path:
-        nonlocal number
-        number += 1
-        return directory / f"{stamp}-{worker:02d}-{number:06d}.tape"
-
-    return name

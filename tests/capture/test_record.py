@@ -54,6 +54,9 @@ class _Writer:
     def append_connection(self, connection, client) -> None:
         del connection, client
 
+    def tick(self) -> None:
+        pass
+
     def close(self, ledger: Ledger) -> None:
         self.ledger = ledger
 
