@@ -122,9 +122,12 @@ def fidelity(run: str, as_json: bool) -> None:
         return
     blame = f" (the {found.blame} is to blame)" if found.blame else ""
     click.echo(f"{found.verdict}{blame}: S {found.s:.1f}, sent {found.sent:,} of {found.planned:,}")
-    click.echo(f"lateness p50 {found.lateness_p50_ns / 1e6:.3g} ms, p99 "
-               f"{found.lateness_p99_ns / 1e6:.3g} ms, p99.9 {found.lateness_p999_ns / 1e6:.3g} ms; "
-               f"rate error {found.rate_error:.3%}, drift {found.drift_ppm:.1f} ppm")  # fmt: skip
+    late = [value / 1e6 for value in (found.lateness_p50_ns, found.lateness_p99_ns,
+                                   found.lateness_p999_ns)]  # fmt: skip
+    click.echo(
+        f"lateness p50 {late[0]:.3g} ms, p99 {late[1]:.3g} ms, p99.9 {late[2]:.3g} ms; "
+        f"rate error {found.rate_error:.3%}, drift {found.drift_ppm:.1f} ppm"
+    )
     for reason in found.reasons:
         click.echo(f"  {reason}")
 
