@@ -17,7 +17,8 @@ from .pseudonym import Pseudonyms
 
 DEPTH = 3
 _FILLER = bytes(
-    120 if 97 <= b <= 122 else 88 if 65 <= b <= 90 else 57 if 48 <= b <= 57 else b for b in range(256)
+    120 if 97 <= b <= 122 else 88 if 65 <= b <= 90 else 57 if 48 <= b <= 57 else b
+    for b in range(256)
 )
 
 
@@ -52,12 +53,19 @@ class Blind:
     def _whole(self, plain: bytes) -> bytes:
         return self.replace("value", plain)
 
-    def clean(self, data: bytes, edits: Sequence[tuple[int, int, bytes]] = (), depth: int = 0) -> bytes:
+    def clean(
+        self, data: bytes, edits: Sequence[tuple[int, int, bytes]] = (), depth: int = 0
+    ) -> bytes:
         """The data with the edits made and everything found outside them replaced."""
         found, base64 = self._scanner.find(data)
         new = self._replaced(data, found, edits) if found else data
         if depth < DEPTH and (
-            base64 or b"%" in data or b"\\" in data or b"\0" in data or b"&" in data or b"\n" in data
+            base64
+            or b"%" in data
+            or b"\\" in data
+            or b"\0" in data
+            or b"&" in data
+            or b"\n" in data
         ):
             new = self._gaps(new, edits, base64, depth)
         elif edits:
@@ -94,7 +102,10 @@ class Blind:
         return WORD.sub(lambda match: self.value(match[0]), raw)
 
     def _replaced(
-        self, data: bytes, found: list[tuple[int, int, Detector]], edits: Sequence[tuple[int, int, bytes]]
+        self,
+        data: bytes,
+        found: list[tuple[int, int, Detector]],
+        edits: Sequence[tuple[int, int, bytes]],
     ) -> bytes:
         out: list[bytes] = []
         done = 0

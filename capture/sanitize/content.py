@@ -119,7 +119,9 @@ def _opened(data: bytes, coding: bytes) -> bytes | None:
         if coding in (b"gzip", b"x-gzip"):
             return zlib.decompressobj(31).decompress(data, MAX_OPENED)
         if coding == b"deflate":
-            return zlib.decompressobj(15 if data[:1] == b"\x78" else -15).decompress(data, MAX_OPENED)
+            return zlib.decompressobj(15 if data[:1] == b"\x78" else -15).decompress(
+                data, MAX_OPENED
+            )
         if coding == b"br":
             import brotli
 
@@ -143,5 +145,3 @@ def _closed(data: bytes, coding: bytes) -> bytes:
 
         return zstandard.ZstdCompressor().compress(data)
     return zlib.compress(data) if coding == b"deflate" else gzip.compress(data, mtime=0)
-
-

@@ -137,7 +137,9 @@ class Scanner:
         import hyperscan
 
         self.detectors = tuple(detectors)
-        flags = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL
+        flags = (
+            hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL
+        )
         triggers = [detector.trigger for detector in self.detectors] + [_BASE64_TRIGGER]
         self._database: Any = hyperscan.Database()
         try:
@@ -200,12 +202,16 @@ class Scanner:
         for start, end, number in sorted(set(found), key=lambda span: (span[2], span[0], -span[1])):
             pieces = [(start, end)]
             for a, b, _ in taken:
-                pieces = [
-                    piece
-                    for low, high in pieces
-                    for piece in ((low, min(high, a)), (max(low, b), high))
-                    if piece[0] < piece[1]
-                ] if any(low < b and a < high for low, high in pieces) else pieces
+                pieces = (
+                    [
+                        piece
+                        for low, high in pieces
+                        for piece in ((low, min(high, a)), (max(low, b), high))
+                        if piece[0] < piece[1]
+                    ]
+                    if any(low < b and a < high for low, high in pieces)
+                    else pieces
+                )
             taken.extend((low, high, number) for low, high in pieces)
         return [(a, b, self.detectors[n]) for a, b, n in sorted(taken)]
 

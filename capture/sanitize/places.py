@@ -77,7 +77,9 @@ def json_values(data: bytes, start: int = 0, end: int | None = None) -> Iterator
 
 def _json_name(raw: bytes) -> str:
     text = raw.decode("utf-8", "replace")
-    return re.sub(r"\\u([0-9A-Fa-f]{4})", lambda m: chr(int(m[1], 16)), text) if "\\" in text else text
+    return (
+        re.sub(r"\\u([0-9A-Fa-f]{4})", lambda m: chr(int(m[1], 16)), text) if "\\" in text else text
+    )
 
 
 def xml_values(data: bytes, start: int, end: int) -> Iterator[Place]:

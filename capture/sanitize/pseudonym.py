@@ -14,7 +14,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import ipaddress
 import json
 import re
 from collections.abc import Callable
@@ -96,7 +95,9 @@ class Pseudonyms:
 
     def number(self, text: bytes) -> int:
         """A keyed 64-bit number that the text determines."""
-        return int.from_bytes(hashlib.blake2b(text, digest_size=8, key=self._key).digest(), "little")
+        return int.from_bytes(
+            hashlib.blake2b(text, digest_size=8, key=self._key).digest(), "little"
+        )
 
     def make(self, kind: str, text: bytes) -> bytes:
         """The pseudonym of a text of a kind."""
@@ -136,7 +137,8 @@ class Pseudonyms:
     @staticmethod
     def _recased(new: bytes, like: bytes) -> bytes:
         return bytes(
-            n - 32 if 65 <= o <= 90 and 97 <= n <= 122 else n for n, o in zip(new, like, strict=True)
+            n - 32 if 65 <= o <= 90 and 97 <= n <= 122 else n
+            for n, o in zip(new, like, strict=True)
         )
 
     def _respelt(self, text: bytes, digits: bytes) -> bytes:
@@ -258,9 +260,11 @@ class Pseudonyms:
         year_first = match["first"] is not None
         numbers = iter((month, day) if year_first else (day % 12 + 1, month))
         return _PART.sub(
-            lambda part: part[0]
-            if len(part[0]) == 4
-            else b"%0*d" % (len(part[0]), min(next(numbers), 10 ** len(part[0]) - 1)),
+            lambda part: (
+                part[0]
+                if len(part[0]) == 4
+                else b"%0*d" % (len(part[0]), min(next(numbers), 10 ** len(part[0]) - 1))
+            ),
             text,
         )
 

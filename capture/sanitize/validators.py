@@ -125,7 +125,9 @@ def is_jwt(text: bytes) -> bool:
     """A JSON web token: its first part is a base64url JSON object."""
     try:
         head = text.split(b".", 1)[0]
-        return isinstance(json.loads(base64.urlsafe_b64decode(head + b"=" * (-len(head) % 4))), dict)
+        return isinstance(
+            json.loads(base64.urlsafe_b64decode(head + b"=" * (-len(head) % 4))), dict
+        )
     except (ValueError, binascii.Error):
         return False
 
@@ -141,7 +143,7 @@ _VOWELS_RUN = re.compile(rb"[a-z]{4,}|[A-Z]{4,}|[A-Z][a-z]{3,}")
 
 def is_token(text: bytes) -> bool:
     """A random-looking string: mixed classes, high entropy, and not made of words."""
-    if len(text) < 20 or text.isdigit() or text.isalpha() and (text.islower() or text.isupper()):
+    if len(text) < 20 or text.isdigit() or (text.isalpha() and (text.islower() or text.isupper())):
         return False
     if not any(48 <= byte <= 57 for byte in text):
         return False
@@ -201,7 +203,34 @@ def is_nir(text: bytes) -> bool:
 
 def is_codice_fiscale(text: bytes) -> bool:
     """An Italian tax code with its check letter."""
-    odd = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
+    odd = (
+        1,
+        0,
+        5,
+        7,
+        9,
+        13,
+        15,
+        17,
+        19,
+        21,
+        2,
+        4,
+        18,
+        20,
+        11,
+        3,
+        6,
+        8,
+        12,
+        14,
+        16,
+        10,
+        22,
+        25,
+        24,
+        23,
+    )
     total = 0
     for place, byte in enumerate(text.upper()[:15]):
         value = byte - 48 if byte < 58 else byte - 65

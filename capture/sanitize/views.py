@@ -57,8 +57,7 @@ def _spell(unit: bytes, byte: int) -> bytes:
         new = b"&#x%02X;" % byte
     else:
         width = len(unit) - 3
-        new = b"&#%0*d;" % (width, min(byte, 10**width - 1))
-        return new
+        return b"&#%0*d;" % (width, min(byte, 10**width - 1))
     return new if not unit.islower() and unit.upper() == unit else new[:2] + new[2:].lower()
 
 
@@ -82,15 +81,13 @@ def through(pattern: re.Pattern[bytes], decode: Clean, data: bytes, clean: Clean
     new = clean(old)
     if new == old:
         return data
-    return _respelt(data, old, new, units, decode is _nothing)
+    return _respelt(old, new, units, decode is _nothing)
 
 
-def _respelt(
-    data: bytes, old: bytes, new: bytes, units: list[tuple[int, bytes, int]], empty: bool
-) -> bytes:
+def _respelt(old: bytes, new: bytes, units: list[tuple[int, bytes, int]], empty: bool) -> bytes:
     out: list[bytes] = []
-    at = done = 0
-    for place, unit, start in units:
+    at = 0
+    for place, unit, _ in units:
         out.append(new[at:place])
         if empty:
             out.append(unit)
@@ -98,9 +95,7 @@ def _respelt(
         else:
             out.append(unit if old[place] == new[place] else _spell(unit, new[place]))
             at = place + 1
-        done = start + len(unit)
     out.append(new[at:])
-    del done
     return b"".join(out)
 
 
@@ -154,9 +149,7 @@ def _decoded(run: bytes) -> tuple[bytes, bool] | None:
     if len(body) % 4 == 1:
         body = body[:-1]
     try:
-        plain = base64.b64decode(
-            body.translate(_TO_PLAIN) + b"=" * (-len(body) % 4), validate=True
-        )
+        plain = base64.b64decode(body.translate(_TO_PLAIN) + b"=" * (-len(body) % 4), validate=True)
     except (ValueError, binascii.Error):
         return None
     odd = len(plain.translate(None, _PRINTABLE))

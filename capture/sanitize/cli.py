@@ -1,0 +1,99 @@
+"""`wiretape sanitize`: see what a policy does, before anything is recorded."""
+
+from __future__ import annotations
+
+import json
+from difflib import SequenceMatcher
+from pathlib import Path
+
+import click
+
+from ..exchange import Exchange, Kind
+from .options import SanitizeOptions, sanitizer_from
+from .policy import built_in_text
+
+
+@click.group()
+def sanitize() -> None:
+    """See what sanitizing does.
+
+    \b
+    Example:
+      wiretape sanitize policy --level strict > policy.toml
+      wiretape sanitize explain --request request.http --policy policy.toml
+    """
+
+
+@sanitize.command()
+@click.option("--level", type=click.Choice(["standard", "strict"]), default="standard")
+def policy(level: str) -> None:
+    """Print a built-in policy, commented, as the place to start.
+
+    \b
+    Example:
+      wiretape sanitize policy > policy.toml
+    """
+    click.echo(built_in_text(level), nl=False)
+
+
+@sanitize.command()
+@click.option("--request", "path", required=True, type=click.Path(exists=True, dir_okay=False))
+@click.option("--policy", "policy_file", default="", help="Policy file (TOML).")
+@click.option("--level", type=click.Choice(["standard", "strict"]), default="standard")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array of changes.")
+def explain(path: str, policy_file: str, level: str, as_json: bool) -> None:
+    """Show each change that sanitizing makes to a request in a file, before and after.
+
+    \b
+    Example:
+      wiretape sanitize explain --request request.http
+    """
+    raw = Path(path).read_bytes()
+    exchange = request_of(raw)
+    options = SanitizeOptions(policy=policy_file, level=level)
+    new = sanitizer_from(options).exchange(exchange).exchange.request
+    rows = changes(raw, new)
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        click.echo(f"byte {row['at']}: {row['before']!r} -> {row['after']!r}")
+    click.echo(f"{len(rows)} changes in {len(raw)} bytes.")
+
+
+def request_of(raw: bytes) -> Exchange:
+    """A request as an exchange; malformed where it has no head that ends."""
+    exchange = Exchange()
+    exchange.request, exchange.request_bytes = raw, len(raw)
+    end = raw.find(b"\r\n\r\n")
+    exchange.head_bytes = end + 4 if end >= 0 else 0
+    exchange.kind = Kind.HTTP1 if end >= 0 else Kind.MALFORMED
+    return exchange
+
+
+def changes(old: bytes, new: bytes) -> list[dict[str, object]]:
+    """Spans that differ, as text; bytes of equal length are compared place by place."""
+    if len(old) == len(new):
+        spans = _differing(old, new)
+        return [_row(a, old[a:b], new[a:b]) for a, b in spans]
+    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    return [
+        _row(a, old[a:b], new[c:d]) for tag, a, b, c, d in matcher.get_opcodes() if tag != "equal"
+    ]
+
+
+def _differing(old: bytes, new: bytes) -> list[tuple[int, int]]:
+    spans: list[tuple[int, int]] = []
+    for at, (before, after) in enumerate(zip(old, new, strict=True)):
+        if before == after:
+            continue
+        # A pseudonym may share a letter or two with what it replaces: one change all the same.
+        if spans and at - spans[-1][1] <= 2:
+            spans[-1] = (spans[-1][0], at + 1)
+        else:
+            spans.append((at, at + 1))
+    return spans
+
+
+def _row(at: int, before: bytes, after: bytes) -> dict[str, object]:
+    return {"at": at, "before": before.decode("latin-1"), "after": after.decode("latin-1")}

@@ -1,0 +1,67 @@
+"""The options of sanitizing that every capture and import command takes, and the key.
+
+The key is drawn at random for each capture and forgotten with the process, unless a file or the
+environment keeps it so that tapes of several days or hosts join. It is never written or shown.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from ..errors import PolicyError
+from ..options import option
+from .policy import Policy
+from .rewrite import Sanitizer
+
+KEY_VARIABLE = "WIRETAPE_KEY"
+MIN_KEY = 16
+
+
+@dataclass(frozen=True)
+class SanitizeOptions:
+    """How the secrets of what is recorded are replaced."""
+
+    policy: str = option(
+        "", help="Policy file (TOML); see `wiretape sanitize policy`.", metavar="FILE"
+    )
+    level: str = option(
+        "standard", help="Built-in policy.", type=click.Choice(["standard", "strict", "none"])
+    )
+    key_file: str = option(
+        "", help=f"File with the key of pseudonyms (or ${KEY_VARIABLE}).", metavar="FILE"
+    )
+    unsafe_raw: bool = option(False, help="Allow --level none: write secrets as they are.")
+
+
+def load_key(path: str = "") -> bytes:
+    """The key in a file, else in the environment, else a new random one."""
+    if path:
+        try:
+            key = Path(path).read_bytes().strip()
+        except OSError as failure:
+            raise PolicyError(f"{path}: the key cannot be read ({failure.strerror}).") from None
+        where = path
+    else:
+        key = os.environ.get(KEY_VARIABLE, "").encode()
+        where = f"${KEY_VARIABLE}"
+        if not key:
+            return secrets.token_bytes(32)
+    if len(key) < MIN_KEY:
+        raise PolicyError(f"{where}: a key needs at least {MIN_KEY} bytes; make one with "
+                          "`openssl rand -hex 32`.")  # fmt: skip
+    return key
+
+
+def sanitizer_from(options: SanitizeOptions) -> Sanitizer:
+    """The sanitizer that the options ask for."""
+    policy = Policy.load(options.policy) if options.policy else Policy.built_in(options.level)
+    if policy.level == "none" and not options.unsafe_raw:
+        raise PolicyError(
+            "level none would write secrets as they are; add --unsafe-raw if that is meant."
+        )
+    return Sanitizer(policy, load_key(options.key_file))
