@@ -257,7 +257,7 @@ class Tape:
     def _stored_heap(self, number: int) -> tuple[bytes, Array]:
         place = self.blocks[number]
         header, base = place.file.block_header(place)
-        pieces = np.frombuffer(_optional(place.file, header, base, "pieces"), dtype="<i8")
+        pieces = np.frombuffer(_optional(place.file, header, base, "piece_table"), dtype="<i8")
         return _optional(place.file, header, base, "heap"), pieces.reshape(-1, 2)
 
     def _heap(self, number: int) -> _Heap | None:

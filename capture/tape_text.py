@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .block import Text
-from .exchange import NEVER, Close, Flag, Kind, Lateness, Outcome, RequestEnd, Reuse
+from .exchange import NEVER, Flag, Kind, Lateness, Outcome, RequestEnd, Reuse
 from .tape_reader import Columns, Tape
 
 _NAMES = (
@@ -122,8 +122,3 @@ def _bits(mask: int) -> list[str]:
     from .defects import Defect
 
     return [defect.name.lower() for defect in Defect(mask) if defect.name]
-
-
-def close_name(code: int) -> str:
-    """How a connection ended, in words."""
-    return Close(code).name.lower().replace("_", " ")

@@ -202,7 +202,7 @@ class TapeWriter:
         parts = encode_columns(EXCHANGES, rows) if count else {}
         parts |= encode_columns(CONNECTIONS, connections, "connections/") if ended else {}
         if pieces is not None and len(pieces):
-            parts["pieces"] = (["bytes", len(pieces)], pieces.astype("<i8").tobytes())
+            parts["piece_table"] = (["bytes", len(pieces)], pieces.astype("<i8").tobytes())
         parts["heap"] = (["bytes", len(heap)], heap)
         try:
             place = self._write(header, parts)
