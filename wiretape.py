@@ -22,12 +22,6 @@ COMMANDS = {
     "plan": ("replay.cli:plan", "Show what a replay would send, before a byte is sent."),
     "replay": ("replay.cli:replay", "Send a tape to a target, on time, and record the run."),
     "report": ("replay.judge_cli:report", "Write the report of a run as one offline page."),
-    "compare": ("replay.judge_cli:compare", "Say what differs between two tapes or runs."),
-    "drift": ("replay.judge_cli:drift", "Say how two environments are set up differently."),
-    "trial": ("replay.judge_cli:trial", "Judge a candidate by interleaved pairs of runs."),
-    "canary": ("replay.judge_cli:canary", "Shift sessions to a candidate, step by step."),
-    "capacity": ("replay.judge_cli:capacity", "Find the largest load a target can hold."),
-    "soak": ("replay.judge_cli:soak", "Replay for days, watching for leaks."),
 }
 
 PUBLIC = {

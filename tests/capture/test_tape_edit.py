@@ -61,8 +61,8 @@ def test_a_filter_keeps_what_matches_all_that_is_asked(tmp_path: Path) -> None:
     with Tape.open(tmp_path / "a.tape") as tape:
         filter_tape(tape, tmp_path / "b.tape", ["POST /orders/*"], "5xx", 15_000)
     with Tape.open(tmp_path / "b.tape") as tape:
-        (rows,) = tape.columns(["target"])
-        assert rows["target"].strings() == ["/orders/20", "/orders/30", "/orders/40"]
+        targets = [t for rows in tape.columns(["target"]) for t in rows["target"].strings()]
+        assert targets == ["/orders/20", "/orders/30", "/orders/40"]
 
 
 def test_a_wrong_status_is_named(tmp_path: Path) -> None:
