@@ -5,7 +5,8 @@ are sums of counts, so they are associative and commutative, in any order of arr
 over tapes. Past `LIMIT` occupied bins the finest width doubles, which bounds the memory.
 
 The cascade sums bins upward, in steps of 1, 2, 5, 10 … so that the timescales are the ones people
-name (1 ms, 1 s). With N the counts of the whole bins of width τ (the cut one at the end is left
+name (1 ms, 1 s). Bins begin at whole multiples of their width since the epoch: a second is a second
+of the clock. With N the counts of the whole bins of width τ (the cut ones at both ends are left
 out, the empty ones are counted):
     IDC = Var N / E N        Allan = E (N[k+1] − N[k])² / (2 E N)
     E₂ = (Var N − E N) / (E N)²        peak to mean = max N / E N
@@ -96,7 +97,7 @@ class Counts:
         """The statistics at one timescale, over the arrivals' own span unless told otherwise."""
         bins, counts = self.occupied()
         origin, end = self._window(first_ns, last_ns)
-        return _moments(bins - origin, counts, end - origin, self.width_ns, tau_ns)
+        return _moments(bins, counts, origin, end, self.width_ns, tau_ns)
 
     def cascade(self, first_ns: int | None = None, last_ns: int | None = None) -> list[Moments]:
         """The statistics at every timescale from the finest to a thirtieth of the span."""
@@ -104,16 +105,16 @@ class Counts:
         if bins.size == 0:
             return []
         origin, end = self._window(first_ns, last_ns)
-        bins, span, width = bins - origin, end - origin, self.width_ns
+        width = self.width_ns
         found: list[Moments] = []
-        while span >= FEWEST_BINS:
+        while end - origin >= FEWEST_BINS:
             found += [
-                _moments(bins, counts, span, width, width * step)
+                _moments(bins, counts, origin, end, width, width * step)
                 for step in (1, 2, 5)
-                if span >= FEWEST_BINS * step
+                if end - origin >= FEWEST_BINS * step
             ]
             bins, counts = _sum(bins, counts, 10)
-            span, width = span // 10, width * 10
+            origin, end, width = -(-origin // 10), end // 10, width * 10
         return found
 
     def _window(self, first_ns: int | None, last_ns: int | None) -> tuple[int, int]:
@@ -156,11 +157,13 @@ def _sum(bins: Ints, counts: Ints, step: int) -> tuple[Ints, Ints]:
     return wide[at], np.add.reduceat(counts, at)
 
 
-def _moments(bins: Ints, counts: Ints, span: int, width: int, tau_ns: int) -> Moments:
-    """Moments of sparse counts; `span` is the number of fine bins, empty ones included."""
+def _moments(bins: Ints, counts: Ints, origin: int, end: int, width: int, tau_ns: int) -> Moments:
+    """Moments of sparse counts from the fine bin `origin` to before `end`, empty ones included."""
     step = max(1, round(tau_ns / width))
-    whole = span // step
+    first = -(-origin // step)
+    whole = end // step - first
     wide, sums = _sum(bins, counts, step)
+    wide = wide - first
     inside = (wide >= 0) & (wide < whole)
     if not bool(inside.all()):
         wide, sums = wide[inside], sums[inside]

@@ -152,15 +152,16 @@ p{margin:2px 0 6px;color:var(--soft)}
 .tile,section{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px}
 .tile b{display:block;font-size:19px}.tile span{color:var(--soft)}
 .grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(460px,100%),1fr));gap:14px;
-margin-top:14px}section{min-width:0}.plot{height:300px}
+margin-top:14px}section{min-width:0}.plot{height:300px;overflow:hidden}
 """
 _JS = """
 const dark=matchMedia('(prefers-color-scheme: dark)');
 function draw(){const ink=dark.matches?'#e9ecef':'#1c2024',line=dark.matches?'#343a40':'#dde1e5';
 FIGURES.forEach((f,i)=>{const l=structuredClone(f.layout);
-Object.assign(l,{paper_bgcolor:'rgba(0,0,0,0)',plot_bgcolor:'rgba(0,0,0,0)',
+Object.assign(l,{width:document.getElementById('plot'+i).clientWidth,height:300,
+paper_bgcolor:'rgba(0,0,0,0)',plot_bgcolor:'rgba(0,0,0,0)',
 font:{color:ink,size:12},margin:{l:50,r:12,t:8,b:44},legend:{orientation:'h',y:1.12}});
 for(const a of ['xaxis','yaxis'])Object.assign(l[a],{gridcolor:line,zerolinecolor:line});
-Plotly.react('plot'+i,structuredClone(f.data),l,{responsive:true,displaylogo:false})})}
-dark.addEventListener('change',draw);draw();
+Plotly.react('plot'+i,structuredClone(f.data),l,{displayModeBar:false})})}
+dark.addEventListener('change',draw);addEventListener('resize',draw);draw();
 """

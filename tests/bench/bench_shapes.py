@@ -1,0 +1,63 @@
+"""How fast a big tape is described: a tape of N exchanges in a temporary folder, one core.
+
+python tests/bench/bench_shapes.py [exchanges]
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from capture.tape import Tape, TapeHeader, TapeWriter
+from shapes.shape import describe
+
+BLOCK = 100_000
+
+
+def make(path: Path, exchanges: int) -> None:
+    """Write a tape of bursty arrivals, a million of them in twenty minutes."""
+    random = np.random.default_rng(1)
+    names = [f"GET /path/{i}" for i in range(50)]
+    now = 1_700_000_000_000_000_000
+    writer = TapeWriter(path, TapeHeader())
+    for _ in range(exchanges // BLOCK):
+        gaps = random.exponential(1.2e6, BLOCK) * np.where(random.random(BLOCK) < 0.1, 5, 0.55)
+        asked = now + np.cumsum(gaps).astype(np.int64)
+        now = int(asked[-1])
+        ends = asked + random.lognormal(15, 1, BLOCK).astype(np.int64)
+        codes = np.minimum(random.zipf(1.5, BLOCK) - 1, 49)
+        users = random.integers(1, exchanges // 20 + 2, BLOCK).astype(np.uint64)
+        writer.append_rows({
+            "connection": (users // 2).astype(np.int64), "session": users, "client": users // 3,
+            "endpoint": [names[code] for code in codes], "key": codes.astype(np.uint64),
+            "request_first_ns": asked, "response_last_ns": ends,
+            "request_bytes": random.integers(100, 900, BLOCK),
+            "response_bytes": random.lognormal(8, 1.5, BLOCK).astype(np.int64),
+            "status": np.where(random.random(BLOCK) < 0.99, 200, 500).astype(np.uint16),
+        })  # fmt: skip
+    writer.close()
+
+
+def main() -> None:
+    """Print the time and memory of describing."""
+    exchanges = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "big.tape"
+        make(path, exchanges)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        began = time.perf_counter()
+        shape = describe(Tape.open(str(path)))
+        took = time.perf_counter() - began
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{shape['arrivals']['exchanges']:,} exchanges described in {took:.2f} s "
+          f"(limit 10 s for 10 million), resident peak {peak:.0f} MB "
+          f"({before:.0f} MB before; limit 600 MB)")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
