@@ -35,14 +35,13 @@ PUBLIC = {
 }
 
 if TYPE_CHECKING:
+    from capture.errors import WiretapeError as WiretapeError
+    from capture.ledger import Ledger as Ledger
     from capture.tape import Tape as Tape
     from capture.tape import TapeHeader as TapeHeader
     from capture.tape import TapeWriter as TapeWriter
     from replay.options import ReplayOptions as ReplayOptions
     from replay.run import replay as replay
-
-    from capture.errors import WiretapeError as WiretapeError
-    from capture.ledger import Ledger as Ledger
 
 
 def __getattr__(name: str) -> Any:

@@ -75,7 +75,7 @@ def _click_option(field: dataclasses.Field[Any]) -> Callable[[Any], Any]:
     return click.option(*names, default=field.default, **spec)
 
 
-class _Measure(click.ParamType):
+class _Measure(click.ParamType):  # type: ignore[type-arg]
     """A number with a unit, as people write them; the value is in the smallest unit."""
 
     def __init__(self, name: str, units: dict[str, float], example: str) -> None:

@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner
 
 import wiretape
 
+from .reference import commands
+
 ROOT = Path(__file__).parents[1]
-
-
-def commands(
-    group: click.Group, names: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    ctx = click.Context(group)
-    for name in group.list_commands(ctx):
-        command = group.get_command(ctx, name)
-        assert command is not None
-        yield (*names, name), command
-        if isinstance(command, click.Group):
-            yield from commands(command, (*names, name))
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,40 @@
+"""Runs every benchmark, one after another, each in a process of its own: `make bench`.
+
+A benchmark is a script `bench_*.py` with a `main` that prints a table with its peers, measured in
+the same run. Names on the command line choose some: `python -m tests.bench capture replay`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+MOST_SECONDS = 1200
+
+
+def main(chosen: list[str]) -> int:
+    """Run the chosen benchmarks (all of them without any); how many failed."""
+    failed = 0
+    for script in sorted(FOLDER.glob("bench_*.py")):
+        name = script.stem.removeprefix("bench_")
+        if chosen and name not in chosen:
+            continue
+        print(f"\n=== {name} ===", flush=True)
+        started = time.monotonic()
+        try:
+            code = subprocess.run(
+                [sys.executable, "-m", f"tests.bench.{script.stem}"],
+                cwd=FOLDER.parents[1], timeout=MOST_SECONDS, check=False,
+            ).returncode  # fmt: skip
+        except subprocess.TimeoutExpired:
+            code = 124
+        print(f"--- {name}: exit {code} after {time.monotonic() - started:.0f} s", flush=True)
+        failed += code != 0
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(1 if main(sys.argv[1:]) else 0)
