@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 def refuse_production(tape: Tape, targets: list[Target]) -> None:
     """Refuse a target that the tape names as the server that was recorded."""
-    servers = {name for block in tape.connections(["server"]) for name in block["server"].values}
+    servers: set[str] = set()
+    for block in tape.connections(["server"]):
+        servers.update(getattr(block["server"], "values", ()))
     for target in targets:
         for place in target.addresses:
             if isinstance(place.sockaddr, str):
