@@ -162,7 +162,7 @@ def _moments(bins: Ints, counts: Ints, origin: int, end: int, width: int, tau_ns
     step = max(1, round(tau_ns / width))
     first = -(-origin // step)
     whole = end // step - first
-    wide, sums = _sum(bins, counts, step)
+    wide, sums = _sum(bins, counts, step) if step > 1 else (bins, counts)
     wide = wide - first
     inside = (wide >= 0) & (wide < whole)
     if not bool(inside.all()):
