@@ -178,25 +178,28 @@ def frame_of(what: Conversations, number: int, packet: Packet) -> bytes:
 
 def write(what: Conversations, out: BinaryIO, pcapng: bool = False) -> int:
     """Write the capture; returns the number of packets."""
-    out.write(_pcapng_head() if pcapng else _pcap_head())
+    out.write(pcapng_head() if pcapng else pcap_head())
     count = 0
     for count, (number, packet) in enumerate(interleaved(what), 1):
         frame = frame_of(what, number, packet)
         time_ns = START_NS + count * what.gap_ns
-        out.write(_pcapng_record(time_ns, frame) if pcapng else _pcap_record(time_ns, frame))
+        out.write(pcapng_record(time_ns, frame) if pcapng else pcap_record(time_ns, frame))
     return count
 
 
-def _pcap_head() -> bytes:
+def pcap_head() -> bytes:
+    """The header of a pcap file with nanoseconds."""
     return struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 1 << 18, ETHERNET)
 
 
-def _pcap_record(time_ns: int, frame: bytes) -> bytes:
+def pcap_record(time_ns: int, frame: bytes) -> bytes:
+    """One packet of a pcap file."""
     seconds, ns = divmod(time_ns, 10**9)
     return struct.pack("<IIII", seconds, ns, len(frame), len(frame)) + frame
 
 
-def _pcapng_head() -> bytes:
+def pcapng_head() -> bytes:
+    """The section and the one interface of a pcapng file."""
     section = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
     resolution = struct.pack("<HHB3xHH", 9, 1, 9, 0, 0)  # if_tsresol: 10^-9 s
     length = 20 + len(resolution)
@@ -204,7 +207,8 @@ def _pcapng_head() -> bytes:
     return section + interface + resolution + struct.pack("<I", length)
 
 
-def _pcapng_record(time_ns: int, frame: bytes) -> bytes:
+def pcapng_record(time_ns: int, frame: bytes) -> bytes:
+    """One packet of a pcapng file."""
     padded = frame + bytes(-len(frame) % 4)
     length = 32 + len(padded)
     head = struct.pack(
