@@ -183,7 +183,8 @@ def _quantile(times: np.ndarray, q: float) -> float:
 def _plain(term: Term, rows: Rows, verdict: Verdict) -> float:
     """A measure that is one number; nan where it was not measured."""
     if term.measure == "fidelity":
-        return 0.0 if verdict.seal.verdict == "INVALID" else verdict.seal.score
+        kept = verdict.fidelity
+        return float("nan") if kept is None else kept.s if kept.valid else 0.0
     if term.measure == "findings":
         return float(sum(f.kind == term.argument or not term.argument for f in verdict.findings))
     if term.measure == "lateness":

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from capture.exchange import NEVER
+from shapes.fidelity import Fidelity
 
+from .fidelity import BLAMED, fidelity_of_rows
 from .rows import Array, Rows
-from .seal import Seal, seal_of
 
 MS = 1_000_000
 SLOWER = 2.0  # a ratio below this is left to `trial`, which can tell it from noise
@@ -62,7 +63,7 @@ class EndpointRow:
 class Verdict:
     """Everything that is said of one run."""
 
-    seal: Seal
+    fidelity: Fidelity | None
     findings: tuple[Finding, ...]
     endpoints: tuple[EndpointRow, ...]
     in_flight: Array = field(repr=False)
@@ -70,17 +71,17 @@ class Verdict:
     @property
     def word(self) -> str:
         """FAIL, PASS, or INVALID where the run was not faithful enough to say."""
-        if self.seal.verdict == "INVALID":
+        if self.fidelity is not None and not self.fidelity.valid:
             return "INVALID"
         return "FAIL" if self.findings else "PASS"
 
     @property
     def sentence(self) -> str:
         """The verdict in one sentence."""
-        if self.word == "INVALID":
-            blame = {"generator": "this generator", "network": "the network"}
-            who = blame.get(self.seal.blame, "the target's own back-pressure")
-            return f"Not judged: the run did not follow its plan, and {who} is to blame."
+        if self.fidelity is not None and not self.fidelity.valid:
+            why = "; ".join(self.fidelity.reasons[:2])
+            who = BLAMED[self.fidelity.blame or "generator"]
+            return f"Not judged: the run did not follow its plan ({why}), and {who}."
         if not self.findings:
             return "Nothing that was recorded got slower, failed or had another effect."
         return "; ".join(finding.sentence for finding in self.findings[:3]) + "."
@@ -100,7 +101,6 @@ def _loss(row: EndpointRow) -> float:
 
 def judge(rows: Rows, evidence: tuple[Finding, ...] = ()) -> Verdict:
     """The verdict of a run; `evidence` is what other instruments found (leaks, drift)."""
-    seal = seal_of(rows)
     in_flight = in_flight_at_send(rows)
     table = tuple(_endpoint(rows, code, in_flight) for code in range(len(rows.endpoints)))
     findings = [*evidence]
@@ -110,7 +110,7 @@ def judge(rows: Rows, evidence: tuple[Finding, ...] = ()) -> Verdict:
         findings += [*_duplicates(rows), *_errors(rows, table), *_statuses(rows)]
     findings.sort(key=lambda finding: -finding.weight)
     ranked = tuple(sorted(table, key=_loss, reverse=True))
-    return Verdict(seal, tuple(findings), ranked, in_flight)
+    return Verdict(fidelity_of_rows(rows), tuple(findings), ranked, in_flight)
 
 
 def in_flight_at_send(rows: Rows) -> Array:

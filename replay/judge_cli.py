@@ -36,6 +36,7 @@ def report(
     from capture.ledger import Ledger
     from capture.tape import Tape
 
+    from .fidelity import in_a_line
     from .gate import GateError, check, parse
     from .report import as_html, as_json, as_markdown, report_of
     from .rows import read_rows
@@ -57,7 +58,7 @@ def report(
     else:
         verdict = told.verdict
         click.echo(f"{verdict.word}: {verdict.sentence}")
-        click.echo(f"fidelity {verdict.seal.verdict}, S {verdict.seal.score:.1f}")
+        click.echo(f"Fidelity: {in_a_line(verdict.fidelity)}")
     for written in filter(None, (html, markdown)):
         click.echo(f"wrote {written}", err=True)
     failed = [done for gate in gates if (done := check(gate, told.rows, told.verdict)).failed]

@@ -17,7 +17,9 @@ import numpy as np
 
 from capture.exchange import Outcome
 from capture.ledger import Ledger
+from shapes.fidelity import Fidelity
 
+from .fidelity import in_a_line, table
 from .judge import EndpointRow, Finding, Verdict, human, judge
 from .report_figures import figures
 from .rows import Rows
@@ -42,7 +44,7 @@ class Report:
             "verdict": verdict.word,
             "sentence": verdict.sentence,
             "findings": [asdict(finding) for finding in verdict.findings],
-            "fidelity": asdict(verdict.seal),
+            "fidelity": verdict.fidelity.to_json() if verdict.fidelity else None,
             "endpoints": [asdict(row) for row in verdict.endpoints],
             "outcomes": self.outcomes(),
             "ledger": self.ledger.as_dict(),
@@ -76,7 +78,7 @@ class Report:
 
     def not_validated(self) -> list[str]:
         """What a reader must not conclude from this run."""
-        rows, seal = self.rows, self.verdict.seal
+        rows, kept = self.rows, self.verdict.fidelity
         said = [
             "Data volume: a target that holds less data than production answers faster than it "
             "would there; nothing here shows how much it holds.",
@@ -84,10 +86,10 @@ class Report:
             "that never fails or is never slow goes unseen.",
             self._caches(),
         ]
-        if seal.sent < seal.planned:
-            said.append(f"{seal.planned - seal.sent:,} planned requests were never sent.")
-        if math.isfinite(seal.horizon_ms) and seal.horizon_ms > 1:
-            said.append(f"Bursts shorter than {seal.horizon_ms:g} ms are not those of the plan.")
+        if kept is not None:
+            said += _not_reached(kept)
+        elif rows.is_run:
+            said.append("Bursts: answers set the pace of this run, not the clock of the tape.")
         few = [row.endpoint for row in self.verdict.endpoints if row.count < 100]
         if few:
             said.append(f"p99 of {', '.join(few[:5])}: fewer than 100 requests each.")
@@ -110,6 +112,17 @@ class Report:
             f"Caches: {reused:.0%} of the requests repeat an earlier one; whether the target's "
             "caches were as warm as production's was not checked."
         )
+
+
+def _not_reached(kept: Fidelity) -> list[str]:
+    """What the generator could not do."""
+    said = []
+    if kept.sent < kept.planned:
+        said.append(f"{kept.planned - kept.sent:,} planned requests were never sent.")
+    if kept.horizon_s is not None and kept.horizon_s > 0.0011:
+        ms = kept.horizon_s * 1000
+        said.append(f"Bursts shorter than {ms:g} ms are not quite those of the plan.")
+    return said
 
 
 def report_of(name: str, rows: Rows, ledger: Ledger | None = None,
@@ -135,10 +148,9 @@ def as_json(report: Report) -> str:
 
 def as_markdown(report: Report) -> str:
     """The report as Markdown, short enough for a pull request."""
-    verdict, seal = report.verdict, report.verdict.seal
+    verdict = report.verdict
     lines = [f"## {verdict.word}: {verdict.sentence}", ""]
-    lines += [f"Fidelity: {seal.verdict}, S = {seal.score:.1f}, lateness p99 "
-              f"{seal.late_p99:.2f} ms, {seal.sent:,} of {seal.planned:,} sent.", ""]  # fmt: skip
+    lines += [f"Fidelity: {in_a_line(verdict.fidelity)}.", ""]
     lines += ["| endpoint | requests | recorded p50 / p99 | replayed p50 / p99 | failed |",
               "|---|---:|---:|---:|---:|"]  # fmt: skip
     lines += [_markdown_row(row) for row in verdict.endpoints[:10]]
@@ -168,4 +180,5 @@ def as_html(report: Report) -> str:
     data = json.dumps(_plain(drawn), separators=(",", ":")).replace("<", "\\u003c")
     page = environment.get_template("report.html.j2")
     return page.render(report=report, verdict=report.verdict, figures=drawn, data=data,
-                       plotly=get_plotlyjs())  # fmt: skip
+                       plotly=get_plotlyjs(), kept=report.verdict.fidelity, table=table,
+                       in_a_line=in_a_line)  # fmt: skip

@@ -7,7 +7,7 @@ Text columns come as codes into one list of values, however many blocks the file
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ NUMBERS = (
     "session", "key", "request_first_ns", "response_first_ns", "response_last_ns", "due_ns",
     "status", "recorded_status", "outcome", "recorded_service_ns", "request_bytes",
     "response_bytes", "response_digest", "source", "clone", "late_cause", "reuse", "kind",
+    "connection", "target_index",
 )  # fmt: skip
 TEXTS = ("endpoint", "target")
 
@@ -38,6 +39,7 @@ class Rows:
     endpoints: tuple[str, ...]
     target: Array
     targets: tuple[str, ...]
+    paced: bool = True  # whether the clock, not the answers, said when to send
 
     def __len__(self) -> int:
         return len(self.endpoint)
@@ -129,11 +131,12 @@ def read_rows(path: str | Path) -> Rows:
     """The rows of a tape or run on disk."""
     from capture.tape import Tape
 
-    with_blocks = Tape.open(path).columns((*NUMBERS, *TEXTS))
-    rows = gather(with_blocks)
+    with Tape.open(path) as tape:
+        rows = gather(tape.columns((*NUMBERS, *TEXTS)))
+        paced = tape.header.options.get("speed") != "inf"
     if not len(rows):
         raise ReplayError(f"{path}: holds no exchange, so there is nothing to judge.")
-    return rows
+    return replace(rows, paced=paced)
 
 
 def gather(blocks: Iterable[Mapping[str, Any]]) -> Rows:
