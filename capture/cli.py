@@ -72,8 +72,8 @@ def pcap(file: str, options: PcapOptions) -> None:
       ssh host tcpdump -U -w - | wiretape capture pcap - -o theirs.tape
     """
     from .links import LINKS
-    from .packets import open_capture
     from .session import open_recorder
+    from .sources import open_capture
 
     source = open_capture(file)
     recorder = open_recorder(options.output, file, options.port, None, _tell)

@@ -11,7 +11,8 @@ import struct
 from collections.abc import Iterator
 
 from .errors import CaptureError
-from .packets import Frames, Input
+from .input import Input
+from .packets import Frames
 
 # magic -> (byte order, ns of a tick, bytes of a record header)
 MAGICS = {

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from .packets import Frames, Input
+from .input import Input
+from .packets import Frames
 from .pcapfile import MOST_FRAME
 
 if TYPE_CHECKING:

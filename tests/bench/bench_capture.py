@@ -57,7 +57,7 @@ def decapsulated(path: Path) -> None:
     """Our frames to packets."""
     from capture.decap import Decapsulator
     from capture.ledger import Ledger
-    from capture.packets import open_capture
+    from capture.sources import open_capture
 
     ledger = Ledger()
     decapsulator = Decapsulator(ledger)

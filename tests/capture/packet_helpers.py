@@ -11,7 +11,8 @@ import numpy as np
 
 from capture.decap import Decapsulator
 from capture.ledger import Ledger
-from capture.packets import Frames, Packet, open_capture
+from capture.packets import Frames, Packet
+from capture.sources import open_capture
 
 CORPUS = Path(
     os.environ.get("WIRETAPE_CORPUS", Path(__file__).parents[2] / ".." / "shared" / "corpus")

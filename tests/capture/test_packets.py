@@ -14,8 +14,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture import packets
 from capture.errors import CaptureError
+from capture.input import Input
+from capture.sources import open_capture
 
 _spec = importlib.util.spec_from_file_location(
     "packet_helpers", Path(__file__).with_name("packet_helpers.py")
@@ -81,7 +82,7 @@ def test_pcapng_sections_interfaces_and_unknown_blocks_are_told_apart(tmp_path: 
 def test_a_file_that_is_cut_anywhere_keeps_every_whole_packet_and_says_so(frames, data) -> None:
     whole = h.pcap(frames)
     cut = data.draw(st.integers(24, len(whole)))
-    source = packets.Input(io.BytesIO(whole[:cut]), "x.pcap")
+    source = Input(io.BytesIO(whole[:cut]), "x.pcap")
     from capture.pcapfile import PcapFile
 
     reader = PcapFile(source)
@@ -113,7 +114,7 @@ def test_a_stream_reads_the_same_in_pieces_of_any_size(size: int, ng: bool) -> N
     data = h.pcap(FRAMES)
     if ng:
         data = h.section() + h.interface() + b"".join(h.enhanced(f, 1) for f in FRAMES)
-    source = packets.Input(_Trickle(data, size), "pipe")
+    source = Input(_Trickle(data, size), "pipe")
     reader = PcapngFile(source) if ng else PcapFile(source)
     found = [
         batch.data[s : s + n]
@@ -160,7 +161,7 @@ def test_every_capture_of_the_corpus_is_read_and_every_ledger_sums_up() -> None:
     for entry in json.loads((h.CORPUS / "pcaps" / "expected.json").read_text()):
         ledger = Ledger()
         decapsulator = Decapsulator(ledger)
-        for batch in packets.open_capture(str(h.CORPUS / "pcaps" / entry["file"])).frames():
+        for batch in open_capture(str(h.CORPUS / "pcaps" / entry["file"])).frames():
             decapsulator.packets(batch)
         decapsulator.close()
         assert ledger.imbalances() == [], entry["file"]
