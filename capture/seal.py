@@ -1,4 +1,4 @@
-"""Encryption at rest: the sections of a tape sealed under a random data key, the key wrapped by age.
+"""Encryption at rest: sections sealed under a random data key, the key wrapped by age.
 
 The data key lives as long as the process; the tape holds it only encrypted to the public keys of
 those who may read. Each section is ChaCha20-Poly1305 under a nonce that is its number, so sections

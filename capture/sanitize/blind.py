@@ -57,6 +57,9 @@ class Blind:
         self, data: bytes, edits: Sequence[tuple[int, int, bytes]] = (), depth: int = 0
     ) -> bytes:
         """The data with the edits made and everything found outside them replaced."""
+        if depth < DEPTH and views.escaped(data):
+            # The decoded view finds all that the raw bytes would, and no half of an escape.
+            return self._gaps(data, edits, True, depth)
         found, base64 = self._scanner.find(data)
         new = self._replaced(data, found, edits) if found else data
         if depth < DEPTH and (

@@ -117,8 +117,8 @@ TABLE: tuple[Detector, ...] = (
          rf"(?<![{_A}:-])[0-9A-Fa-f]{{2}}(?:([:-])[0-9A-Fa-f]{{2}})(?:\1[0-9A-Fa-f]{{2}}){{4}}"
          rf"(?![{_A}:-])", "hex"),
     _row("phone", r"(?:\+|\b00|\(|\d)[ (]{0,2}\d(?:[ ().-]{0,3}\d){5}",
-         r"(?<![\w.+/=-])(?<!\d )(?:\+\d{1,3}[ .-]?|00\d{1,3}[ .-])?(?:\(\d{1,5}\)[ .-]?)?"
-         r"\d{1,7}(?:[ .-]\d{2,7}){0,5}(?:[xX#]\d{1,6})?(?![\w]|[.-]\d)", "phone", is_.is_phone),
+         r"(?<![\w.+/=-])(?<!\d )(?:\+\d{8,15}(?![\d])|[2-9]\d\d[2-9]\d{6}(?![\w]|[.-]\d)|(?:\+\d{1,3}[ .-]?|00\d{1,3}[ .-])?(?:\(\d{1,5}\)[ .-]?)?"
+         r"\d{1,7}(?:[ .-]\d{2,7}){0,5}(?:[xX#]\d{1,6})?(?![\w]|[.-]\d))", "phone", is_.is_phone),
     _row("coordinates", r"-?\d{1,3}\.\d{4,}, ?-?\d{1,3}\.\d{4,}",
          r"(?<![\d.])(?P<secret>-?\d{1,2}\.\d{4,12}, ?-?\d{1,3}\.\d{4,12})(?!\d)", "digits"),
     _row("token", r"[\w+/=-]{24,}", rf"(?<![{_A}_+/-])[{_A}_+-]{{24,512}}(?![{_A}_+/-])",
@@ -197,7 +197,7 @@ class Scanner:
                 found.extend((a, b, number) for a, b in _inner_cards(data, start, end))
 
     def _apart(self, found: list[tuple[int, int, int]]) -> list[tuple[int, int, Detector]]:
-        """What precedes in the table wins; what it leaves of an overlapped span is a span of its own."""
+        """What precedes in the table wins; the rest of an overlapped span stays a span."""
         taken: list[tuple[int, int, int]] = []
         for start, end, number in sorted(set(found), key=lambda span: (span[2], span[0], -span[1])):
             pieces = [(start, end)]

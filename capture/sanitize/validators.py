@@ -16,11 +16,11 @@ from collections import Counter
 
 _NOT_DIGIT = re.compile(rb"[^0-9]")
 _CARD_PREFIX = re.compile(
-    rb"4|5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3[47]|3(?:0[0-5]|095|[689])|6(?:011|[245]|0)"
-    rb"|35(?:2[89]|[3-8])|1800|2131|50|5[6-8]|62|81|220[0-4]|8"
+    rb"4|5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3[47]|3(?:0[0-5]|095|[5689])|6(?:011|[245]|0)"
+    rb"|35(?:2[89]|[3-8])|1800|2131|5[06-9]|62|81|220[0-4]|8"
 )
 _CARD_LENGTHS = {
-    b"4": (13, 16, 19), b"5": (16,), b"2": (15, 16), b"3": (14, 15, 16, 19),
+    b"4": (13, 16, 19), b"5": (12, 13, 14, 15, 16, 17, 18, 19), b"2": (15, 16), b"3": (14, 15, 16, 19),
     b"6": (12, 13, 14, 15, 16, 17, 18, 19), b"1": (15,), b"8": (16, 17, 18, 19),
 }  # fmt: skip
 _IBAN_LENGTH = {
@@ -113,6 +113,8 @@ def is_phone(text: bytes) -> bool:
         return False
     if text[:1] == b"+" or text[:2] == b"00":
         return len(digits) >= 8
+    if re.fullmatch(rb"[2-9]\d\d[2-9]\d{6}", text):
+        return True
     groups = [len(group) for group in re.findall(rb"\d+", text)]
     if b"(" not in text and re.fullmatch(rb"(?:1[89]|20)\d\d[-./ ][01]?\d[-./ ][0-3]?\d", text):
         return False

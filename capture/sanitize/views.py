@@ -1,8 +1,8 @@
 """The other spellings in which a secret may stand: views of the same bytes, decoded.
 
 A view pairs decoded bytes with where each stood, so that a replacement of the same length, made in
-the decoded bytes, can be spelt back in place: "%40" stays three bytes, "\\u0061" six. Bytes that did
-not change keep the spelling they had. Every view therefore keeps the length of what it decodes.
+the decoded bytes, can be spelt back in place: "%40" stays three bytes, "\\u0061" six. Bytes that
+did not change keep the spelling they had. Every view therefore keeps the length of what it decodes.
 """
 
 from __future__ import annotations
@@ -97,6 +97,11 @@ def _respelt(old: bytes, new: bytes, units: list[tuple[int, bytes, int]], empty:
             at = place + 1
     out.append(new[at:])
     return b"".join(out)
+
+
+def escaped(data: bytes) -> bool:
+    """Whether the data holds percent or JSON escapes."""
+    return bool((b"%" in data and _PERCENT.search(data)) or (b"\\" in data and _JSON.search(data)))
 
 
 def spelt(data: bytes, clean: Clean) -> bytes:
