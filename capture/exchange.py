@@ -70,6 +70,7 @@ class Flag(IntFlag):
     PIPELINED = 1 << 8  # sent before the answer to its predecessor had ended
     RESPONSE_CUT = 1 << 9  # the response ended before its framing said so
     RESPONSE_MALFORMED = 1 << 10  # no parser can frame the response
+    RESPONSE_GAP = 1 << 11  # bytes of the response are missing from the capture
 
 
 class Outcome(IntEnum):
