@@ -142,9 +142,9 @@ class Http1:
         requests = self.requests
         if exchange is requests.exchange and requests.mode != Mode.LOST:
             exchange.flags |= Flag.EARLY_RESPONSE
-        if requests.mode == Mode.HELD and exchange.status != 101:
-            if not (self.method(exchange) == b"CONNECT" and 200 <= exchange.status < 300):
-                requests.release(False)
+        tunnel = self.method(exchange) == b"CONNECT" and 200 <= exchange.status < 300
+        if requests.mode == Mode.HELD and exchange.status != 101 and not tunnel:
+            requests.release(False)
 
     def response_done(self, exchange: Exchange) -> None:
         """A response is whole."""

@@ -193,9 +193,9 @@ class Responses:
 
     def _frame(self, exchange: Exchange, head: ResponseHead) -> None:
         method = self._pairing.method(exchange)
-        if head.status == 101 or (method == b"CONNECT" and 200 <= head.status < 300):
-            if self._pairing.switch(exchange, head):
-                return
+        switches = head.status == 101 or (method == b"CONNECT" and 200 <= head.status < 300)
+        if switches and self._pairing.switch(exchange, head):
+            return
         if method == b"HEAD" or (head.length == 0 and not head.chunked):
             self._finish()
             return

@@ -1,0 +1,139 @@
+"""One direction of a TCP connection put in order: the first copy of each byte wins.
+
+Positions are offsets into the stream (64 bits, so that the sequence numbers may wrap). A segment
+is delivered when all before it was, and when all that it acknowledges of the other direction was
+too: so that an answer never overtakes its request in a capture that saw them out of order.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable
+from typing import NamedTuple
+
+MASK = 0xFFFFFFFF
+_HALF = 1 << 31
+_REACH = 1 << 26  # an acknowledgement further ahead than this is no proof of anything
+
+
+class Piece(NamedTuple):
+    """A segment that waits."""
+
+    start: int
+    order: int
+    time_ns: int
+    data: bytes
+    cut: int  # bytes lost to the snap length, after `data`
+    acked: int  # of the other direction; -1 where it says nothing
+
+    @property
+    def end(self) -> int:
+        """The offset after it."""
+        return self.start + len(self.data) + self.cut
+
+
+class Stream:
+    """One direction. `next` is the sequence number that is due, -1 while it is not known."""
+
+    __slots__ = (
+        "deliver",
+        "differing",
+        "easy",
+        "ended",
+        "fin",
+        "miss",
+        "missing",
+        "next",
+        "offset",
+        "pending",
+        "repeated",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.next = -1
+        self.offset = 0
+        self.missing = 0
+        self.repeated = 0  # bytes seen again
+        self.differing = 0  # of those in segments that wait: they were not the same
+        self.pending: list[Piece] = []
+        self.fin = -1
+        self.ended = False
+        self.easy = False
+        self.deliver: Callable[[int, bytes], None] = _nowhere
+        self.miss: Callable[[int, int], None] = _nowhere
+
+    def at(self, seq: int) -> int:
+        """The offset of a sequence number near the one that is due."""
+        return self.offset + ((seq - self.next + _HALF) & MASK) - _HALF
+
+    def reached(self, ack: int) -> int:
+        """The offset that an acknowledgement proves; -1 where it proves nothing."""
+        if self.next < 0:
+            return -1
+        offset = self.at(ack)
+        return -1 if offset - self.offset > _REACH else offset
+
+    def add(self, piece: Piece) -> None:
+        """Let a segment wait, without what is here already."""
+        if piece.start < self.offset:
+            old = min(self.offset, piece.end) - piece.start
+            self.repeated += min(old, len(piece.data))
+            if piece.end <= self.offset:
+                return
+            piece = _trim(piece, old)
+        for known in list(self.pending):
+            if piece.end <= known.start or piece.start >= known.end:
+                continue
+            self._compare(piece, known)
+            if piece.start < known.start:
+                before = piece.data[: known.start - piece.start]
+                lost = known.start - piece.start - len(before)
+                insort(self.pending, piece._replace(data=before, cut=lost))
+            if piece.end <= known.end:
+                return
+            piece = _trim(piece, known.end - piece.start)
+        insort(self.pending, piece)
+
+    def _compare(self, piece: Piece, known: Piece) -> None:
+        start, end = max(piece.start, known.start), min(piece.end, known.end)
+        again = piece.data[start - piece.start : end - piece.start]
+        self.repeated += len(again)
+        if again != known.data[start - known.start : end - known.start][: len(again)]:
+            self.differing += len(again)
+
+    def ready(self, other: Stream) -> bool:
+        """Whether the next waiting segment can be delivered."""
+        head = self.pending[0]
+        return head.start <= self.offset and (head.acked <= other.offset or other.ended)
+
+    def hand_on(self) -> None:
+        """Deliver the next waiting segment."""
+        head = self.pending.pop(0)
+        if head.start < self.offset:
+            head = _trim(head, self.offset - head.start)
+        if head.data:
+            self.advance(len(head.data))
+            self.deliver(head.time_ns, head.data)
+        if head.cut:
+            self.skip(head.time_ns, head.cut)
+
+    def advance(self, count: int) -> None:
+        """`count` more bytes of the stream are done with."""
+        self.next = (self.next + count) & MASK
+        self.offset += count
+
+    def skip(self, time_ns: int, count: int) -> None:
+        """`count` bytes were never seen."""
+        self.advance(count)
+        self.missing += count
+        self.miss(time_ns, count)
+
+
+def _trim(piece: Piece, count: int) -> Piece:
+    kept = piece.data[count:]
+    cut = piece.cut if kept or count <= len(piece.data) else piece.end - piece.start - count
+    return piece._replace(start=piece.start + count, data=kept, cut=cut)
+
+
+def _nowhere(_time_ns: int, _what: object) -> None:
+    """Where bytes go that nobody reads."""
