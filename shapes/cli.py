@@ -135,7 +135,7 @@ def fidelity(run: str, as_json: bool) -> None:
 def _load(path: str) -> dict[str, Any]:
     from .shape import load
 
-    return load(path)
+    return load(path, lambda loss: click.echo(f"{path} is damaged: {loss}", err=True))
 
 
 def _facts(shape: dict[str, Any]) -> list[tuple[str, str]]:

@@ -30,6 +30,8 @@ class Users:
 
     def add(self, ids: NDArray[np.uint64], asked: Ints, answered: Ints) -> None:
         """Add requests in time order, with the time each was answered (-1: never)."""
+        if ids.size == 0:
+            return
         order = np.argsort(ids, kind="stable")
         ids, asked = ids[order], asked[order]
         ended = np.maximum(answered[order], asked)
@@ -43,8 +45,9 @@ class Users:
         self._join(ids[at], lasts - at + 1, asked[at], ended[lasts])
 
     def merge(self, other: Users) -> None:
-        """Add what another accumulator saw."""
+        """Add what another accumulator saw of a later span: the pause across the seam counts."""
         self.thinks.merge(other.thinks)
+        self._add_pauses(other.ids, other.first)
         self._join(other.ids, other.requests, other.first, other.last)
 
     def render(self) -> dict[str, Any]:

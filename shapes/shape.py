@@ -1,8 +1,9 @@
 """The shape of a tape: every statistic, from its columns, in one streaming pass.
 
 `describe(tape)` reads blocks in time order, gathers them into larger batches (sorting is cheaper
-that way) and renders plain values: what `--json` prints and a `.shape` file holds. In flight: at
-each arrival, the requests begun less those ended, exact because ends wait in a sorted array.
+that way) and renders plain values: what `--json` prints and a `.shape` file holds. Of a tape that
+kept a share of the connections, the rate and the dispersion are those of all of them; the counts
+are of what is in the tape.
 """
 
 from __future__ import annotations
@@ -17,10 +18,9 @@ import numpy as np
 from capture.errors import TapeError
 
 from .arrivals import Arrivals
-from .counts import Ints
+from .in_flight import InFlight
 from .mix import Mix
 from .sessions import Users
-from .sketch import Sketch
 
 if TYPE_CHECKING:
     from capture.tape import Tape
@@ -30,36 +30,8 @@ COLUMNS = (
     "request_first_ns", "response_last_ns", "connection", "session", "client", "endpoint", "kind",
     "request_bytes", "response_bytes", "status", "content_type", "defects", "key",
 )  # fmt: skip
+_PARTS = {"arrivals", "mix", "sessions", "clients", "in_flight"}
 _BATCH = 500_000
-
-
-class InFlight:
-    """Requests begun and not yet ended, seen at each arrival; add in time order."""
-
-    def __init__(self) -> None:
-        self.seen = Sketch()
-        self.peak = 0
-        self._begun = self._ended = 0
-        self._ends: Ints = np.empty(0, np.int64)
-
-    def add(self, begins: Ints, ends: Ints) -> None:
-        """Add requests in the order they began; without an end (-1) they end at once."""
-        if begins.size == 0:
-            return
-        waiting = np.sort(np.concatenate([self._ends, np.maximum(ends, begins)]))
-        over = np.searchsorted(waiting, begins, "left")
-        now = self._begun + np.arange(1, begins.size + 1) - self._ended - over
-        self.seen.add(now)
-        self.peak = max(self.peak, int(now.max()))
-        done = int(over[-1])
-        self._begun += begins.size
-        self._ended += done
-        self._ends = waiting[done:]
-
-    def render(self) -> dict[str, float]:
-        """Quantiles over arrivals, and the peak."""
-        p50, p99 = self.seen.quantiles((0.5, 0.99))
-        return {"p50": p50, "p99": p99, "peak": float(self.peak)}
 
 
 class ShapeMeter:
@@ -87,13 +59,23 @@ class ShapeMeter:
         self.sessions.add(rows["session"], rows["request_first_ns"], rows["response_last_ns"])
         self.clients.add(rows["client"], rows["request_first_ns"], rows["response_last_ns"])
 
-    def render(self) -> dict[str, Any]:
-        """The shape, as plain values."""
-        step, rates = self.arrivals.series()
+    def merge(self, later: ShapeMeter) -> None:
+        """Add what another meter saw of a later span of the same stream."""
+        self.arrivals.merge(later.arrivals)
+        self.mix.merge(later.mix)
+        self.in_flight.merge(later.in_flight)
+        self.sessions.merge(later.sessions)
+        self.clients.merge(later.clients)
+
+    def render(self, kept_share: float = 1.0) -> dict[str, Any]:
+        """The shape, as plain values; `kept_share` of the stream was kept by design."""
+        step, per_s = self.arrivals.series()
+        series = {"step_s": step, "per_s": [rate / kept_share for rate in per_s]}
         clients = self.clients.render()
         return {
             "format": FORMAT,
-            "arrivals": {**self.arrivals.render(), "series": {"step_s": step, "per_s": rates}},
+            "kept_share": kept_share,
+            "arrivals": {**self.arrivals.render(kept_share), "series": series},
             "mix": self.mix.render(),
             "sessions": self.sessions.render(),
             "clients": {name: clients[name] for name in ("count", "requests", "gini")},
@@ -104,11 +86,15 @@ class ShapeMeter:
 def describe(tape: Tape, on_progress: Callable[[int], None] | None = None) -> dict[str, Any]:
     """The shape of a tape."""
     first, last = tape.span_ns
-    return describe_blocks(tape.in_order(COLUMNS, first, last + 1), on_progress)
+    blocks = tape.in_order(COLUMNS, first, last + 1)
+    share = tape.header.sample_rate
+    return describe_blocks(blocks, on_progress, share if 0 < share < 1 else 1.0)
 
 
 def describe_blocks(
-    blocks: Iterable[dict[str, Any]], on_progress: Callable[[int], None] | None = None
+    blocks: Iterable[dict[str, Any]],
+    on_progress: Callable[[int], None] | None = None,
+    kept_share: float = 1.0,
 ) -> dict[str, Any]:
     """The shape of blocks of columns in time order."""
     meter = ShapeMeter()
@@ -127,23 +113,31 @@ def describe_blocks(
             on_progress(seen)
     if size:
         meter.add_users(_join(held))
-    return meter.render()
+    return meter.render(kept_share)
 
 
-def load(path: str) -> dict[str, Any]:
-    """A saved shape, or the shape of a tape or run."""
-    file = Path(path)
-    if file.suffix == ".shape":
-        try:
-            shape = json.loads(file.read_text())
-        except (ValueError, UnicodeDecodeError):
-            shape = None
-        if not isinstance(shape, dict) or shape.get("format") != FORMAT:
-            raise TapeError(f"{path} is no shape; make one with `wiretape shapes save`.")
-        return shape
+def load(path: str, on_loss: Callable[[str], None] | None = None) -> dict[str, Any]:
+    """A saved shape, or the shape of a tape or run; `on_loss` hears what could not be read."""
+    if path.endswith(".shape"):
+        return _saved(path)
     from capture.tape import Tape
 
-    return describe(Tape.open(path))
+    with Tape.open(path) as tape:
+        shape = describe(tape)
+        if on_loss is not None:
+            for loss in tape.losses:
+                on_loss(str(loss))
+    return shape
+
+
+def _saved(path: str) -> dict[str, Any]:
+    try:
+        shape = json.loads(Path(path).read_text())
+    except ValueError:
+        shape = None
+    if not isinstance(shape, dict) or shape.get("format") != FORMAT or not shape.keys() > _PARTS:
+        raise TapeError(f"{path} is no shape; make one with `wiretape shapes save`.")
+    return shape
 
 
 def save(shape: Mapping[str, Any], path: str) -> None:
