@@ -36,9 +36,11 @@ class Head:
         mark = line.find(b"?", first, last)
         path_end = mark if mark >= 0 else last
         if self._strict:
-            for match in _SEGMENT.finditer(line, first + 1, path_end):
-                if _VALUE_LIKE.fullmatch(match[0]):
-                    edits.append((*match.span(), self._blind.value(match[0])))
+            edits.extend(
+                (*match.span(), self._blind.value(match[0]))
+                for match in _SEGMENT.finditer(line, first + 1, path_end)
+                if _VALUE_LIKE.fullmatch(match[0])
+            )
         if mark >= 0:
             edits += self.named(line, mark + 1, last, "query")
         edits.append((last, len(line), line[last:]))

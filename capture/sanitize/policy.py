@@ -135,13 +135,14 @@ def built_in_text(level: str) -> str:
 
 
 def _name_pattern(names: list[str]) -> re.Pattern[str]:
-    """One pattern of all names, each as words and packed together."""
+    """One pattern of all names, each as words and, but for whole words beside a *, packed."""
     parts: list[str] = []
     for name in names:
         spelt = name.lower().replace("_", " ").replace("-", " ")
-        for form in {spelt, spelt.replace(" ", "")}:
-            parts.append(".*".join(re.escape(piece) for piece in form.split("*")))
-    # `* token` must not take every name that ends in the letters: only whole words before it.
+        # `* pin` takes any words and then pin, `*pin` anything that ends so: packed, the first
+        # would be the second, and take `shipping`.
+        forms = {spelt} if "* " in spelt or " *" in spelt else {spelt, spelt.replace(" ", "")}
+        parts += (".*".join(re.escape(piece) for piece in form.split("*")) for form in forms)
     return re.compile("|".join(parts) or r"(?!)")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import random
 from urllib.parse import quote
@@ -55,9 +56,14 @@ def post(body: bytes, kind: bytes = b"application/json", more: bytes = b"") -> b
     )
 
 
+@functools.cache
+def sanitizer(level: str = "standard") -> Sanitizer:
+    """One for all tests: compiling its patterns takes longer than most of them."""
+    return Sanitizer(Policy.built_in(level), b"k" * 32)
+
+
 def sanitized(request: bytes, kind: Kind = Kind.HTTP1, level: str = "standard") -> bytes:
-    sanitizer = Sanitizer(Policy.built_in(level), b"k" * 32)
-    return sanitizer.exchange(exchange(request, kind)).exchange.request
+    return sanitizer(level).exchange(exchange(request, kind)).exchange.request
 
 
 PLACES = {
