@@ -7,6 +7,7 @@ public names, which are loaded when they are first used.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,8 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="wiretape")
-def cli() -> None:
+@click.option("--identity", metavar="FILE", help="age identity file that opens encrypted tapes.")
+def cli(identity: str | None) -> None:
     """Record what production traffic really looks like, replay it on time, and say what staging
     would have hidden.
 
@@ -86,6 +88,9 @@ def cli() -> None:
 
     Shell completion: eval "$(_WIRETAPE_COMPLETE=bash_source wiretape)" (or zsh_, fish_source).
     """
+    if identity:
+        # The environment reaches worker processes too.
+        os.environ["WIRETAPE_IDENTITY"] = identity
 
 
 def main() -> None:

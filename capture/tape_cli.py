@@ -16,6 +16,10 @@ _OUT = click.option(
 )
 _FROM = click.option("--from", "start", help="From then on: 02:00, an ISO time, or 30s (in).")
 _TO = click.option("--to", "end", help="Up to then, likewise.")
+_SEAL = click.option(
+    "--encrypt-to", "recipients", multiple=True, metavar="AGE1…",
+    help="Encrypt the new tape to this age public key; may be repeated.",
+)  # fmt: skip
 _STRICT = click.option("--strict", is_flag=True, help="Fail where a part of it is damaged.")
 
 
@@ -130,7 +134,10 @@ def verify(tape: Path, as_json: bool) -> None:
 @_FROM
 @_TO
 @_OUT
-def cut(tape: Path, start: str | None, end: str | None, output: Path) -> None:
+@_SEAL
+def cut(
+    tape: Path, start: str | None, end: str | None, output: Path, recipients: tuple[str, ...]
+) -> None:
     """Take the exchanges that began between two times into a tape of their own.
 
     \b
@@ -144,7 +151,7 @@ def cut(tape: Path, start: str | None, end: str | None, output: Path) -> None:
     with Tape.open(tape) as opened:
         low = point_ns(start, opened.span_ns, "--from")
         high = point_ns(end, opened.span_ns, "--to")
-        written = tape_edit.cut(opened, output, low, high)
+        written = tape_edit.cut(opened, output, low, high, recipients)
         _say(output, written.exchanges, opened.exchange_count)
 
 
@@ -154,8 +161,14 @@ def cut(tape: Path, start: str | None, end: str | None, output: Path) -> None:
 @click.option("--status", help="503, 5xx, or several with commas.")
 @click.option("--min-latency", type=DURATION, help="Service time of at least this (1s, 250ms).")
 @_OUT
+@_SEAL
 def filter_command(
-    tape: Path, only: tuple[str, ...], status: str | None, min_latency: int | None, output: Path
+    tape: Path,
+    only: tuple[str, ...],
+    status: str | None,
+    min_latency: int | None,
+    output: Path,
+    recipients: tuple[str, ...],
 ) -> None:
     """Take the exchanges that match into a tape of their own.
 
@@ -167,7 +180,7 @@ def filter_command(
     from .tape_reader import Tape
 
     with Tape.open(tape) as opened:
-        written = tape_edit.filter_tape(opened, output, only, status, min_latency)
+        written = tape_edit.filter_tape(opened, output, only, status, min_latency, recipients)
         _say(output, written.exchanges, opened.exchange_count)
 
 
@@ -179,7 +192,14 @@ def filter_command(
 )  # fmt: skip
 @click.option("--apart", is_flag=True, help="Keep equal clients and sessions of two tapes apart.")
 @_OUT
-def merge(tapes: tuple[Path, ...], offsets: tuple[float, ...], apart: bool, output: Path) -> None:
+@_SEAL
+def merge(
+    tapes: tuple[Path, ...],
+    offsets: tuple[float, ...],
+    apart: bool,
+    output: Path,
+    recipients: tuple[str, ...],
+) -> None:
     """Put several tapes into one, in order of time.
 
     \b
@@ -187,16 +207,13 @@ def merge(tapes: tuple[Path, ...], offsets: tuple[float, ...], apart: bool, outp
       wiretape tape merge host-a.tape host-b.tape --offset 0 --offset -0.35 -o both.tape
     """
     from . import tape_edit
-    from .errors import TapeError
     from .tape_reader import Tape
 
     if len(offsets) > len(tapes):
         raise click.UsageError("There are more --offset than tapes; give one a tape, in order.")
-    if any(each.resolve() == output.resolve() for each in tapes):
-        raise TapeError(f"{output}: is one of the tapes that are read; give another path with -o.")
     opened = [Tape.open(each) for each in tapes]
     clocks = [round(each * 1e9) for each in (*offsets, *(0.0,) * (len(tapes) - len(offsets)))]
-    written = tape_edit.merge(opened, output, clocks, apart)
+    written = tape_edit.merge(opened, output, clocks, apart, recipients)
     _say(output, written.exchanges, sum(each.exchange_count for each in opened))
     for each in opened:
         each.close()

@@ -15,7 +15,8 @@ from .block import Array, Text
 from .columns import CONNECTIONS, EXCHANGES
 from .errors import TapeError
 from .tape_format import TapeHeader, order_ns
-from .tape_reader import Columns, Tape
+from .tape_order import Columns, numbers, take
+from .tape_reader import Tape
 from .tape_writer import TapeWriter
 
 _ALL = [column.name for column in EXCHANGES]
@@ -36,24 +37,30 @@ def copy(tape: Tape, writer: TapeWriter, keep: Keep, shift: int = 0, delay_ns: i
         mask = keep(rows)
         if not mask.any():
             continue
-        kept.update(_numbers(rows["connection"])[mask].tolist())
+        kept.update(numbers(rows["connection"])[mask].tolist())
         stored = tape.block_heap(number)
         if stored is None:
             continue
-        some = {name: _take(column, mask) for name, column in rows.items()}
+        some = {name: take(column, mask) for name, column in rows.items()}
         heap, pieces = _move_payload(some, *stored)
         pieces[:, 1] += delay_ns
         _move(some, shift, delay_ns, [c.name for c in EXCHANGES if c.name.endswith("_ns")])
         writer.write_block(some, {}, heap, pieces)
     for ended in tape.connections(_ALL_CONNECTIONS):
-        mask = np.isin(_numbers(ended["connection"]), np.fromiter(kept, np.int64, len(kept)))
+        mask = np.isin(numbers(ended["connection"]), np.fromiter(kept, np.int64, len(kept)))
         if mask.any():
-            some = {name: _take(column, mask) for name, column in ended.items()}
+            some = {name: take(column, mask) for name, column in ended.items()}
             _move(some, shift, delay_ns, ["opened_ns", "closed_ns"])
             writer.write_block({}, some)
 
 
-def cut(tape: Tape, path: Path, start_ns: int | None, end_ns: int | None) -> TapeWriter:
+def cut(
+    tape: Tape,
+    path: Path,
+    start_ns: int | None,
+    end_ns: int | None,
+    recipients: Sequence[str] = (),
+) -> TapeWriter:
     """A tape of what began between two times."""
     low = -(1 << 62) if start_ns is None else start_ns
     high = 1 << 62 if end_ns is None else end_ns
@@ -62,11 +69,16 @@ def cut(tape: Tape, path: Path, start_ns: int | None, end_ns: int | None) -> Tap
         times = order_ns(rows, len(rows["connection"]))
         return (times >= low) & (times < high)
 
-    return _derive(tape, path, keep)
+    return _derive(tape, path, keep, recipients)
 
 
 def filter_tape(
-    tape: Tape, path: Path, only: Sequence[str], status: str | None, min_latency_ns: int | None
+    tape: Tape,
+    path: Path,
+    only: Sequence[str],
+    status: str | None,
+    min_latency_ns: int | None,
+    recipients: Sequence[str] = (),
 ) -> TapeWriter:
     """A tape of the exchanges that match all that is asked for."""
 
@@ -75,17 +87,21 @@ def filter_tape(
         if only:
             mask &= matching(rows["method"], rows["target"], only)
         if status is not None:
-            mask &= status_matches(_numbers(rows["status"]), status)
+            mask &= status_matches(numbers(rows["status"]), status)
         if min_latency_ns is not None:
-            last, first = _numbers(rows["response_last_ns"]), _numbers(rows["request_first_ns"])
+            last, first = numbers(rows["response_last_ns"]), numbers(rows["request_first_ns"])
             mask &= (last >= 0) & (last - first >= min_latency_ns)
         return mask
 
-    return _derive(tape, path, keep)
+    return _derive(tape, path, keep, recipients)
 
 
 def merge(
-    tapes: Sequence[Tape], path: Path, offsets_ns: Sequence[int], apart: bool = False
+    tapes: Sequence[Tape],
+    path: Path,
+    offsets_ns: Sequence[int],
+    apart: bool = False,
+    recipients: Sequence[str] = (),
 ) -> TapeWriter:
     """Several tapes as one, in order of time when read; clocks put right by `offsets_ns`.
 
@@ -95,7 +111,7 @@ def merge(
     header = TapeHeader.from_dict(vars(tapes[0].header))
     header.source = " + ".join(tape.header.source or str(tape.files[0].path.name) for tape in tapes)
     header.level = min((tape.header.level for tape in tapes), key=_LEVELS.index)
-    writer = TapeWriter(path, header)
+    writer = _begin(tapes, path, header, recipients)
     shift = 0
     total = tapes[0].ledger
     for number, (tape, offset) in enumerate(zip(tapes, offsets_ns, strict=True)):
@@ -103,7 +119,7 @@ def merge(
 
         def keep(rows: Columns, salt: np.uint64 = salt) -> Array:
             for name in ("client", "session"):
-                rows[name] = _numbers(rows[name]) ^ salt
+                rows[name] = numbers(rows[name]) ^ salt
             return np.ones(len(rows["connection"]), dtype=bool)
 
         copy(tape, writer, keep, shift, offset)
@@ -155,10 +171,29 @@ def _codes(column: Text, pattern: str) -> Array:
     )
 
 
-def _derive(tape: Tape, path: Path, keep: Keep) -> TapeWriter:
-    if any(file.path.resolve() == path.resolve() for file in tape.files):
-        raise TapeError(f"{path}: is the tape that is read; give another path with -o.")
-    writer = TapeWriter(path, TapeHeader.from_dict(vars(tape.header)))
+def _begin(
+    tapes: Sequence[Tape], path: Path, header: TapeHeader, recipients: Sequence[str]
+) -> TapeWriter:
+    """A writer that encrypts for the recipients; what was encrypted is never written in plain."""
+    files = [file for tape in tapes for file in tape.files]
+    if any(file.path.resolve() == path.resolve() for file in files):
+        raise TapeError(f"{path}: is a tape that is read; give another path with -o.")
+    if any(file.header.sealed_key for file in files) and not recipients:
+        raise TapeError(
+            f"{files[0].path}: is encrypted; say with --encrypt-to who may read the new tape."
+        )
+    header.sealed_key = b""
+    cipher = None
+    if recipients:
+        from .seal import new_cipher
+
+        # A new key: the numbers of sections begin anew, and a nonce must never come twice.
+        cipher, header.sealed_key = new_cipher(recipients)
+    return TapeWriter(path, header, cipher=cipher)
+
+
+def _derive(tape: Tape, path: Path, keep: Keep, recipients: Sequence[str]) -> TapeWriter:
+    writer = _begin([tape], path, TapeHeader.from_dict(vars(tape.header)), recipients)
     copy(tape, writer, keep)
     ledger = tape.ledger
     left_out = tape.exchange_count - writer.exchanges
@@ -174,11 +209,11 @@ def _move_payload(rows: Columns, heap: bytes, pieces: Array) -> tuple[bytes, Arr
     parts: list[bytes] = []
     for at, kept in (("request_at", "request_kept"), ("response_at", "response_kept")):
         begin = sum(map(len, parts))
-        starts, sizes = _numbers(rows[at]).tolist(), _numbers(rows[kept]).tolist()
+        starts, sizes = numbers(rows[at]).tolist(), numbers(rows[kept]).tolist()
         parts += [heap[s : s + n] for s, n in zip(starts, sizes, strict=True)]
-        rows[at] = begin + np.concatenate(([0], np.cumsum(_numbers(rows[kept]))[:-1]))
-    counts = _numbers(rows["pieces"])
-    chosen = list(_ranges(_numbers(rows["pieces_at"]).tolist(), counts.tolist()))
+        rows[at] = begin + np.concatenate(([0], np.cumsum(numbers(rows[kept]))[:-1]))
+    counts = numbers(rows["pieces"])
+    chosen = list(_ranges(numbers(rows["pieces_at"]).tolist(), counts.tolist()))
     rows["pieces_at"] = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)[:-1]))
     return b"".join(parts), pieces[np.array(chosen, dtype=np.int64)].copy()
 
@@ -189,24 +224,14 @@ def _ranges(starts: list[int], sizes: list[int]) -> Iterator[int]:
 
 
 def _move(rows: Columns, shift: int, delay_ns: int, times: Sequence[str]) -> None:
-    rows["connection"] = _numbers(rows["connection"]) + shift
+    rows["connection"] = numbers(rows["connection"]) + shift
     for name in times if delay_ns else ():
         if name not in ("connect_ns", "tls_ns", "recorded_service_ns"):  # durations
-            data = _numbers(rows[name])
+            data = numbers(rows[name])
             rows[name] = np.where(data >= 0, data + delay_ns, data)
 
 
 def _connections_of(tape: Tape) -> int:
-    most = [int(_numbers(block["connection"]).max()) for block in tape.columns(["connection"])]
-    most += [int(_numbers(block["connection"]).max()) for block in tape.connections(["connection"])]
+    most = [int(numbers(block["connection"]).max()) for block in tape.columns(["connection"])]
+    most += [int(numbers(block["connection"]).max()) for block in tape.connections(["connection"])]
     return max(most, default=-1) + 1
-
-
-def _take(column: Array | Text, rows: Array) -> Array | Text:
-    return column.take(rows) if isinstance(column, Text) else column[rows]
-
-
-def _numbers(column: Array | Text) -> Array:
-    if isinstance(column, Text):
-        raise TypeError("a text column where numbers are needed")
-    return column

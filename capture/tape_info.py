@@ -9,7 +9,8 @@ import numpy as np
 
 from .block import Array, Text
 from .exchange import Close, Kind, Outcome
-from .tape_reader import Columns, Tape
+from .tape_order import Columns, numbers
+from .tape_reader import Tape
 from .when import clock, size, span
 
 _NAMES = (
@@ -27,7 +28,7 @@ def facts(tape: Tape) -> dict[str, Any]:
         tally.add(block)
     closes: Counter[str] = Counter()
     for ended in tape.connections(["close"]):
-        closes.update(Close(code).name.lower() for code in _numbers(ended["close"]).tolist())
+        closes.update(Close(code).name.lower() for code in numbers(ended["close"]).tolist())
     return {
         "path": str(tape.files[0].path if len(tape.files) == 1 else tape.files[0].path.parent),
         "files": len(tape.files),
@@ -79,16 +80,16 @@ class _Tally:
 
     def add(self, block: Columns) -> None:
         """Count one block."""
-        numbers = {name: c for name, c in block.items() if not isinstance(c, Text)}
-        self.kinds.update(_named(numbers["kind"], Kind))
-        self.outcomes.update(_named(numbers["outcome"], Outcome))
-        values, counts = np.unique(numbers["status"], return_counts=True)
+        plain = {name: c for name, c in block.items() if not isinstance(c, Text)}
+        self.kinds.update(_named(plain["kind"], Kind))
+        self.outcomes.update(_named(plain["outcome"], Outcome))
+        values, counts = np.unique(plain["status"], return_counts=True)
         self.statuses.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
-        self.sessions.update(np.unique(numbers["session"]).tolist())
-        self.sizes += np.histogram(numbers["request_bytes"], _SIZE_EDGES)[0]
-        self.request_bytes += int(numbers["request_bytes"].sum())
-        self.response_bytes += int(numbers["response_bytes"].sum())
-        self.missing_bytes += int(numbers["missing_bytes"].sum())
+        self.sessions.update(np.unique(plain["session"]).tolist())
+        self.sizes += np.histogram(plain["request_bytes"], _SIZE_EDGES)[0]
+        self.request_bytes += int(plain["request_bytes"].sum())
+        self.response_bytes += int(plain["response_bytes"].sum())
+        self.missing_bytes += int(plain["missing_bytes"].sum())
         for name, into in (("host", self.hosts), ("endpoint", self.endpoints)):
             text = block[name]
             assert isinstance(text, Text)
@@ -96,11 +97,11 @@ class _Tally:
             into.update(
                 {value: n for value, n in zip(text.values, tally.tolist(), strict=True) if n}
             )
-        self._add_service(block["endpoint"], numbers)
+        self._add_service(block["endpoint"], plain)
 
-    def _add_service(self, endpoint: Array | Text, numbers: dict[str, Array]) -> None:
+    def _add_service(self, endpoint: Array | Text, plain: dict[str, Array]) -> None:
         assert isinstance(endpoint, Text)
-        last, first = numbers["response_last_ns"], numbers["request_first_ns"]
+        last, first = plain["response_last_ns"], plain["request_first_ns"]
         answered = np.flatnonzero((last >= 0) & (first >= 0))
         took, codes = (last - first)[answered], endpoint.codes[answered]
         for code in np.unique(codes).tolist():
@@ -205,9 +206,3 @@ def _named(codes: Array, names: Any) -> dict[str, int]:
         for value, count in zip(values.tolist(), counts.tolist(), strict=True)
         if not (names is Outcome and value == 0)
     }
-
-
-def _numbers(column: Array | Text) -> Array:
-    if isinstance(column, Text):
-        raise TypeError("a text column where numbers are needed")
-    return column

@@ -22,15 +22,16 @@ from .columns import CONNECTIONS, EXCHANGES, Column
 from .errors import TapeError
 from .ledger import Ledger
 from .tape_file import BlockPlace, Loss, TapeFile
-from .tape_format import TapeHeader, order_ns
+from .tape_format import TapeHeader
+from .tape_order import Columns, floors, split, with_order
 
-Columns = dict[str, "Array | Text"]
 Opener = Callable[[TapeHeader], "Cipher | None"]
 T = TypeVar("T")
 
 _ORDER = ("request_first_ns", "due_ns", "response_first_ns", "opened_ns")
 _PLACES = ("request_at", "request_kept", "response_at", "response_kept", "pieces_at", "pieces")
 _CACHED_BLOCKS = 4
+IDENTITY_VARIABLE = "WIRETAPE_IDENTITY"
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,9 @@ class Tape:
     ) -> Tape:
         """Open a file, or a directory of tapes as one tape.
 
-        `unseal` gives the cipher of an encrypted tape from its header. TapeError where there is
-        no tape; with `strict` also where a part of it is damaged.
+        `unseal` gives the cipher of an encrypted tape from its header; without it the identity
+        file that WIRETAPE_IDENTITY names is used. TapeError where there is no tape; with `strict`
+        also where a part of it is damaged.
         """
         where = Path(path)
         paths = sorted(where.glob("*.tape")) if where.is_dir() else [where]
@@ -99,9 +101,7 @@ class Tape:
         for each in paths:
             file = TapeFile(each)
             if file.header.sealed_key:
-                if unseal is None:
-                    raise TapeError(f"{each}: is encrypted; give the key with --identity.")
-                file.cipher = unseal(file.header)
+                file.cipher = unseal(file.header) if unseal else _by_environment(each, file.header)
             files.append(file)
         files.sort(key=lambda file: file.header.created_ns)
         return cls(files, strict=strict)
@@ -203,15 +203,15 @@ class Tape:
         wanted = [*dict.fromkeys([*names, *_ORDER])]
         chosen = _choose(EXCHANGES, wanted)
         kept = [*dict.fromkeys([*names, "exchange", "order_ns"])]
-        floors = self._floors()
+        waits = floors(self.blocks)
         held: Columns | None = None
         for number, place in enumerate(self.blocks):
             if place.rows and place.last_ns >= low and place.first_ns < high:
                 block = self._try(number, partial(self._columns, number, chosen, ""))
                 if block is not None:
-                    held = _with_order(block, place, low, high, kept, held)
+                    held = with_order(block, place, low, high, kept, held)
             if held is not None:
-                ready, held = _split(held, floors[number])
+                ready, held = split(held, waits[number])
                 if ready is not None:
                     yield ready
 
@@ -301,14 +301,14 @@ class Tape:
                 raise TapeError(f"{loss}; read it without --strict to get what is left.") from None
             return None
 
-    def _floors(self) -> list[int]:
-        """For each block, the least time that any later block has."""
-        floors, least = [], 1 << 62
-        for place in reversed(self.blocks):
-            floors.append(least)
-            if place.first_ns >= 0:
-                least = min(least, place.first_ns)
-        return floors[::-1]
+
+def _by_environment(path: Path, header: TapeHeader) -> Cipher:
+    from .seal import cipher_of
+
+    identity = os.environ.get(IDENTITY_VARIABLE)
+    if not identity:
+        raise TapeError(f"{path}: is encrypted; give the identity file: wiretape --identity FILE …")
+    return cipher_of(header.sealed_key, identity)
 
 
 def _choose(columns: Sequence[Column], names: Sequence[str]) -> list[Column]:
@@ -330,50 +330,3 @@ def _payload(heap: _Heap, row: int) -> Payload:
         heap.data[response : response + places["response_kept"][row]],
         tuple((offset, ns) for offset, ns in pieces),
     )
-
-
-def _with_order(
-    block: Columns,
-    place: BlockPlace,
-    low: int,
-    high: int,
-    kept: Sequence[str],
-    held: Columns | None,
-) -> Columns | None:
-    """The rows held back, and those of a block that lie between low and high."""
-    times = order_ns(block, place.rows)
-    rows = np.flatnonzero((times >= low) & (times < high))
-    block["exchange"] = place.first_exchange + np.arange(place.rows, dtype=np.int64)
-    block["order_ns"] = times
-    some = {name: _take(block[name], rows) for name in kept}
-    if held is None:
-        return some if len(rows) else None
-    return {name: _join(held[name], some[name]) for name in kept}
-
-
-def _split(held: Columns, floor: int) -> tuple[Columns | None, Columns | None]:
-    """What may be given out now, in order, and what a later block may still precede."""
-    times = _numbers(held["order_ns"])
-    ready = np.flatnonzero(times < floor)
-    if len(ready) == 0:
-        return None, held
-    ready = ready[np.argsort(times[ready], kind="stable")]
-    rest = np.flatnonzero(times >= floor)
-    left = {name: _take(column, rest) for name, column in held.items()} if len(rest) else None
-    return {name: _take(column, ready) for name, column in held.items()}, left
-
-
-def _take(column: Array | Text, rows: Array) -> Array | Text:
-    return column.take(rows) if isinstance(column, Text) else column[rows]
-
-
-def _join(left: Array | Text, right: Array | Text) -> Array | Text:
-    if isinstance(left, Text) and isinstance(right, Text):
-        return Text.join((left, right))
-    return np.concatenate((_numbers(left), _numbers(right)))
-
-
-def _numbers(column: Array | Text) -> Array:
-    if isinstance(column, Text):
-        raise TypeError("a text column where numbers are needed")
-    return column

@@ -8,7 +8,8 @@ from typing import Any
 
 from .block import Text
 from .exchange import NEVER, Flag, Kind, Lateness, Outcome, RequestEnd, Reuse
-from .tape_reader import Columns, Tape
+from .tape_order import Columns
+from .tape_reader import Tape
 
 _NAMES = (
     "connection", "position", "request_first_ns", "kind", "method", "target", "host", "endpoint",

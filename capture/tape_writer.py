@@ -81,6 +81,11 @@ class TapeWriter:
         """Size of the file so far."""
         return self._at
 
+    @property
+    def waiting_ns(self) -> int:
+        """For how long the oldest row that is not on the disk yet has waited."""
+        return time.monotonic_ns() - self._oldest_ns if self._oldest_ns and self._rows else 0
+
     def append(self, sanitized: Sanitized) -> None:
         """Add an exchange."""
         exchange = sanitized.exchange
