@@ -32,6 +32,8 @@ _TEMPLATES = (
     (re.compile(r"(?=\D*\d)(?=[^A-Za-z]*[A-Za-z])[\w.~%=-]*[\w=]{16,}[\w.~%=-]*"), "{token}"),
 )
 _LONGEST = 200
+_LONGEST_LINE = 1 << 16
+_COMMON = frozenset((b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"PATCH", b"OPTIONS"))
 
 
 class Description(NamedTuple):
@@ -51,7 +53,7 @@ class Describer:
 
     def __init__(self) -> None:
         self._endpoints: dict[tuple[bytes, bytes], str] = {}
-        self._sessions: dict[bytes, int] = {}
+        self._sessions: dict[tuple[bytes, bytes], int] = {}
 
     def describe(self, exchange: Exchange) -> Description:
         """What a sanitized exchange says of itself; empty strings where it says nothing."""
@@ -99,17 +101,14 @@ class Describer:
         return endpoint
 
     def _session(self, cookie: bytes, authorization: bytes) -> int:
-        known = self._sessions.get(cookie or authorization)
-        if known is not None:
-            return known
-        if len(self._sessions) >= _CACHE:
-            self._sessions.clear()
-        match = _SESSION_COOKIE.search(cookie)
-        value = match[1] if match else authorization
-        session = xxhash.xxh3_64_intdigest(value.strip()) if value else 0
-        if session == 0 and cookie and authorization:
-            session = xxhash.xxh3_64_intdigest(authorization)
-        self._sessions[cookie or authorization] = session
+        said = (cookie, authorization)
+        session = self._sessions.get(said)
+        if session is None:
+            if len(self._sessions) >= _CACHE:
+                self._sessions.clear()
+            match = _SESSION_COOKIE.search(cookie)
+            value = (match[1] if match else authorization).strip()
+            session = self._sessions[said] = xxhash.xxh3_64_intdigest(value) if value else 0
         return session
 
 
@@ -121,6 +120,10 @@ def template(path: str) -> str:
 
 
 def _template_of(segment: str) -> str:
+    if segment.isalpha() or not segment:
+        return segment
+    if segment.isdecimal():
+        return "{id}"
     segment, semicolon, _ = segment.partition(";")
     for pattern, placeholder in _TEMPLATES:
         if pattern.fullmatch(segment):
@@ -129,13 +132,12 @@ def _template_of(segment: str) -> str:
 
 
 def _request_line(request: bytes) -> tuple[bytes, bytes]:
-    start = 0
-    while request[start : start + 1] in (b"\r", b"\n"):
-        start += 1
-    end = request.find(b"\n", start, start + 65536)
-    line = request[start : end if end >= 0 else start + 65536].rstrip(b"\r")
-    parts = line.split(None, 2)
-    if len(parts) < 2 or not _METHOD.fullmatch(parts[0]):
+    end = request.find(b"\n", 0, _LONGEST_LINE)
+    if end <= 1:  # empty lines may stand before a request
+        request = request.lstrip(b"\r\n")
+        end = request.find(b"\n", 0, _LONGEST_LINE)
+    parts = request[: end if end >= 0 else _LONGEST_LINE].split(None, 2)
+    if len(parts) < 2 or not (parts[0] in _COMMON or _METHOD.fullmatch(parts[0])):
         return b"", b""
     return parts[0], parts[1]
 

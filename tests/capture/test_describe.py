@@ -1,0 +1,92 @@
+"""What is said of a request is read from its bytes, however odd they are."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capture.describe import Describer, Description, template
+from capture.exchange import Exchange, Kind
+
+
+def described(request: bytes, kind: Kind = Kind.HTTP1) -> Description:
+    exchange = Exchange()
+    exchange.kind = kind
+    exchange.request = request
+    exchange.head_bytes = request.find(b"\r\n\r\n") + 4 if b"\r\n\r\n" in request else 0
+    return Describer().describe(exchange)
+
+
+def test_method_target_host_and_content_type_are_as_they_stand() -> None:
+    said = described(
+        b"POST /orders/17?full=1 HTTP/1.1\r\nHOST: Shop.Test\r\n"
+        b"content-type: application/json; charset=utf-8\r\n\r\n{}"
+    )
+    assert said[:5] == (
+        "POST", "POST /orders/{id}", "/orders/17?full=1", "shop.test", "application/json",
+    )  # fmt: skip
+
+
+def test_the_authority_of_an_absolute_target_goes_before_the_host_header() -> None:
+    said = described(b"GET http://a.test/x/9 HTTP/1.1\r\nHost: b.test\r\n\r\n")
+    assert (said.host, said.endpoint) == ("a.test", "GET /x/{id}")
+    assert described(b"GET http://a.test HTTP/1.1\r\n\r\n").endpoint == "GET /"
+
+
+def test_empty_lines_before_a_request_are_passed_over() -> None:
+    assert described(b"\r\n\r\nGET /a HTTP/1.1\r\n\r\n").target == "/a"
+    assert described(b"\nGET /a HTTP/1.1\r\n\r\n").target == "/a"
+
+
+def test_a_session_cookie_goes_before_a_token_and_both_before_nothing() -> None:
+    cookie = described(b"GET / HTTP/1.1\r\nCookie: theme=dark; PHPSESSID=abc\r\n\r\n")
+    same = described(b"GET /x HTTP/1.1\r\nCookie: PHPSESSID=abc; theme=light\r\n\r\n")
+    other = described(b"GET / HTTP/1.1\r\nCookie: PHPSESSID=abd\r\n\r\n")
+    token = described(b"GET / HTTP/1.1\r\nAuthorization: Bearer abc\r\n\r\n")
+    assert cookie.session == same.session != other.session
+    assert token.session not in (0, cookie.session)
+    assert described(b"GET / HTTP/1.1\r\n\r\n").session == 0
+
+
+def test_one_users_token_and_theme_cookie_are_one_session() -> None:
+    describer = Describer()
+    sessions = set()
+    for theme in (b"dark", b"light"):
+        exchange = Exchange()
+        exchange.request = (
+            b"GET / HTTP/1.1\r\nCookie: theme=" + theme + b"\r\nAuthorization: Bearer t\r\n\r\n"
+        )
+        exchange.head_bytes = len(exchange.request)
+        sessions.add(describer.describe(exchange).session)
+    assert len(sessions) == 1
+
+
+def test_two_users_with_the_same_plain_cookie_are_two_sessions() -> None:
+    describer = Describer()
+    sessions = set()
+    for user in (b"a", b"b"):
+        exchange = Exchange()
+        exchange.request = (
+            b"GET / HTTP/1.1\r\nCookie: theme=dark\r\nAuthorization: Bearer " + user + b"\r\n\r\n"
+        )
+        exchange.head_bytes = len(exchange.request)
+        sessions.add(describer.describe(exchange).session)
+    assert len(sessions) == 2
+
+
+def test_what_is_no_request_has_its_kind_as_endpoint() -> None:
+    assert described(b"\x16\x03\x01\x02", Kind.MALFORMED).endpoint == "(malformed)"
+    assert described(b"whatever it is", Kind.WEBSOCKET).endpoint == "(websocket)"
+
+
+@given(st.binary(max_size=200), st.sampled_from(list(Kind)))
+def test_any_bytes_are_described_without_failing(request: bytes, kind: Kind) -> None:
+    said = described(request, kind)
+    for text in said[:5]:
+        text.encode()
+
+
+@given(st.text(max_size=80))
+def test_a_template_has_as_many_segments_as_its_path(path: str) -> None:
+    path = path.replace("#", "").replace(";", "")
+    assert template(path).count("/") == path[:200].count("/") or len(path) > 100
