@@ -141,7 +141,10 @@ class Decapsulator:
             lost = sum(len(row[8]) + row[9] for row in rows) - sum(
                 len(row[8]) + row[9] for row in kept
             )
-            self._ledger.book("payload bytes of connections", SAMPLED_OUT, lost)
+            self._ledger.book("payload bytes", SAMPLED_OUT, lost)
+        if sampler.let_go:
+            self._ledger.book("connections", SAMPLED_OUT, sampler.let_go)
+            sampler.let_go = 0
         return kept
 
 

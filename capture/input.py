@@ -26,6 +26,7 @@ class Input:
         self.name = name
         self._below = below  # what the stream decompresses
         self.damage = ""
+        self.cut = False  # the damage is only that the file ends too early
         self._stream = stream
         self._held = b""
         self._read = getattr(stream, "read1", stream.read)
@@ -57,8 +58,11 @@ class Input:
         try:
             got: bytes = self._read(size)
             return got
-        except (EOFError, zlib.error) as failure:
-            self.damage = f"{self.name}: its compression is damaged or cut off ({failure})"
+        except EOFError:
+            self.cut = True
+            self.damage = f"{self.name} is cut off in the middle of its compression"
+        except zlib.error as failure:
+            self.damage = f"{self.name}: its compression is damaged ({failure})"
         except OSError as failure:
             self.damage = f"{self.name}: reading stopped: {failure.strerror or failure}"
         except Exception as failure:

@@ -1,8 +1,10 @@
 """The loop of a live recording: rings in, batches to the recorder, and a look around each second.
 
-Each second the kernel's drop counters go into the ledger, the guard sets the sampling rate, and the
-flight recorder decides whether a new tape begins. Signals only set flags, which the loop obeys:
-SIGHUP rotates, SIGTERM and SIGINT end the recording cleanly.
+Rings are emptied first and what was in them decoded afterwards, so that a burst waits in our memory
+(up to a limit) and not in the ring, where the kernel would drop it. Each second the kernel's drop
+counters go into the ledger and the guard sets the sampling rate; more often the recorder may seal
+a block or begin a new tape. Signals only set flags, which the loop obeys: SIGHUP rotates, SIGTERM
+and SIGINT end the recording cleanly.
 """
 
 from __future__ import annotations
@@ -10,10 +12,11 @@ from __future__ import annotations
 import select
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from .ledger import Ledger
 from .packets import Frames
@@ -21,8 +24,10 @@ from .record import Recorder
 from .sampling import Guard
 from .steady import SteadyClock
 
-_TICK_S = 1.0
+_LOOK_S = 1.0
+_TICK_S = 0.2
 _WAIT_S = 0.05
+_MOST_WAITING = 256 << 20  # bytes taken from the rings that are not decoded yet
 DROPPED = "dropped by the kernel"
 
 
@@ -45,6 +50,8 @@ class LiveSource(Protocol):
 class Wishes:
     """What signals have asked for."""
 
+    END: ClassVar = signal.SIGTERM
+    ROTATE: ClassVar = signal.SIGHUP
     end: bool = False
     rotate: bool = False
     _before: dict[int, object] = field(default_factory=dict)
@@ -76,46 +83,62 @@ class LiveLoop:
         recorder: Recorder,
         guard: Guard,
         wishes: Wishes,
-        next_tape: Callable[[], bool] = lambda: False,
+        report: Callable[[], None] = lambda: None,
     ) -> None:
         self._rings = rings
         self._recorder = recorder
         self._guard = guard
         self._wishes = wishes
-        self._next_tape = next_tape  # says whether the next tape is to begin
+        self._report = report  # called each second
         self._clock = SteadyClock()
         self._by_descriptor = {ring.fileno(): ring for ring in rings}
         self._interruptions = 0
+        self._waiting: deque[Frames] = deque()
+        self._waiting_bytes = 0
         self._poll = select.poll()
         for descriptor in self._by_descriptor:
             self._poll.register(descriptor, select.POLLIN | select.POLLERR)
 
     def run(self, seconds: float = 0.0) -> None:
         """Record; 0 seconds means until a signal."""
-        began = tick = time.monotonic()
+        began = look = tick = time.monotonic()
         while not self._wishes.end:
             now = time.monotonic()
             if seconds and now - began >= seconds:
                 break
+            if now - look >= _LOOK_S:
+                look = now
+                self._look_around()
             if now - tick >= _TICK_S:
                 tick = now
-                self._look_around()
-            if not self._read():
+                self._tick()
+            self._drain()
+            if not self._take():
                 self._wait()
         # What came in before the end may still lie in a block that was not handed over.
         time.sleep(2 * _WAIT_S)
-        while self._read():
+        self._drain()
+        while self._take():
             pass
         self._look_around()
 
-    def _read(self) -> bool:
-        got = False
+    def _drain(self) -> None:
         for ring in self._rings:
+            if self._waiting_bytes >= _MOST_WAITING:
+                return
             for frames in ring.read():
-                got = True
                 frames.times = self._clock.steady(frames.times)
-                self._recorder.take(frames)
-        return got
+                self._waiting.append(frames)
+                self._waiting_bytes += len(frames.data)
+
+    def _take(self) -> bool:
+        """Record the oldest batch that waits."""
+        if not self._waiting:
+            return False
+        frames = self._waiting.popleft()
+        self._waiting_bytes -= len(frames.data)
+        self._recorder.take(frames)
+        return True
 
     def _wait(self) -> None:
         gone = False
@@ -138,8 +161,11 @@ class LiveLoop:
             ledger.book("clock steps", "taken off the times", self._clock.steps)
             self._clock.steps = 0
         self._guard.check()
+        self._report()
+
+    def _tick(self) -> None:
         self._recorder.tick()
-        if self._next_tape() or self._wishes.rotate:
+        if self._wishes.rotate:
             self._wishes.rotate = False
             self._recorder.rotate()
 

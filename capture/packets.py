@@ -45,6 +45,7 @@ class Source(Protocol):
     """Where packets come from."""
 
     damage: str  # "" or a sentence: why the rest could not be read
+    cut: bool  # the damage is only that the file ends too early, as a copied live one does
 
     def frames(self) -> Iterator[Frames]:
         """The frames, batch by batch, in the order they were captured."""

@@ -34,6 +34,7 @@ class PcapFile:
     def __init__(self, source: Input) -> None:
         self._source = source
         self.damage = ""
+        self.cut = False
         head = source.peek(_HEADER)
         self._order, self._tick, self._record = MAGICS[head[:4]]
         if len(head) < _HEADER:
@@ -64,8 +65,9 @@ class PcapFile:
                 self.damage += f" (byte {read - len(data) + end})"
                 return
             rest, skip = data[end:], 0
-        self.damage = self._source.damage
+        self.damage, self.cut = self._source.damage, self._source.cut
         if rest and not self.damage:
+            self.cut = True
             self.damage = (
                 f"{self._source.name} is cut off in the middle of a packet (byte {read}); "
                 "everything before it was kept"

@@ -49,6 +49,7 @@ class PcapngFile:
         self._order = "<"
         self._interfaces: list[_Interface] = []
         self.damage = ""
+        self.cut = False
 
     def frames(self) -> Iterator[Frames]:
         """The frames, batch by batch; `damage` tells afterwards whether all were read."""
@@ -73,8 +74,9 @@ class PcapngFile:
                 if blocked:
                     break
             rest = data[at:]
-        self.damage = self._source.damage
+        self.damage, self.cut = self._source.damage, self._source.cut
         if rest and not self.damage:
+            self.cut = True
             self.damage = (
                 f"{self._source.name} is cut off in the middle of a block (byte {read}); "
                 "everything before it was kept"

@@ -9,6 +9,7 @@ what cannot be kept is counted, the failure is told at once, and the next tape i
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from .exchange import Connection, Exchange
 from .ledger import Ledger
 from .packets import Frames, Packet
 
+EXCHANGES, CONNECTIONS = "exchanges", "connections"
 KEPT = "kept"
 UNWRITTEN = "could not be written"
 
@@ -53,13 +55,34 @@ class Cleaner(Protocol):
 class Writer(Protocol):
     """A tape being written."""
 
+    exchanges: int  # how many are on the disk
+    connections: int
+
     def append(self, sanitized: Any) -> None: ...
 
     def append_connection(self, connection: Connection, client: int) -> None: ...
 
     def tick(self) -> None: ...
 
+    def seal(self) -> None: ...
+
     def close(self, ledger: Ledger) -> None: ...
+
+
+class Tapes(Protocol):
+    """Opens one tape after the other."""
+
+    def open(self) -> Writer:
+        """The next tape."""
+        ...
+
+    def due(self) -> bool:
+        """Whether the next tape is to begin."""
+        ...
+
+    def waiting_s(self) -> float:
+        """For how long the oldest row that is not on the disk yet has waited."""
+        ...
 
 
 class Recorder:
@@ -71,17 +94,20 @@ class Recorder:
         decapsulator: Decapsulator,
         assembler: Assembler,
         cleaner: Cleaner,
-        open_writer: Callable[[], Writer],
+        tapes: Tapes,
         on_failure: Callable[[str], None],
+        numbering: tuple[int, int] = (1, 0),
     ) -> None:
         self.ledger = ledger
         self.failure = ""  # the first reason why something could not be written
         self._decapsulator = decapsulator
         self._assembler = assembler
         self._cleaner = cleaner
-        self._open_writer = open_writer
+        self._tapes = tapes
         self._on_failure = on_failure
-        self._writer: Writer | None = open_writer()
+        self._step, self._offset = numbering  # so that workers number connections apart
+        self._given = {EXCHANGES: 0, CONNECTIONS: 0}  # to this writer
+        self._writer: Writer | None = tapes.open()
         self._booked = Ledger()  # what the tapes before this one have told already
 
     def take(self, frames: Frames) -> None:
@@ -93,18 +119,20 @@ class Recorder:
 
     def tick(self) -> None:
         """Some time has passed: what has waited long enough is written out."""
-        if self._writer is None:
-            return
-        try:
-            self._writer.tick()
-        except (OSError, WiretapeError) as failure:
-            self._failed(failure)
+        if self._writer is not None:
+            self._try(self._writer.tick)
+            if self._tapes.due():
+                self.rotate()
+
+    def waiting_s(self) -> float:
+        """For how long the oldest row that is not on the disk yet has waited."""
+        return self._tapes.waiting_s() if self._writer is not None else 0.0
 
     def rotate(self) -> None:
         """End this tape and begin the next; connections go on across the edge."""
         self._end_tape()
         try:
-            self._writer = self._open_writer()
+            self._writer = self._tapes.open()
         except (OSError, WiretapeError) as failure:
             self._failed(failure)
 
@@ -116,19 +144,24 @@ class Recorder:
         self._end_tape()
 
     def _keep(self, exchanges: Iterable[Exchange]) -> None:
-        clean = self._cleaner.exchange
+        clean, step, offset = self._cleaner.exchange, self._step, self._offset
+        writer = self._writer
         kept = unwritten = 0
         for exchange in exchanges:
-            if self._writer is None:
+            if writer is None:
                 unwritten += 1
                 continue
+            if step > 1:
+                exchange.connection = exchange.connection * step + offset
+            kept += 1
             try:
-                self._writer.append(clean(exchange))
-                kept += 1
+                writer.append(clean(exchange))
             except (OSError, WiretapeError) as failure:
-                unwritten += 1
+                self._book(EXCHANGES, kept, 0)
+                kept = 0
                 self._failed(failure)
-        self._book("exchanges", kept, unwritten)
+                writer = None
+        self._book(EXCHANGES, kept, unwritten)
 
     def _keep_connections(self) -> None:
         kept = unwritten = 0
@@ -136,37 +169,68 @@ class Recorder:
             if self._writer is None:
                 unwritten += 1
                 continue
+            connection.connection = connection.connection * self._step + self._offset
+            kept += 1
             try:
                 self._writer.append_connection(connection, self._cleaner.client(connection.client))
-                kept += 1
             except (OSError, WiretapeError) as failure:
-                unwritten += 1
+                self._book(CONNECTIONS, kept, 0)
+                kept = 0
                 self._failed(failure)
-        self._book("connections", kept, unwritten)
+        self._book(CONNECTIONS, kept, unwritten)
 
     def _book(self, unit: str, kept: int, unwritten: int) -> None:
         if kept:
             self.ledger.book(unit, KEPT, kept)
+            self._given[unit] += kept
         if unwritten:
             self.ledger.book(unit, UNWRITTEN, unwritten)
 
+    def _try(self, write: Callable[[], None]) -> bool:
+        try:
+            write()
+        except (OSError, WiretapeError) as failure:
+            self._failed(failure)
+            return False
+        return True
+
     def _failed(self, failure: Exception) -> None:
         reason = failure.strerror if isinstance(failure, OSError) else str(failure)
-        sentence = f"the tape cannot be written: {reason or failure}"
-        self._writer = None
+        sentence = (reason or str(failure)).rstrip(".")
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            # What came before stays readable anyway; with luck there is room for the index.
+            with contextlib.suppress(OSError, WiretapeError):
+                writer.seal()
+            self._take_back(writer)
+            with contextlib.suppress(OSError, WiretapeError):
+                writer.close(self._since())
         if not self.failure:
             self.failure = sentence
         self._on_failure(f"{sentence}; capture goes on, counting what it cannot keep")
 
+    def _take_back(self, writer: Writer) -> None:
+        """What was given to a writer but did not reach the disk was not kept."""
+        written = {EXCHANGES: writer.exchanges, CONNECTIONS: writer.connections}
+        for unit, given in self._given.items():
+            lost = given - written[unit]
+            if lost:
+                self.ledger.became(unit, KEPT, -lost)
+                self.ledger.became(unit, UNWRITTEN, lost)
+            self._given[unit] = 0
+
     def _end_tape(self) -> None:
-        if self._writer is None:
+        if self._writer is None or not self._try(self._writer.seal):
             return
         writer, self._writer = self._writer, None
-        try:
-            writer.close(difference(self.ledger, self._booked))
-        except (OSError, WiretapeError) as failure:
-            self._failed(failure)
+        self._given = dict.fromkeys(self._given, 0)
+        self._try(lambda: writer.close(self._since()))
+
+    def _since(self) -> Ledger:
+        """What was booked since the tape before: the ledgers of a directory add up."""
+        since = difference(self.ledger, self._booked)
         self._booked = Ledger.from_dict(self.ledger.as_dict())
+        return since
 
 
 def difference(now: Ledger, before: Ledger) -> Ledger:

@@ -112,7 +112,8 @@ class Ring:
             sock.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, member)
         if options.fanout:
             kind = _FANOUT_HASH | _FANOUT_DEFRAGMENT
-            sock.setsockopt(_SOL_PACKET, _FANOUT, (options.fanout & 0xFFFF) | kind << 16)
+            group = (options.fanout & 0xFFFF) | kind << 16
+            sock.setsockopt(_SOL_PACKET, _FANOUT, struct.pack("=I", group))
 
     def _attach(self, program: tuple[tuple[int, int, int, int], ...]) -> None:
         code = b"".join(struct.pack("HBBI", *instruction) for instruction in program)

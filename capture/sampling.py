@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from .packets import Packet
 
-_SYN, _FIN_OR_RST = 0x02, 0x05
+_SYN, _SYN_OR_ACK, _FIN_OR_RST = 0x02, 0x12, 0x05
 _WHOLE = 1 << 32
 _LEAST_RATE = 1 / 1024
 _MOST_MEMBERS = 1 << 16
@@ -36,7 +36,7 @@ class Sampler:
     """Which connections are kept at the current rate."""
 
     rate: float = 1.0
-    lowest: float = 1.0  # the lowest rate there has been
+    let_go: int = 0  # connections whose opening was seen and not kept
     _sure: int = _WHOLE  # hashes below this were never let go
     _limit: int = _WHOLE
     _members: set[int] = field(default_factory=set)
@@ -49,7 +49,6 @@ class Sampler:
     def set_rate(self, rate: float) -> None:
         """Keep this share of the connections from now on."""
         self.rate = max(_LEAST_RATE, min(1.0, rate))
-        self.lowest = min(self.lowest, self.rate)
         self._limit = int(self.rate * _WHOLE)
         self._sure = min(self._sure, self._limit)
         self._members = {one for one in self._members if one < self._limit}
@@ -61,6 +60,7 @@ class Sampler:
         if number < self._sure:
             return True
         if number >= self._limit:
+            self.let_go += flags & _SYN_OR_ACK == _SYN
             return False
         if flags & _SYN and len(self._members) < _MOST_MEMBERS:
             self._members.add(number)

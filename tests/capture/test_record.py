@@ -43,7 +43,7 @@ class _Cleaner:
 
 class _Writer:
     def __init__(self, room: int) -> None:
-        self.room, self.rows, self.ledger = room, 0, Ledger()
+        self.room, self.rows, self.ended, self.ledger = room, 0, 0, Ledger()
 
     def append(self, sanitized) -> None:
         del sanitized
@@ -53,9 +53,21 @@ class _Writer:
 
     def append_connection(self, connection, client) -> None:
         del connection, client
+        self.ended += 1
 
     def tick(self) -> None:
         pass
+
+    def seal(self) -> None:
+        pass
+
+    @property
+    def exchanges(self) -> int:
+        return self.rows
+
+    @property
+    def connections(self) -> int:
+        return self.ended
 
     def close(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -68,17 +80,28 @@ def _frame() -> Frames:
     return Frames(frame, 1, np.zeros(1, np.int64), sizes, sizes, np.ones(1, np.int64))
 
 
+class _Tapes:
+    def __init__(self, rooms: list[int]) -> None:
+        self.rooms = rooms
+        self.writers: list[_Writer] = []
+
+    def open(self) -> _Writer:
+        self.writers.append(_Writer(self.rooms[len(self.writers)]))
+        return self.writers[-1]
+
+    def due(self) -> bool:
+        return False
+
+    def waiting_s(self) -> float:
+        return 0.0
+
+
 def _recorder(rooms: list[int]) -> tuple[Recorder, list[_Writer], list[str]]:
-    writers: list[_Writer] = []
     told: list[str] = []
-
-    def begin() -> _Writer:
-        writers.append(_Writer(rooms[len(writers)]))
-        return writers[-1]
-
+    tapes = _Tapes(rooms)
     ledger = Ledger()
-    recorder = Recorder(ledger, Decapsulator(ledger), _Assembler(), _Cleaner(), begin, told.append)
-    return recorder, writers, told
+    recorder = Recorder(ledger, Decapsulator(ledger), _Assembler(), _Cleaner(), tapes, told.append)
+    return recorder, tapes.writers, told
 
 
 def test_the_ledgers_of_rotated_tapes_add_up_to_the_whole_recording() -> None:

@@ -1,0 +1,34 @@
+"""What a recording says while it runs, on stderr: sentences for people, or JSON lines for machines.
+
+{"time": "2026-01-31T12:00:00.123Z", "level": "warning", "event": "…"}
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+import click
+
+Tell = Callable[[str], None]
+FORMATS = ("text", "json")
+
+
+def teller(form: str, level: str = "info") -> Tell:
+    """A function that says a sentence (without its full stop) in the form asked for."""
+
+    def as_text(sentence: str) -> None:
+        click.echo(f"wiretape: {sentence.rstrip('.')}.", err=True)
+
+    def as_json(sentence: str) -> None:
+        line = {"time": _now(), "level": level, "event": sentence}
+        click.echo(json.dumps(line, ensure_ascii=False), err=True)
+
+    return as_json if form == "json" else as_text
+
+
+def _now() -> str:
+    now_ns = time.time_ns()
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_ns // 1_000_000_000))
+    return f"{seconds}.{now_ns // 1_000_000 % 1000:03d}Z"

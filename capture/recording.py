@@ -1,0 +1,80 @@
+"""Putting a recording together: the parts that every command which records is made of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from .decap import Decapsulator
+from .ledger import Ledger
+from .options import option
+from .outputs import Outputs, TapeOptions
+from .record import Recorder
+from .sampling import Sampler
+from .sanitize.options import SanitizeOptions, sanitizer_from
+
+if TYPE_CHECKING:
+    from .sanitize import Sanitizer
+    from .tape import TapeHeader
+
+
+@dataclass(frozen=True)
+class RecordOptions(SanitizeOptions, TapeOptions):
+    """What to record of packets, and how it is kept."""
+
+    port: tuple[int, ...] = option(
+        (), help="Keep only this port (repeatable; default: HTTP on any port).",
+        type=click.IntRange(1, 65535),
+    )  # fmt: skip
+    json: bool = option(False, help="Print the ledger as JSON.")
+
+
+def open_recorder(
+    options: RecordOptions,
+    source: str,
+    tell: Callable[[str], None],
+    *,
+    sampler: Sampler | None = None,
+    cleaner: Sanitizer | None = None,
+    worker: int = 0,
+    workers: int = 1,
+) -> Recorder:
+    """A recorder whose first tape is opened at once: an unwritable path is told before any packet.
+
+    Workers of one recording share the sanitizer, so that equal secrets stay equal.
+    """
+    from .flows import Flows
+
+    cleaner = cleaner or sanitizer_from(options)
+    outputs = Outputs(options, lambda: _header(source, cleaner, sampler), worker, workers)
+    ledger = Ledger()
+    digest_key = cleaner.client(b"digest").to_bytes(8, "little")
+    return Recorder(
+        ledger,
+        Decapsulator(ledger, options.port, sampler),
+        Flows(ledger, ports=options.port, digest_key=digest_key),
+        cleaner,
+        outputs,
+        tell,
+        numbering=(workers, worker),
+    )
+
+
+def _header(source: str, cleaner: Sanitizer, sampler: Sampler | None) -> TapeHeader:
+    from importlib import metadata
+
+    from .tape import TapeHeader
+
+    policy = cleaner.policy
+    rate = sampler.rate if sampler is not None else 1.0
+    return TapeHeader(
+        source=source,
+        level=policy.level,
+        policy=hashlib.sha256(policy.text.encode()).hexdigest()[:16],
+        sample_rate=rate,
+        writer=f"wiretape {metadata.version('wiretape')}",
+    )
