@@ -128,6 +128,8 @@ def fidelity(run: str, as_json: bool) -> None:
         f"lateness p50 {late[0]:.3g} ms, p99 {late[1]:.3g} ms, p99.9 {late[2]:.3g} ms; "
         f"rate error {found.rate_error:.3%}, drift {found.drift_ppm:.1f} ppm"
     )
+    if found.not_due:
+        click.echo(f"{found.not_due:,} requests were due only after the run was stopped")
     for reason in found.reasons:
         click.echo(f"  {reason}")
 

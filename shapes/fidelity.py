@@ -9,7 +9,8 @@ one timescale that is badly off. τ* is the smallest τ from which on |Δ ln IDC
 
     meter = FidelityMeter(); meter.add(columns of a block of the run); meter.render() -> Fidelity
 
-`meter.add` takes rows in any order; meters of several workers merge.
+`meter.add` takes rows in any order; meters of several workers merge. A run that was stopped is held
+to what was due until then: rows marked UNSENT and due after the last sending are not judged.
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ class Fidelity:
     verdict: str
     blame: str | None
     reasons: list[str] = field(default_factory=list)
+    not_due: int = 0  # of the plan, due only after the run was stopped: not judged
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, for `--json` and for the report."""
@@ -128,16 +130,39 @@ class FidelityMeter:
         self._sessions = Kept()
         self._seen = Seen()
         self._order = Order()
+        self._ahead: list[dict[str, Any]] = []  # rows never sent, due after the last sending
 
     def add(self, rows: Mapping[str, Any]) -> None:
         """Add rows: `due_ns` and `request_first_ns`, and of `RUN_COLUMNS` whatever there is."""
         due = np.asarray(rows["due_ns"], np.int64)
-        sent = np.asarray(rows["request_first_ns"], np.int64)
         planned = due >= 0
         if due.size == 0 or not bool(planned.any()):
             return
         rows = {name: _rows(rows[name], planned) for name in rows if name in RUN_COLUMNS}
-        due, sent = due[planned], sent[planned]
+        sent = rows["request_first_ns"]
+        self._sent_last = max(self._sent_last, int(sent.max()))
+        if "outcome" in rows:
+            ahead = (sent < 0) & (rows["outcome"] == Outcome.UNSENT)
+            ahead &= rows["due_ns"] > self._sent_last
+            if bool(ahead.any()):
+                self._ahead.append(_those(rows, ahead))
+                rows = _those(rows, ~ahead)
+        self._book(rows)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Book the rows that turn out to have been due before the last sending."""
+        held, self._ahead = self._ahead, []
+        for rows in held:
+            ahead = rows["due_ns"] > self._sent_last
+            if bool(ahead.any()):
+                self._ahead.append(_those(rows, ahead))
+            self._book(_those(rows, ~ahead))
+
+    def _book(self, rows: dict[str, Any]) -> None:
+        due, sent = rows["due_ns"], rows["request_first_ns"]
+        if due.size == 0:
+            return
         gone = sent >= 0
         self._rows += due.size
         self._sent += int(gone.sum())
@@ -170,11 +195,14 @@ class FidelityMeter:
         self._sessions.merge(other._sessions)
         self._seen.merge(other._seen)
         self._order.merge(other._order)
+        self._ahead += other._ahead
+        self._catch_up()
 
     def render(self, *, planned: int | None = None, altered: int = 0,
                noise_p99_ns: float | None = None) -> Fidelity:  # fmt: skip
         """The fidelity of everything added."""
-        total = max(planned or 0, self._rows)
+        ahead = sum(rows["due_ns"].size for rows in self._ahead)
+        total = max(planned or 0, self._rows if self._sent else self._rows + ahead)
         curve = idc_curve(self._plan, self._run, self._first, self._last)
         mix, sessions = self._mix_term(), self._session_term(total)
         shape = shape_score(curve)
@@ -206,6 +234,7 @@ class FidelityMeter:
             verdict=verdict,
             blame=self._to_blame(total) if verdict == INVALID else None,
             reasons=reasons,
+            not_due=ahead if self._sent else 0,
             **measures,
         )
 
@@ -301,6 +330,10 @@ def _rows(column: Any, chosen: NDArray[np.bool_]) -> Any:
     if isinstance(column, tuple):
         return np.asarray(column[0])[chosen], column[1]
     return np.asarray(column)[chosen]
+
+
+def _those(rows: Mapping[str, Any], chosen: NDArray[np.bool_]) -> dict[str, Any]:
+    return {name: _rows(column, chosen) for name, column in rows.items()}
 
 
 def _tally(codes: NDArray[Any]) -> list[tuple[int, int]]:
