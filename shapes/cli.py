@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from .score import Fidelity
 
 
 class _DescribeByDefault(click.Group):
@@ -100,38 +104,58 @@ def compare(a: str, b: str, as_json: bool) -> None:
 
 
 @shapes.command()
-@click.argument("run")
+@click.argument("run", required=False)
+@click.option("--plan", metavar="TAPE", help="With --witness: the tape or run that was replayed.")
+@click.option("--witness", metavar="TAPE", help="A tape captured at the target meanwhile.")
+@click.option("--speed", type=float, default=1.0, show_default=True,
+              help="With --witness: the speed at which the tape was replayed.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the fidelity as JSON.")
-def fidelity(run: str, as_json: bool) -> None:
+def fidelity(
+    run: str | None, plan: str | None, witness: str | None, speed: float, as_json: bool
+) -> None:
     """Say how close a run came to its plan, and who is to blame if it did not.
+
+    Lateness measured by a witness is that beyond the fastest request: its clock is not ours.
 
     \b
     Example:
       wiretape shapes fidelity run.tape
+      wiretape shapes fidelity --plan shop.tape --witness target.tape --speed 2
     """
+    if not 0 < speed < math.inf:
+        raise click.BadParameter(f"{speed} is not a positive number.", param_hint="--speed")
+    if (run is None) != (plan is not None and witness is not None) or (run and (plan or witness)):
+        raise click.UsageError("Give either a RUN, or both --plan and --witness.")
+    found = _own(run) if run else _witnessed(str(plan), str(witness), speed)
+    if as_json:
+        click.echo(json.dumps(found.to_json()))
+        return
+    from .screen import verdict_lines
+
+    for line in verdict_lines(found):
+        click.echo(line)
+
+
+def _own(run: str) -> Fidelity:
     from capture.errors import TapeError
     from capture.tape import Tape
 
     from .fidelity import fidelity_of
 
-    found = fidelity_of(Tape.open(run))
+    with Tape.open(run) as tape:
+        found = fidelity_of(tape)
     if found.planned == 0:
         raise TapeError(f"{run} is a recording, not a run: it has no due times to hold it to.")
-    if as_json:
-        click.echo(json.dumps(found.to_json()))
-        return
-    blame = f" (the {found.blame} is to blame)" if found.blame else ""
-    click.echo(f"{found.verdict}{blame}: S {found.s:.1f}, sent {found.sent:,} of {found.planned:,}")
-    late = [value / 1e6 for value in (found.lateness_p50_ns, found.lateness_p99_ns,
-                                   found.lateness_p999_ns)]  # fmt: skip
-    click.echo(
-        f"lateness p50 {late[0]:.3g} ms, p99 {late[1]:.3g} ms, p99.9 {late[2]:.3g} ms; "
-        f"rate error {found.rate_error:.3%}, drift {found.drift_ppm:.1f} ppm"
-    )
-    if found.not_due:
-        click.echo(f"{found.not_due:,} requests were due only after the run was stopped")
-    for reason in found.reasons:
-        click.echo(f"  {reason}")
+    return found
+
+
+def _witnessed(plan: str, witness: str, speed: float) -> Fidelity:
+    from capture.tape import Tape
+
+    from .witness import witnessed
+
+    with Tape.open(plan) as planned, Tape.open(witness) as seen:
+        return witnessed(planned, seen, speed)
 
 
 def _load(path: str) -> dict[str, Any]:

@@ -16,7 +16,6 @@ to what was due until then: rows marked UNSENT and due after the last sending ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from capture.exchange import Lateness, Outcome
 
 from .counts import Counts, Ints
 from .score import INVALID, LIMITS, gates, horizon, idc_curve, idc_error, judge, shape_score
+from .score import Fidelity as Fidelity
 from .sketch import Sketch
 from .tallies import Kept, Order, Seen
 
@@ -57,43 +57,6 @@ _UNSENT_BLAME = {
 }
 
 
-@dataclass(frozen=True)
-class Fidelity:
-    """How close a run came to its plan. Times in ns, errors as fractions."""
-
-    planned: int
-    sent: int
-    duplicated: int
-    altered: int  # sent with other bytes than were planned
-    inversions: int  # sent before a request that precedes it on its connection
-    lateness_p50_ns: float
-    lateness_p99_ns: float
-    lateness_p999_ns: float
-    lateness_max_ns: float
-    rate_error: float
-    drift_ppm: float
-    idc_error: float  # the largest |Δ ln IDC| at τ ≥ 1 ms
-    idc: list[tuple[float, float, float, float]]  # τ (s), plan, run, Δ ln
-    mix_term: float
-    session_term: float
-    s: float
-    horizon_s: float | None  # τ*
-    noise_p99_ns: float | None  # lateness of sends that write nothing, on this machine
-    verdict: str
-    blame: str | None
-    reasons: list[str] = field(default_factory=list)
-    not_due: int = 0  # of the plan, due only after the run was stopped: not judged
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain values, for `--json` and for the report."""
-        return asdict(self)
-
-    @property
-    def valid(self) -> bool:
-        """Whether the run may be judged at all."""
-        return self.verdict != INVALID
-
-
 def fidelity_of(run: Tape, *, planned: int | None = None, altered: int = 0,
                 noise_p99_ns: float | None = None) -> Fidelity:  # fmt: skip
     """The fidelity of a run, from its columns, streaming.
@@ -120,7 +83,7 @@ class FidelityMeter:
     def __init__(self) -> None:
         self._plan, self._run = Counts(), Counts()
         self._late = Sketch()
-        self._rows = self._sent = 0
+        self._rows = self._sent = self._unplanned = 0
         self._first = self._last = self._sent_first = self._sent_last = -1
         self._moments = np.zeros(5)  # n, Σx, Σx², Σy, Σxy of lateness y against due x
         self._origin = 0
@@ -173,6 +136,12 @@ class FidelityMeter:
         self._add_blame(rows, due, sent, gone)
         self._add_terms(rows, due, sent, gone)
 
+    def add_unplanned(self, sent_ns: Ints) -> None:
+        """Add requests that were seen but that no row planned."""
+        self._run.add(np.sort(sent_ns))
+        self._sent += sent_ns.size
+        self._unplanned += sent_ns.size
+
     def merge(self, other: FidelityMeter) -> None:
         """Add what another meter saw."""
         self._plan.merge(other._plan)
@@ -180,6 +149,7 @@ class FidelityMeter:
         self._late.merge(other._late)
         self._rows += other._rows
         self._sent += other._sent
+        self._unplanned += other._unplanned
         self._max_late = max(self._max_late, other._max_late)
         if other._rows:
             due = np.array([other._first, other._last], np.int64)
@@ -215,7 +185,8 @@ class FidelityMeter:
             "idc_error": idc_error(curve),
             "s": 100 * min(shape, mix, sessions),
         }
-        repeated, inversions = self._seen.repeated(), self._order.inversions()
+        repeated = self._seen.repeated() + self._unplanned
+        inversions = self._order.inversions()
         failed = gates(total, self._sent, repeated, altered, inversions)
         verdict, reasons = judge(measures, failed)
         return Fidelity(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from .counts import FEWEST_BINS, Counts
 
@@ -30,6 +32,43 @@ LIMITS: Mapping[str, tuple[float, float]] = {
 _FLOOR = 1e-3
 _FEWEST_ARRIVALS = 30
 _FROM_S = 0.000_999
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How close a run came to its plan. Times in ns, errors as fractions."""
+
+    planned: int
+    sent: int
+    duplicated: int
+    altered: int  # sent with other bytes than were planned
+    inversions: int  # sent before a request that precedes it on its connection
+    lateness_p50_ns: float
+    lateness_p99_ns: float
+    lateness_p999_ns: float
+    lateness_max_ns: float
+    rate_error: float
+    drift_ppm: float
+    idc_error: float  # the largest |Δ ln IDC| at τ ≥ 1 ms
+    idc: list[tuple[float, float, float, float]]  # τ (s), plan, run, Δ ln
+    mix_term: float
+    session_term: float
+    s: float
+    horizon_s: float | None  # τ*
+    noise_p99_ns: float | None  # lateness of sends that write nothing, on this machine
+    verdict: str
+    blame: str | None
+    reasons: list[str] = field(default_factory=list)
+    not_due: int = 0  # of the plan, due only after the run was stopped: not judged
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values, for `--json` and for the report."""
+        return asdict(self)
+
+    @property
+    def valid(self) -> bool:
+        """Whether the run may be judged at all."""
+        return self.verdict != INVALID
 
 
 def idc_curve(plan: Counts, run: Counts, first_ns: int, last_ns: int) -> Curve:
@@ -81,7 +120,7 @@ def gates(planned: int, sent: int, repeated: int, altered: int, inversions: int)
             f"{planned - sent + repeated:,} of {planned:,} planned requests were not sent"
         )
     if repeated:
-        failed.append(f"{repeated:,} requests were sent more than once")
+        failed.append(f"{repeated:,} requests were sent more than once or unplanned")
     if altered:
         failed.append(f"{altered:,} requests were sent with other bytes than planned")
     if inversions:

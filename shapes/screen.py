@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .score import Fidelity
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -55,6 +58,23 @@ def show(name: str, shape: dict[str, Any]) -> None:
             _time(entry["service_s"]["p50"]), _time(entry["service_s"]["p99"]),
         )  # fmt: skip
     console.print(table)
+
+
+def verdict_lines(found: Fidelity) -> list[str]:
+    """A fidelity in a few lines: verdict, lateness, rate, and what kept it from being better."""
+    blame = f" (the {found.blame} is to blame)" if found.blame else ""
+    p50, p99, p999 = (
+        f"{value / 1e6:.3g} ms"
+        for value in (found.lateness_p50_ns, found.lateness_p99_ns, found.lateness_p999_ns)
+    )
+    lines = [
+        f"{found.verdict}{blame}: S {found.s:.1f}, sent {found.sent:,} of {found.planned:,}",
+        f"lateness p50 {p50}, p99 {p99}, p99.9 {p999}; "
+        f"rate error {found.rate_error:.3%}, drift {found.drift_ppm:.1f} ppm",
+    ]
+    if found.not_due:
+        lines.append(f"{found.not_due:,} requests were due only after the run was stopped")
+    return [*lines, *(f"  {reason}" for reason in found.reasons)]
 
 
 def _at_decades(pairs: list[list[float]]) -> str:
