@@ -184,7 +184,7 @@ def _plain(term: Term, rows: Rows, verdict: Verdict) -> float:
     """A measure that is one number; nan where it was not measured."""
     if term.measure == "fidelity":
         kept = verdict.fidelity
-        return float("nan") if kept is None else kept.s if kept.valid else 0.0
+        return float("nan") if kept is None else 0.0 if verdict.refused else kept.s
     if term.measure == "findings":
         return float(sum(f.kind == term.argument or not term.argument for f in verdict.findings))
     if term.measure == "lateness":

@@ -1,18 +1,14 @@
 """The judgement of one run: a finding is one thing that broke, by how much, with its evidence.
 
-A slow endpoint and a full pool look alike in a quantile. What tells them apart is how many
-requests were in flight: a missing index or a slow third party is slow with nobody else waiting, a
-pool only when it is full. So each endpoint is measured twice, when the target was idle (the
-quarter of its requests with the fewest others in flight) and when it was busy.
-
-Little's law gives the pool: in flight = throughput × service time. Where throughput stops growing
-while requests pile up, throughput × the service time of an idle target is how many are served at
-once. A duplicated effect is a request that the recording answered 2xx once and the run more often.
+A cause is told from its consequences. An endpoint that is slow alone (queueing.py) is a cause; one
+that is quick alone and slow in company waits for something: for a pool that is too small, which is
+a cause as well, or behind a slow endpoint, which is its consequence and is told with it. So are
+failures while others wait. An effect is duplicated where the recording refused what the run took.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,6 +16,7 @@ from capture.exchange import NEVER
 from shapes.fidelity import Fidelity
 
 from .fidelity import BLAMED, fidelity_of_rows
+from .queueing import Queue, alone_ns, find_queue, in_flight_at_send
 from .rows import Array, Rows
 
 MS = 1_000_000
@@ -48,7 +45,7 @@ class EndpointRow:
     count: int
     recorded: tuple[float, float, float]  # p50, p90, p99
     replayed: tuple[float, float, float]
-    idle_ms: float
+    alone_ms: float  # with the fewest others in flight
     failed: int
     recorded_failed: int
     changed: int  # answered with another status than recorded
@@ -69,22 +66,28 @@ class Verdict:
     in_flight: Array = field(repr=False)
 
     @property
+    def refused(self) -> bool:
+        """Whether the run was too unlike its plan to be judged, by no fault of the target's."""
+        kept = self.fidelity
+        return kept is not None and not kept.valid and kept.blame != "target"
+
+    @property
     def word(self) -> str:
         """FAIL, PASS, or INVALID where the run was not faithful enough to say."""
-        if self.fidelity is not None and not self.fidelity.valid:
+        if self.refused:
             return "INVALID"
         return "FAIL" if self.findings else "PASS"
 
     @property
     def sentence(self) -> str:
-        """The verdict in one sentence."""
-        if self.fidelity is not None and not self.fidelity.valid:
+        """The verdict in one sentence, and what an invalid run showed all the same."""
+        seen = "; ".join(finding.sentence for finding in self.findings[:3])
+        if self.fidelity is not None and self.refused:
             why = "; ".join(self.fidelity.reasons[:2])
             who = BLAMED[self.fidelity.blame or "generator"]
-            return f"Not judged: the run did not follow its plan ({why}), and {who}."
-        if not self.findings:
-            return "Nothing that was recorded got slower, failed or had another effect."
-        return "; ".join(finding.sentence for finding in self.findings[:3]) + "."
+            told = f"Not judged: the run did not follow its plan ({why}), and {who}."
+            return f"{told} Seen all the same: {seen}." if seen else told
+        return f"{seen}." if seen else "Nothing got slower, failed or had another effect."
 
     @property
     def worst(self) -> tuple[EndpointRow, ...]:
@@ -105,22 +108,46 @@ def judge(rows: Rows, evidence: tuple[Finding, ...] = ()) -> Verdict:
     table = tuple(_endpoint(rows, code, in_flight) for code in range(len(rows.endpoints)))
     findings = [*evidence]
     if rows.is_run:
-        pool = _pool(rows, in_flight)
-        findings += [*_slow(rows, table), *([pool] if pool else [])]
-        findings += [*_duplicates(rows), *_errors(rows, table), *_statuses(rows)]
+        findings += _causes(rows, table, in_flight) + _duplicates(rows) + _statuses(rows)
     findings.sort(key=lambda finding: -finding.weight)
     ranked = tuple(sorted(table, key=_loss, reverse=True))
     return Verdict(fidelity_of_rows(rows), tuple(findings), ranked, in_flight)
 
 
-def in_flight_at_send(rows: Rows) -> Array:
-    """For each row, how many others were unanswered when it was sent (0 where it never was)."""
-    sent, ended = rows["request_first_ns"], rows["response_last_ns"]
-    whole = rows.answered
-    starts, ends = np.sort(sent[whole]), np.sort(ended[whole])
-    began = np.searchsorted(starts, sent, side="left")
-    done = np.searchsorted(ends, sent, side="right")
-    return np.where(sent == NEVER, 0, np.maximum(0, began - done))
+def _causes(rows: Rows, table: tuple[EndpointRow, ...], in_flight: Array) -> list[Finding]:
+    """Slow endpoints, a full pool, failures; what follows from another is told with it."""
+    alone = np.array([row.alone_ms for row in table]) * MS
+    queue = find_queue(rows, alone, recorded_ns(rows))
+    own = queue.own_ns if queue is not None else {}
+    table = tuple(_beside(row, own.get(code)) for code, row in enumerate(table))
+    slow = [code for code, row in enumerate(table) if is_slow(row)]
+    found = [_slow(rows, table[code]) for code in slow]
+    explained = np.zeros(len(rows), bool)
+    if queue is not None and queue.in_flight >= 2 * queue.at_once:
+        if queue.small or not slow:
+            found.append(_pool(rows, queue, slow))
+        waited = queue.waiting | (in_flight >= queue.at_once)
+        explained = rows.failed & waited & np.isin(rows.endpoint, [*queue.endpoints, *slow])
+        found[0] = _with_consequences(found[0], rows, queue, slow, explained)
+    return found + _errors(rows, table, explained)
+
+
+def _beside(row: EndpointRow, own_ns: float | None) -> EndpointRow:
+    """The row with its time alone put right where it was never alone."""
+    return row if own_ns is None else replace(row, alone_ms=min(row.alone_ms, own_ns / MS))
+
+
+def _with_consequences(
+    cause: Finding, rows: Rows, queue: Queue, slow: list[int], explained: Array
+) -> Finding:
+    behind = [rows.endpoints[code] for code in queue.endpoints if code not in slow]
+    said = cause.sentence
+    if cause.kind == "slow" and behind:
+        others = f" and {len(behind) - 1} more wait" if len(behind) > 1 else " waits"
+        said += f"; {behind[0]}{others} behind it"
+    if explained.any():
+        said += f", {int(explained.sum()):,} requests failed meanwhile"
+    return replace(cause, sentence=said)
 
 
 def recorded_ns(rows: Rows) -> Array:
@@ -146,36 +173,29 @@ def _endpoint(rows: Rows, code: int, in_flight: Array) -> EndpointRow:
         int(mask.sum()),
         quantiles_ms(before[before != NEVER]),
         quantiles_ms(service[took]),
-        _idle(service[took], in_flight[mask][took]),
+        alone_ns(service[took], in_flight[mask][took]) / MS,
         int(rows.failed[mask].sum()),
         int((was >= 500).sum()),
         int(((status != was) & (was != 0) & (status != 0)).sum()),
     )
 
 
-def _idle(service: Array, in_flight: Array) -> float:
-    """Median service time in ms of the quarter with the fewest others in flight."""
-    if not len(service):
-        return float("nan")
-    fewest = np.argsort(in_flight, kind="stable")[: max(3, len(service) // 4)]
-    return float(np.median(service[fewest]) / MS)
+def is_slow(row: EndpointRow) -> bool:
+    """Whether an endpoint takes much longer than recorded with nobody else waiting."""
+    before = row.recorded[0]
+    if row.count < FEWEST or not np.isfinite(row.alone_ms) or not before > 0:
+        return False
+    return row.alone_ms >= SLOWER * before and (row.alone_ms - before) * MS >= FLOOR_NS
 
 
-def _slow(rows: Rows, table: tuple[EndpointRow, ...]) -> list[Finding]:
-    found = []
-    for row in table:
-        before = row.recorded[0]
-        if row.count < FEWEST or not np.isfinite(row.idle_ms) or not before > 0:
-            continue
-        times = row.idle_ms / before
-        if times < SLOWER or (row.idle_ms - before) * MS < FLOOR_NS:
-            continue
-        sentence = (
-            f"{row.endpoint} went from {human(before)} to {human(row.replayed[0])} "
-            f"({times:.0f}× as slow even with nobody else waiting)"
-        )
-        found.append(Finding("slow", row.endpoint, sentence, 50 + times, _slowest(rows, row)))
-    return found
+def _slow(rows: Rows, row: EndpointRow) -> Finding:
+    before = row.recorded[0]
+    times = row.alone_ms / before
+    sentence = (
+        f"{row.endpoint} went from {human(before)} to {human(row.replayed[0])} "
+        f"({times:,.0f}× as slow even with nobody else waiting)"
+    )
+    return Finding("slow", row.endpoint, sentence, 50 + min(times, 38), _slowest(rows, row))
 
 
 def _slowest(rows: Rows, row: EndpointRow) -> tuple[int, ...]:
@@ -184,44 +204,18 @@ def _slowest(rows: Rows, row: EndpointRow) -> tuple[int, ...]:
     return tuple(int(place) for place in places[order[:3]])
 
 
-def _pool(rows: Rows, in_flight: Array) -> Finding | None:
-    """Queueing on something shared: endpoints fast when idle, slow when busy, throughput flat."""
-    service, before, whole = rows.service_ns, recorded_ns(rows), rows.answered
-    idle = {
-        code: _idle(service[mask], in_flight[mask]) * MS
-        for code in range(len(rows.endpoints))
-        if (mask := whole & (rows.endpoint == code)).sum() >= FEWEST
-    }
-    queued = []
-    for code, base in idle.items():
-        mask = whole & (rows.endpoint == code) & (before > 0)
-        if not mask.any():
-            continue
-        p95, was = np.quantile(service[mask], 0.95), np.quantile(before[mask], 0.95)
-        steady = base < SLOWER * max(float(np.median(before[mask])), MS)
-        if steady and p95 > 3 * max(base, was) and p95 - was > 4 * FLOOR_NS:
-            queued.append(code)
-    if len(queued) < 2:
-        return None
-    mask = whole & np.isin(rows.endpoint, queued)
-    size, throughput = pool_size(rows, mask, float(np.median([idle[code] for code in queued])))
-    waited = float(np.quantile(service[mask], 0.95) / MS)
-    names = ", ".join(rows.endpoints[code] for code in queued[:3])
+def _pool(rows: Rows, queue: Queue, slow: list[int]) -> Finding:
+    """Endpoints that are quick alone wait for something that serves only so many at once."""
+    whole = np.flatnonzero(queue.waiting)
+    waited = float(np.quantile(rows.service_ns[whole], 0.95) / MS)
+    quick = [code for code in queue.endpoints if code not in slow]
+    names = ", ".join(rows.endpoints[code] for code in quick[:3])
     sentence = (
-        f"a pool of about {size} saturates at {throughput:,.0f} requests/s: {names} are quick "
-        f"alone but wait {human(waited)} when {int(in_flight[mask].max())} are in flight"
+        f"a pool of about {queue.at_once} saturates at {queue.throughput:,.0f} requests/s: {names} "
+        f"are quick alone but wait {human(waited)} when {queue.in_flight:,} are in flight"
     )
-    examples = np.flatnonzero(mask)[np.argsort(service[mask])[::-1][:3]]
+    examples = whole[np.argsort(rows.service_ns[whole])[::-1][:3]]
     return Finding("pool", names, sentence, 40, tuple(int(place) for place in examples))
-
-
-def pool_size(rows: Rows, mask: Array, idle_ns: float) -> tuple[int, float]:
-    """How many are served at once, and at what throughput, while requests pile up."""
-    ended = np.sort(rows["response_last_ns"][mask])
-    width = max(100 * MS, int(np.ptp(ended)) // 200)
-    served = np.bincount((ended - ended[0]) // width)
-    throughput = float(np.quantile(served, 0.9)) / (width / 1e9)
-    return max(1, round(throughput * idle_ns / 1e9)), throughput
 
 
 def _duplicates(rows: Rows) -> list[Finding]:
@@ -252,15 +246,18 @@ def _had_succeeded(rows: Rows, place: int) -> bool:
     return bool(same.sum() > 1)
 
 
-def _errors(rows: Rows, table: tuple[EndpointRow, ...]) -> list[Finding]:
+def _errors(rows: Rows, table: tuple[EndpointRow, ...], explained: Array) -> list[Finding]:
+    """Endpoints that failed more often than recorded, but for what another finding explains."""
+    failed = rows.failed & ~explained
+    counts = np.bincount(rows.endpoint[failed], minlength=len(table))
     found = []
-    for row in table:
-        more = row.failed - row.recorded_failed
+    for code, row in enumerate(table):
+        more = int(counts[code]) - row.recorded_failed
         if more < 3 or more < 0.005 * row.count:
             continue
-        places = np.flatnonzero(rows.of(row.endpoint) & rows.failed)[:3]
+        places = np.flatnonzero((rows.endpoint == code) & failed)[:3]
         sentence = f"{row.endpoint} failed {more:,} of {row.count:,} times more than recorded"
-        share = 60 + 40 * more / row.count
+        share = 60 + 25 * more / row.count
         found.append(Finding("errors", row.endpoint, sentence, share, tuple(map(int, places))))
     return found
 

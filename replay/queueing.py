@@ -1,0 +1,157 @@
+"""What waits, and what it waits for: requests in flight, times alone, how many are served at once.
+
+An endpoint *alone* is the twentieth of its requests that met the fewest others in flight: what it
+costs before anybody queues. An endpoint *waits* where many of its requests take several times that.
+
+How many are served at once is read from overtaking. Behind a pool of c that is handed out in order
+of arrival, whatever was sent earlier and is still unanswered when a later one is answered must be
+in the pool: so at most c − 1 are ever overtaken, however many wait (and nearly that many are,
+where some requests take longer than others). The pool is too small where that is less than this
+load would have had in flight if each request took as long as recorded.
+
+Where a target is full from its first second on, nothing is ever alone. But c tells when each
+request had its turn: when all but c − 1 of those before it were gone. What it took from then on is
+its own; so one that is slow is told from those that wait behind it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from dataclasses import dataclass
+
+import numpy as np
+
+from capture.exchange import NEVER
+
+from .rows import Array, Rows
+
+MS = 1_000_000
+ALONE_SHARE = 20
+ALONE_FEWEST = 5
+WAITS = 3.0  # times the time alone
+WAITED_NS = 50 * MS
+WAITING_SHARE = 0.1  # of an endpoint's requests
+FEWEST = 8
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Something shared that requests wait for."""
+
+    endpoints: tuple[int, ...]  # codes of those that wait
+    waiting: Array  # mask of the rows that took several times their time alone
+    at_once: int  # how many are served at the same time
+    needed: int  # how many would have been in flight at the recorded service times
+    in_flight: int  # how many were, at the worst
+    throughput: float  # answers/s while requests pile up
+    own_ns: dict[int, float]  # by endpoint, what its quickest took from their turn on
+
+    @property
+    def small(self) -> bool:
+        """Whether fewer are served at once than this load needs."""
+        return self.at_once < self.needed
+
+
+def in_flight_at_send(rows: Rows) -> Array:
+    """For each row, how many others were unanswered when it was sent (0 where it never was)."""
+    sent, ended = rows["request_first_ns"], rows["response_last_ns"]
+    whole = rows.answered
+    return _in_flight(sent[whole], ended[whole], sent)
+
+
+def _in_flight(starts: Array, ends: Array, at: Array) -> Array:
+    began = np.searchsorted(np.sort(starts), at, side="left")
+    done = np.searchsorted(np.sort(ends), at, side="right")
+    return np.where(at == NEVER, 0, np.maximum(0, began - done))
+
+
+def alone_ns(service: Array, in_flight: Array) -> float:
+    """Median service time of the few that met the fewest others; nan of nothing."""
+    if not len(service):
+        return float("nan")
+    fewest = np.lexsort((service, in_flight))[: max(ALONE_FEWEST, len(service) // ALONE_SHARE)]
+    return float(np.median(service[fewest]))
+
+
+def find_queue(rows: Rows, alone: Array, recorded: Array) -> Queue | None:
+    """What two endpoints or more wait for, if they do. `alone` is by endpoint, in ns."""
+    ended_at, waits = rows["response_last_ns"], _waiting(rows, alone, recorded)
+    answered = np.bincount(rows.endpoint[ended_at != NEVER], minlength=len(rows.endpoints))
+    waiting = np.bincount(rows.endpoint[waits], minlength=len(rows.endpoints))
+    share = waiting / np.maximum(1, answered)
+    queued = tuple(int(n) for n in np.flatnonzero((share > WAITING_SHARE) & (answered >= FEWEST)))
+    if len(queued) < 2:
+        return None
+    mask = rows.answered & np.isin(rows.endpoint, queued)
+    sent, ended = rows["request_first_ns"][mask], ended_at[mask]
+    served = rows["status"][mask] < 500
+    overtaken = overtaking(sent[served], ended[served])
+    at_once = int(np.quantile(overtaken, 0.99)) + 1 if len(overtaken) else 1
+    return Queue(
+        queued,
+        waits,
+        at_once,
+        _needed(rows, mask, recorded),
+        int(_in_flight(sent, ended, sent).max()) + 1,
+        _throughput(ended[served] if served.any() else ended),
+        _own_times(rows, mask, queued, at_once),
+    )
+
+
+def _waiting(rows: Rows, alone: Array, recorded: Array) -> Array:
+    """Mask of the rows that took several times what was recorded or what they take alone."""
+    base = np.where(recorded == NEVER, np.nan_to_num(alone)[rows.endpoint], recorded)
+    took = rows.service_ns
+    return np.asarray(rows.answered & (took > WAITS * base) & (took > base + WAITED_NS))
+
+
+def _own_times(rows: Rows, mask: Array, codes: tuple[int, ...], at_once: int) -> dict[int, float]:
+    """By endpoint, what its quickest tenth took from its turn on."""
+    places = np.flatnonzero(mask)
+    sent, ended = rows["request_first_ns"][places], rows["response_last_ns"][places]
+    own = ended - turns(sent, ended, at_once)
+    served = rows["status"][places] < 500
+    found = {}
+    for code in codes:
+        times = own[served & (rows.endpoint[places] == code)]
+        if len(times):
+            found[code] = float(np.quantile(times, 0.1))
+    return found
+
+
+def turns(sent: Array, ended: Array, at_once: int) -> Array:
+    """When each request had its turn, if so many are served at once in order of arrival."""
+    order = np.argsort(sent, kind="stable")
+    gone: list[int] = []
+    turn = sent.copy()
+    for number, place in enumerate(order.tolist()):
+        if number >= at_once:
+            turn[place] = max(int(sent[place]), gone[number - at_once])
+        insort(gone, int(ended[place]))
+    return turn
+
+
+def overtaking(sent: Array, ended: Array) -> Array:
+    """For each request, how many sent before it were answered after it."""
+    order = np.argsort(sent, kind="stable")
+    ends: list[int] = []
+    found = []
+    for end in ended[order].tolist():
+        found.append(len(ends) - bisect_right(ends, end))
+        insort(ends, end)
+    return np.array(found, np.int64)
+
+
+def _needed(rows: Rows, mask: Array, recorded: Array) -> int:
+    """The peak of what would be in flight if each took as long as was recorded."""
+    known = mask & (recorded != NEVER)
+    start = rows["due_ns"][known]
+    if not len(start):
+        return 0
+    return int(_in_flight(start, start + recorded[known], start).max()) + 1
+
+
+def _throughput(ended: Array) -> float:
+    width = max(100 * MS, int(np.ptp(ended)) // 200)
+    served = np.bincount((ended - ended.min()) // width)
+    return float(np.quantile(served, 0.9)) / (width / 1e9)
