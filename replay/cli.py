@@ -20,8 +20,14 @@ if TYPE_CHECKING:
 @click.argument("tape", type=click.Path(exists=True))
 @click.option("-o", "--output", default="run.tape", show_default=True, help="The run to write.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: progress events and summary.")
+@click.option(
+    "--require-fidelity", type=click.FloatRange(0, 100), metavar="S",
+    help="Exit 4 where the run was not as faithful to its plan (95, say).",
+)  # fmt: skip
 @options_of(ReplayOptions)
-def replay(tape: str, output: str, as_json: bool, options: ReplayOptions) -> int:
+def replay(
+    tape: str, output: str, as_json: bool, require_fidelity: float | None, options: ReplayOptions
+) -> int:
     """Send TAPE to a target, on time, and record what happened as a run.
 
     \b
@@ -32,10 +38,22 @@ def replay(tape: str, output: str, as_json: bool, options: ReplayOptions) -> int
 
     if not options.target:
         raise click.UsageError("Say where to send: --target http://HOST:PORT.")
+    if require_fidelity is not None and options.at_max:
+        raise click.UsageError(
+            "--require-fidelity needs a clock to keep to: leave out --speed max."
+        )
     tell = _tell_json if as_json else _tell
     summary = carry_out(tape, options, output, tell)
     click.echo(json.dumps({"summary": summary.as_dict()}) if as_json else as_text(summary))
-    return summary.exit_code
+    return summary.exit_code or _fidelity_code(summary, require_fidelity)
+
+
+def _fidelity_code(summary: Summary, required: float | None) -> int:
+    if required is None or summary.fidelity is None or summary.fidelity["s"] >= required:
+        return 0
+    found = summary.fidelity["s"]
+    click.echo(f"Fidelity S is {found:.1f}, below the {required:g} that was required.", err=True)
+    return 4
 
 
 @click.command()

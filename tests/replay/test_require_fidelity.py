@@ -1,0 +1,50 @@
+"""`--require-fidelity` turns a run that was not as faithful into exit code 4."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+import replay.run
+from replay.cli import replay as command
+from replay.outcome import Tally
+
+
+def invoked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *args: str, s: float = 93.0, aborted: str = ""
+) -> Any:
+    (folder / "x.tape").touch()
+    fidelity = {"s": s, "verdict": "VALID"}
+    summary = Tally().summary(noise_floor={}, fidelity=fidelity, warnings=[], aborted=aborted)
+    monkeypatch.setattr(replay.run, "replay", lambda *_: summary)
+    options = [str(folder / "x.tape"), "--target", "http://127.0.0.1:1", *args]
+    return CliRunner().invoke(command, options, standalone_mode=False)
+
+
+@pytest.mark.parametrize(("required", "code"), [("95", 4), ("93", 0), ("90", 0)])
+def test_a_score_below_what_is_required_exits_4(
+    required: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = invoked(tmp_path, monkeypatch, "--require-fidelity", required)
+    assert found.return_value == code
+    assert ("below the 95" in found.stderr) == (code == 4)
+
+
+def test_nothing_is_required_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert invoked(tmp_path, monkeypatch, s=0.0).return_value == 0
+
+
+def test_a_run_that_a_condition_stopped_exits_3_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = invoked(tmp_path, monkeypatch, "--require-fidelity", "95", aborted="too many errors")
+    assert found.return_value == 3
+
+
+@pytest.mark.parametrize("args", [("101",), ("abc",), ("95", "--speed", "max")])
+def test_what_cannot_be_required_is_a_usage_error(
+    args: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = invoked(tmp_path, monkeypatch, "--require-fidelity", *args)
+    assert getattr(found.exception, "exit_code", None) == 2
