@@ -55,6 +55,8 @@ _UNSENT_BLAME = {
     Outcome.CONNECT_TIMED_OUT: "network",
     Outcome.UNREACHABLE: "network",
 }
+_NEVER_SENT_NS = 1_000_000_000
+"""Blame is shared by how late requests were, not by how many: one never sent weighs a second."""
 
 
 def fidelity_of(run: Tape, *, planned: int | None = None, altered: int = 0,
@@ -82,7 +84,7 @@ class FidelityMeter:
 
     def __init__(self) -> None:
         self._plan, self._run = Counts(), Counts()
-        self._late = Sketch()
+        self._late, self._ours = Sketch(), Sketch()  # of all; of what was late by our own fault
         self._rows = self._sent = self._unplanned = 0
         self._first = self._last = self._sent_first = self._sent_last = -1
         self._moments = np.zeros(5)  # n, Σx, Σx², Σy, Σxy of lateness y against due x
@@ -147,6 +149,7 @@ class FidelityMeter:
         self._plan.merge(other._plan)
         self._run.merge(other._run)
         self._late.merge(other._late)
+        self._ours.merge(other._ours)
         self._rows += other._rows
         self._sent += other._sent
         self._unplanned += other._unplanned
@@ -228,16 +231,17 @@ class FidelityMeter:
 
     def _add_blame(self, rows: Mapping[str, Any], due: Ints, sent: Ints, gone: Any) -> None:
         late = gone & (sent - due > LIMITS["lateness_p99_ns"][0])
-        if "late_cause" in rows:
-            for code, n in _tally(rows["late_cause"][late]):
-                self._blame_on(_BLAME.get(Lateness(code), "generator"), n)
-        else:
-            self._blame_on("generator", int(late.sum()))
+        cause = rows["late_cause"] if "late_cause" in rows else np.zeros(due.size, np.int64)
+        for code, _ in _tally(cause[late]):
+            ns = int((sent - due)[late & (cause == code)].sum())
+            self._blame_on(_BLAME.get(Lateness(code), "generator"), ns)
+        theirs = np.isin(cause, [code for code, who in _BLAME.items() if who != "generator"])
+        self._ours.add(np.maximum(np.where(theirs, 0, sent - due), 0)[gone])
         if "outcome" in rows:
             for code, n in _tally(rows["outcome"][~gone]):
-                self._blame_on(_UNSENT_BLAME.get(Outcome(code), "generator"), n)
+                self._blame_on(_UNSENT_BLAME.get(Outcome(code), "generator"), n * _NEVER_SENT_NS)
         else:
-            self._blame_on("generator", int((~gone).sum()))
+            self._blame_on("generator", int((~gone).sum()) * _NEVER_SENT_NS)
 
     def _blame_on(self, who: str, n: int) -> None:
         if n:
@@ -288,8 +292,13 @@ class FidelityMeter:
         below = n * xx - x * x
         return 1e6 * (n * xy - x * y) / below if n > 2 and below > 1e-12 else 0.0
 
+    def _we_were_late(self) -> bool:
+        """Whether our own lateness alone is more than acceptable."""
+        shares = {"lateness_p50_ns": 0.5, "lateness_p99_ns": 0.99, "lateness_p999_ns": 0.999}
+        return any(self._ours.quantile(q) > LIMITS[name][1] for name, q in shares.items())
+
     def _to_blame(self, total: int) -> str:
-        if total > self._rows:
+        if total > self._rows or self._we_were_late():
             return "generator"
         return max(self._blame, key=lambda who: self._blame[who], default="generator")
 
