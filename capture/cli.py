@@ -52,9 +52,10 @@ def pcap(file: str, options: PcapOptions) -> None:
       ssh host tcpdump -U -w - | wiretape capture pcap - -o theirs.tape
     """
     from .links import LINKS
-    from .recording import open_recorder
+    from .recording import calm_collector, open_recorder
     from .sources import open_capture
 
+    calm_collector()
     tell = teller(options.log_format, "warning")
     source = open_capture(file)
     recorder = open_recorder(options, file, tell)

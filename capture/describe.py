@@ -32,6 +32,7 @@ _TEMPLATES = (
     (re.compile(r"(?=\D*\d)(?=[^A-Za-z]*[A-Za-z])[\w.~%=-]*[\w=]{16,}[\w.~%=-]*"), "{token}"),
 )
 _LONGEST = 200
+_REMEMBERED_BLOCK = 4096  # bytes; longer blocks of header lines are read anew
 _LONGEST_LINE = 1 << 16
 _COMMON = frozenset((b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"PATCH", b"OPTIONS"))
 
@@ -48,10 +49,20 @@ class Description(NamedTuple):
     key: int
 
 
+class _Fields(NamedTuple):
+    """What a block of header lines says."""
+
+    host: bytes
+    host_text: str
+    content_type: str
+    session: int
+
+
 class Describer:
     """Describes exchanges; remembers templates and cookies it has met (bounded)."""
 
     def __init__(self) -> None:
+        self._blocks: dict[bytes, _Fields] = {}
         self._endpoints: dict[tuple[bytes, bytes], str] = {}
         self._sessions: dict[tuple[bytes, bytes], int] = {}
 
@@ -61,12 +72,28 @@ class Describer:
             label = f"({exchange.kind.name.lower()})"
             return Description("", label, "", "", "", 0, 0)
         request = exchange.request
-        method, target = _request_line(request)
+        method, target, end = _request_line(request)
         if not method:
             return Description("", f"({exchange.kind.name.lower()})", "", "", "", 0, 0)
-        head_bytes = exchange.head_bytes or len(request)
+        fields = self._read(request[end : exchange.head_bytes or len(request)])
+        host = target.split(b"/", 3)[2] if b"://" in target[:16] else fields.host
+        return Description(
+            _text(method),
+            self._endpoint(method, target),
+            target.decode("utf-8", "backslashreplace"),
+            fields.host_text if host is fields.host else _text(host.strip().lower()),
+            fields.content_type,
+            fields.session,
+            xxhash.xxh3_64_intdigest(b"\0".join((method, host, target))),
+        )
+
+    def _read(self, block: bytes) -> _Fields:
+        """What the header lines say; clients repeat them to the byte, so they are remembered."""
+        known = self._blocks.get(block)
+        if known is not None:
+            return known
         host = content_type = cookie = authorization = b""
-        for name, value in _HEADERS.findall(request, 0, head_bytes):
+        for name, value in _HEADERS.findall(block):
             first = name[0] | 0x20
             if first == 0x68:
                 host = host or value
@@ -76,17 +103,17 @@ class Describer:
                 cookie = value
             else:
                 content_type = value
-        if b"://" in target[:16]:
-            host = target.split(b"/", 3)[2]
-        return Description(
-            _text(method),
-            self._endpoint(method, target),
-            _text(target),
+        fields = _Fields(
+            host,
             _text(host.strip().lower()),
             _text(content_type.split(b";", 1)[0].strip().lower()) if content_type else "",
             self._session(cookie, authorization),
-            xxhash.xxh3_64_intdigest(b"\0".join((method, host, target))),
         )
+        if len(block) <= _REMEMBERED_BLOCK:
+            if len(self._blocks) >= _CACHE // 8:
+                self._blocks.clear()
+            self._blocks[block] = fields
+        return fields
 
     def _endpoint(self, method: bytes, target: bytes) -> str:
         path = target.split(b"?", 1)[0]
@@ -131,15 +158,18 @@ def _template_of(segment: str) -> str:
     return segment + semicolon
 
 
-def _request_line(request: bytes) -> tuple[bytes, bytes]:
-    end = request.find(b"\n", 0, _LONGEST_LINE)
-    if end <= 1:  # empty lines may stand before a request
-        request = request.lstrip(b"\r\n")
-        end = request.find(b"\n", 0, _LONGEST_LINE)
-    parts = request[: end if end >= 0 else _LONGEST_LINE].split(None, 2)
-    if len(parts) < 2 or not (parts[0] in _COMMON or _METHOD.fullmatch(parts[0])):
-        return b"", b""
-    return parts[0], parts[1]
+def _request_line(request: bytes) -> tuple[bytes, bytes, int]:
+    """Method and target, and where the request line ends; empty where there is no such line."""
+    start = 0
+    while request[start : start + 1] in (b"\r", b"\n") and start < len(request):
+        start += 1
+    end = request.find(b"\n", start, start + 65536)
+    if end < 0:
+        end = min(len(request), start + 65536)
+    parts = request[start:end].split(None, 2)
+    if len(parts) < 2 or not _METHOD.fullmatch(parts[0]):
+        return b"", b"", end
+    return parts[0], parts[1], end
 
 
 def _text(raw: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from .sanitize.options import SanitizeOptions, sanitizer_from
 if TYPE_CHECKING:
     from .sanitize import Sanitizer
     from .tape import TapeHeader
+
+_ALLOCATIONS = 100_000
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,11 @@ def open_recorder(
         tell,
         numbering=(workers, worker),
     )
+
+
+def calm_collector() -> None:
+    """Look for cycles of garbage seldom: what passes through a recording is freed by counting."""
+    gc.set_threshold(_ALLOCATIONS, 20, 20)
 
 
 def _header(source: str, cleaner: Sanitizer, sampler: Sampler | None) -> TapeHeader:

@@ -21,7 +21,7 @@ from .live_options import LiveOptions
 from .log import Tell
 from .metrics import Health, Report, serve
 from .privileges import drop_privileges
-from .recording import open_recorder
+from .recording import calm_collector, open_recorder
 from .ring import Ring, RingOptions, compile_filter, port_filter
 from .sampling import Guard, Sampler, resident_bytes
 from .sanitize.options import sanitizer_from
@@ -92,6 +92,7 @@ class Worker:
     def run(self, wishes: Wishes) -> str:
         """Record; the first thing that failed, or an empty string."""
         options, recorder = self._options, self._recorder
+        calm_collector()
         wishes.listen()
         self._tell(f"recording {', '.join(options.interface)}; Ctrl-C ends it")
         loop = LiveLoop(self._rings, recorder, self._guard, wishes, self._report)

@@ -34,6 +34,9 @@ class Sanitizer:
         self._seed = self._pseudonyms.number(b"memory")
         self._hash: Callable[..., int] = xxhash.xxh3_128_intdigest
         self._lines: dict[int, tuple[bytes, bytes]] = {}
+        self._clients: dict[bytes, int] = {}
+        self._blocks: dict[int, tuple[bytes, dict[bytes, bytes]]] = {}
+        self._answers: dict[int, bytes] = {}
         self._bodies: dict[int, bytes] = {}
         if self._blind is not None:
             self._head = Head(policy, self._blind)
@@ -41,7 +44,12 @@ class Sanitizer:
 
     def client(self, address: bytes) -> int:
         """The pseudonym of a client's address: 64 keyed bits."""
-        return self._pseudonyms.number(b"client" + address)
+        known = self._clients.get(address)
+        if known is None:
+            if len(self._clients) >= REMEMBERED:
+                self._clients.clear()
+            known = self._clients[address] = self._pseudonyms.number(b"client" + address)
+        return known
 
     def exchange(self, exchange: Exchange) -> Sanitized:
         """The exchange with its secrets replaced; the one given must not be used again."""
@@ -60,10 +68,10 @@ class Sanitizer:
         head, notes = self._lines_of(request[:head_bytes])
         body = request[head_bytes:]
         if body:
-            new, resized = self._body(body, notes)
-            if resized:
-                head = content.reframed(head, len(new))
-            body = new
+            body, flags = self._body(body, notes)
+            exchange.flags |= flags
+            if flags & Flag.RESIZED:
+                head = content.reframed(head, len(body))
         changed = len(head) + len(body) - len(request)
         exchange.request = head + body
         if changed or len(head) != head_bytes:
@@ -75,26 +83,45 @@ class Sanitizer:
             )
 
     def _lines_of(self, head: bytes) -> tuple[bytes, dict[bytes, bytes]]:
-        lines = head.split(b"\n")
-        if b"\n " in head or b"\n\t" in head:
-            lines = _unfolded(lines)
+        """The head sanitized, and the headers that tell how to read the body.
+
+        A client repeats its header lines to the byte, so a whole block of them is remembered.
+        """
+        end = head.find(b"\n") + 1
+        if not end or b"\n " in head or b"\n\t" in head:
+            return self._walk(_unfolded(head.split(b"\n")), 0)
+        key = self._hash(head[end:], self._seed)
+        known = self._blocks.get(key)
+        if known is None:
+            known = self._walk(head[end:].split(b"\n"), 1)
+            if len(self._blocks) >= REMEMBERED // 4:
+                self._blocks.clear()
+            self._blocks[key] = known
+        line = head[: end - 1]
+        key = self._hash(line, self._seed) + 1
+        done = self._lines.get(key)
+        new = self._remembered(line, key, first=True)[0] if done is None else done[0]
+        return (new + b"\n" + known[0] if new or not line else known[0]), known[1]
+
+    def _walk(self, lines: list[bytes], number: int) -> tuple[bytes, dict[bytes, bytes]]:
         notes: dict[bytes, bytes] = {}
         out: list[bytes] = []
-        known, digest, seed = self._lines, self._hash, self._seed
-        for number, line in enumerate(lines):
-            key = digest(line, seed) + (not number)
-            done = known.get(key)
-            if done is None:
-                done = self._line(line, first=not number)
-                if len(known) >= REMEMBERED:
-                    known.clear()
-                known[key] = done
-            new, noted = done
+        for line in lines:
+            first = not number
+            number += 1
+            key = self._hash(line, self._seed) + first
+            new, noted = self._lines.get(key) or self._remembered(line, key, first)
             if noted:
                 notes[noted] = new.partition(b":")[2].strip()
             if new or not line:
                 out.append(new)
         return b"\n".join(out), notes
+
+    def _remembered(self, line: bytes, key: int, first: bool) -> tuple[bytes, bytes]:
+        if len(self._lines) >= REMEMBERED:
+            self._lines.clear()
+        done = self._lines[key] = self._line(line, first)
+        return done
 
     def _line(self, line: bytes, first: bool) -> tuple[bytes, bytes]:
         if first:
@@ -102,19 +129,19 @@ class Sanitizer:
         name = line.partition(b":")[0].strip().lower()
         return self._head.line(line), name if name in NOTED else b""
 
-    def _body(self, body: bytes, notes: dict[bytes, bytes]) -> tuple[bytes, bool]:
+    def _body(self, body: bytes, notes: dict[bytes, bytes]) -> tuple[bytes, int]:
         if len(body) > SMALL_BODY:
             return self._content.body(body, notes)
         key = self._hash(body + repr(notes).encode(), self._seed)
         done = self._bodies.get(key)
         if done is not None:
-            return done, False
-        new, resized = self._content.body(body, notes)
-        if not resized:
+            return done, 0
+        new, flags = self._content.body(body, notes)
+        if not flags:
             if len(self._bodies) >= REMEMBERED // 4:
                 self._bodies.clear()
             self._bodies[key] = new
-        return new, resized
+        return new, flags
 
     def _response(self, exchange: Exchange) -> None:
         """Of a response the head is kept, of harmless headers the values; its body is not."""
@@ -122,6 +149,17 @@ class Sanitizer:
         if not head:
             exchange.response, exchange.response_head_bytes = b"", 0
             return
+        key = self._hash(head, self._seed)
+        kept = self._answers.get(key)
+        if kept is None:
+            kept = self._answer(head)
+            if len(self._answers) >= REMEMBERED // 4:
+                self._answers.clear()
+            self._answers[key] = kept
+        exchange.response = kept
+        exchange.response_head_bytes = len(kept)
+
+    def _answer(self, head: bytes) -> bytes:
         kept: list[bytes] = []
         for line in _unfolded(head.split(b"\n")):
             name = line.partition(b":")[0].strip().lower()
@@ -129,8 +167,7 @@ class Sanitizer:
                 kept.append(line)
             elif name == b"set-cookie":
                 kept.append(self._head.line(line))
-        exchange.response = b"\n".join(kept)
-        exchange.response_head_bytes = len(exchange.response)
+        return b"\n".join(kept)
 
 
 HARMLESS = frozenset(
