@@ -28,13 +28,22 @@ EFFECTS = ("POST", "PUT", "PATCH", "DELETE")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that broke. `weight` orders findings; `rows` are examples, numbers in the run."""
+    """One thing that broke: in a few words, and with what is known of it.
+
+    `weight` orders findings; `rows` are examples, numbers in the run.
+    """
 
     kind: str  # slow, pool, duplicate, errors, status, leak, drift
     subject: str
     sentence: str
     weight: float
     rows: tuple[int, ...] = ()
+    more: str = ""  # what follows the sentence where there is room
+
+    @property
+    def full(self) -> str:
+        """The sentence and what is known beside it."""
+        return f"{self.sentence}{self.more}"
 
 
 @dataclass(frozen=True)
@@ -91,9 +100,10 @@ class Verdict:
 
     @property
     def worst(self) -> tuple[EndpointRow, ...]:
-        """The three endpoints that lost most."""
-        ranked = sorted(self.endpoints, key=_loss, reverse=True)
-        return tuple(ranked[:3])
+        """The three endpoints to look at: those that findings name, then those that lost most."""
+        named = [finding.subject for finding in self.findings]
+        ranked = sorted(self.endpoints, key=lambda row: (row.endpoint in named, _loss(row)))
+        return tuple(ranked[:-4:-1])
 
 
 def _loss(row: EndpointRow) -> float:
@@ -141,13 +151,13 @@ def _with_consequences(
     cause: Finding, rows: Rows, queue: Queue, slow: list[int], explained: Array
 ) -> Finding:
     behind = [rows.endpoints[code] for code in queue.endpoints if code not in slow]
-    said = cause.sentence
+    more = cause.more
     if cause.kind == "slow" and behind:
         others = f" and {len(behind) - 1} more wait" if len(behind) > 1 else " waits"
-        said += f"; {behind[0]}{others} behind it"
+        more += f"; {behind[0]}{others} behind it"
     if explained.any():
-        said += f", {int(explained.sum()):,} requests failed meanwhile"
-    return replace(cause, sentence=said)
+        more += f"; {int(explained.sum()):,} requests failed meanwhile"
+    return replace(cause, more=more)
 
 
 def recorded_ns(rows: Rows) -> Array:
@@ -191,11 +201,9 @@ def is_slow(row: EndpointRow) -> bool:
 def _slow(rows: Rows, row: EndpointRow) -> Finding:
     before = row.recorded[0]
     times = row.alone_ms / before
-    sentence = (
-        f"{row.endpoint} went from {human(before)} to {human(row.replayed[0])} "
-        f"({times:,.0f}× as slow even with nobody else waiting)"
-    )
-    return Finding("slow", row.endpoint, sentence, 50 + min(times, 38), _slowest(rows, row))
+    sentence = f"{row.endpoint} went from {human(before)} to {human(row.replayed[0])}"
+    more = f", {times:,.0f}× as slow even with nobody else waiting"
+    return Finding("slow", row.endpoint, sentence, 50 + min(times, 38), _slowest(rows, row), more)
 
 
 def _slowest(rows: Rows, row: EndpointRow) -> tuple[int, ...]:
@@ -210,12 +218,13 @@ def _pool(rows: Rows, queue: Queue, slow: list[int]) -> Finding:
     waited = float(np.quantile(rows.service_ns[whole], 0.95) / MS)
     quick = [code for code in queue.endpoints if code not in slow]
     names = ", ".join(rows.endpoints[code] for code in quick[:3])
-    sentence = (
-        f"a pool of about {queue.at_once} saturates at {queue.throughput:,.0f} requests/s: {names} "
-        f"are quick alone but wait {human(waited)} when {queue.in_flight:,} are in flight"
+    sentence = f"a pool of about {queue.at_once} saturates at {queue.throughput:,.0f} requests/s"
+    more = (
+        f": {names} are quick alone but wait {human(waited)} when {queue.in_flight:,} are in "
+        f"flight; as quick as recorded, this load would have had {queue.needed:,} in flight"
     )
     examples = whole[np.argsort(rows.service_ns[whole])[::-1][:3]]
-    return Finding("pool", names, sentence, 40, tuple(int(place) for place in examples))
+    return Finding("pool", names, sentence, 40, tuple(int(place) for place in examples), more)
 
 
 def _duplicates(rows: Rows) -> list[Finding]:

@@ -19,7 +19,7 @@ from capture.exchange import Outcome
 from capture.ledger import Ledger
 from shapes.fidelity import Fidelity
 
-from .fidelity import in_a_line, table
+from .fidelity import BLAMED, in_a_line, table
 from .judge import EndpointRow, Finding, Verdict, human, judge
 from .report_figures import figures
 from .rows import Rows
@@ -151,6 +151,7 @@ def as_markdown(report: Report) -> str:
     verdict = report.verdict
     lines = [f"## {verdict.word}: {verdict.sentence}", ""]
     lines += [f"Fidelity: {in_a_line(verdict.fidelity)}.", ""]
+    lines += [f"- {finding.full}" for finding in verdict.findings] + [""]
     lines += ["| endpoint | requests | recorded p50 / p99 | replayed p50 / p99 | failed |",
               "|---|---:|---:|---:|---:|"]  # fmt: skip
     lines += [_markdown_row(row) for row in verdict.endpoints[:10]]
@@ -181,4 +182,4 @@ def as_html(report: Report) -> str:
     page = environment.get_template("report.html.j2")
     return page.render(report=report, verdict=report.verdict, figures=drawn, data=data,
                        plotly=get_plotlyjs(), kept=report.verdict.fidelity, table=table,
-                       in_a_line=in_a_line)  # fmt: skip
+                       in_a_line=in_a_line, blamed=BLAMED)  # fmt: skip

@@ -56,7 +56,7 @@ def test_no_more_are_overtaken_than_are_served_at_once():
 def test_a_slow_endpoint_in_a_large_pool_is_the_cause_and_the_only_finding():
     verdict = judge(crowded(pool=40, slow=40))
     assert [(f.kind, f.subject) for f in verdict.findings] == [("slow", "GET /search")]
-    assert "wait behind it" in verdict.sentence
+    assert "wait behind it" in verdict.findings[0].full
 
 
 def test_a_slow_endpoint_and_a_pool_that_is_too_small_are_both_named():
