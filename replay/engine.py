@@ -13,27 +13,28 @@ speed `max`, it waits for its lane; the wait is booked to the connection, not to
 from __future__ import annotations
 
 import gc
-import heapq
 import itertools
 import select
-import socket
-import ssl
-from collections import deque
 from collections.abc import Callable
 
-from capture.exchange import Flag, Lateness, Outcome, Reuse
+from capture.exchange import NEVER, Close, Flag, Lateness, Outcome, RequestEnd, Reuse
 
-from .batch import Ahead, Batch, unsent
+from .batch import Batch
+from .channel import Intake
 from .clock import NS, SPIN_NS, alarm, now_ns
-from .connection import CLOSED, CONNECTING, HANDSHAKE, OPEN, Settle, Wire, outcome_of
-from .framing import Head
+from .connection import CLOSED, OPEN, Settle, Wire
+from .dialer import Dialer
 from .options import ReplayOptions
-from .targets import Target, source_addresses, tls_context
+from .targets import Target
+from .timers import Timers
 
 LATE_NS = 1_000_000
 MAX_WINDOW = 256
 EVENTS_A_TURN = 32
 SWEEP_NS = 50_000_000
+WIRES_A_SWEEP = 256
+HEAD_START_NS = 5_000_000
+TLS_HEAD_START_NS = 50_000_000
 _READ = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR
 
 
@@ -42,41 +43,47 @@ class Engine(Settle):
 
     def __init__(
         self,
-        ahead: Ahead,
+        intake: Intake,
         targets: list[Target],
         options: ReplayOptions,
         on_batch: Callable[[Batch], None],
+        on_begun: Callable[[Batch], None],
+        on_closed: Callable[[Wire], None],
     ) -> None:
-        self._ahead = ahead
-        self._targets = targets
+        self._intake = intake
         self._options = options
         self._on_batch = on_batch
+        self._on_begun = on_begun
+        self._on_closed = on_closed
         self._strict = options.order == "strict" or options.at_max
-        self._tls = tls_context(options) if any(t.secure for t in targets) else None
-        self._session: dict[int, ssl.SSLSession] = {}
-        self._sources = itertools.cycle(source_addresses(options) or [""])
-        self._places = [itertools.cycle(target.addresses) for target in targets]
         self._poll = select.epoll()
+        self._poll.register(intake.end.fileno(), select.EPOLLIN)
+        self._intake_fd = intake.end.fileno()
         self._alarm = alarm()
         if self._alarm is not None:
             self._poll.register(self._alarm.fd, select.EPOLLIN)
-        self._wires: dict[int, Wire] = {}
+        self._dialer = Dialer(targets, options, self._poll, self)
+        self._wires = self._dialer.wires
+        self._head_start = [TLS_HEAD_START_NS if t.secure else HEAD_START_NS for t in targets]
         self._lanes: dict[tuple[int, int], Wire] = {}
         self._spares: list[list[Wire]] = [[] for _ in targets]
-        self._heads: dict[bytes, Head] = {}
-        self._held: deque[tuple[int, Batch, int]] = deque()
-        self._deadlines: list[tuple[int, int, Wire, Batch, int]] = []
-        self._sequence = itertools.count()
+        self._timers = Timers()
+        self._ending: set[tuple[int, int]] = set()
+        self._sweeping = iter(list[Wire]())
         self._sweep_at = 0
         self._live: dict[int, Batch] = {}
+        self._next: Batch | None = None
+        self._start = 0
         self.in_flight = 0
         self.sent = 0
         self.answered_count = 0
         self.stopping = False
         self.killed = False
+        self.stopped_at = NEVER
 
     def run(self, start: int) -> None:
         """Carry out the plan; `start` is the monotonic instant of due time 0."""
+        self._start = start
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -88,7 +95,7 @@ class Engine(Settle):
             self._end()
 
     def _run(self, start: int) -> None:
-        options = self._options
+        options, timers = self._options, self._timers
         end = start + options.duration if options.duration else 0
         at_max = options.at_max
         window = options.max_in_flight or (MAX_WINDOW if at_max else 0)
@@ -96,16 +103,17 @@ class Engine(Settle):
         while True:
             now = now_ns()
             if self.stopping or (end and now >= end):
+                self.stopped_at = min(now, end) if end else now
                 break
+            if timers.next_at <= now:
+                self._ring(now)
             turn = 0
             while turn < EVENTS_A_TURN:
                 if batch is None or row == rows:
-                    batch, row = self._ahead.next(wait=self._nothing_on()), 0
+                    batch, row = self._begin(), 0
+                    rows = batch.rows if batch is not None else 0
                     if batch is None:
-                        rows = 0
                         break
-                    rows = len(batch.due)
-                    self._live[id(batch)] = batch
                 if window and self.in_flight >= window:
                     break
                 if not at_max and start + batch.due[row] > now:
@@ -115,107 +123,112 @@ class Engine(Settle):
                 turn += 1
                 if not turn & 7:
                     now = now_ns()
-            if batch is None and self._ahead.ended and not self.in_flight:
+            if batch is None and self._intake.ended and not self.in_flight:
                 return
-            self._wait(start + batch.due[row] if batch and row < rows and not at_max else 0, turn)
-        self._drain(batch, row)
+            held = turn == EVENTS_A_TURN
+            due = now if held else start + batch.due[row] if batch and row < rows else 0
+            self._wait(0 if at_max and not held else due, held)
+        self._drain()
 
-    def _nothing_on(self) -> bool:
-        return not self.in_flight
+    def _begin(self) -> Batch | None:
+        """The next batch; the one after it is looked at already, for the wires it will need."""
+        batch = self._next or self._receive()
+        self._next = None
+        if batch is not None:
+            self._on_begun(batch)
+            self._next = self._receive()
+            self._listen(self._next is None and not self._intake.ended)
+        return batch
 
-    def _wait(self, due: int, turn: int) -> None:
+    def _receive(self) -> Batch | None:
+        batch = self._intake.next()
+        if batch is not None:
+            self._live[batch.number] = batch
+            if not self._options.at_max:
+                self._schedule(batch)
+        return batch
+
+    def _schedule(self, batch: Batch) -> None:
+        """Wires open when they were opened, or with a head start before their first request."""
+        head_start = self._head_start[batch.target]
+        for row, first in enumerate(batch.first.tolist()):
+            if first:
+                instant = min(batch.opened[row], batch.due[row] - head_start)
+                self._timers.add(self._start + instant, self._open_ahead, (batch, row))
+
+    def _open_ahead(self, batch: Batch, row: int) -> None:
+        key = (batch.lane[row], batch.target)
+        if key not in self._lanes:
+            wire = self._dial(batch, row)
+            if isinstance(wire, Wire):
+                self._lanes[key] = wire
+
+    def _wait(self, due: int, held: bool) -> None:
+        """Take what the sockets have; wait for it no longer than to the next deadline."""
         now = now_ns()
+        deadline = self._timers.next_at
+        if due and due < deadline:
+            deadline = due
         timeout = 0.0
-        window_closed = turn < EVENTS_A_TURN
-        if due:
-            early = due - SPIN_NS
-            if now < early:
-                timeout = min(0.05, (early - now) / NS)
-                if self._alarm is not None and early - now < 50_000_000:
-                    self._alarm.arm(early)
-                    timeout = 0.06
-        elif window_closed:
-            timeout = 0.001 if not self._ahead.ended and self.in_flight == 0 else 0.02
+        early = deadline - SPIN_NS
+        if now < early:
+            timeout = min(0.05, (early - now) / NS)
+            if self._alarm is not None and early - now < 50_000_000:
+                self._alarm.arm(early)
+                timeout = 0.06
         bell = -1 if self._alarm is None else self._alarm.fd
-        limit = EVENTS_A_TURN if due else 256
+        limit = EVENTS_A_TURN if due or held else 256
         for fd, event in self._poll.poll(timeout, limit):
-            if fd == bell:
-                self._alarm.clear()  # type: ignore[union-attr]
-                continue
             wire = self._wires.get(fd)
             if wire is not None:
                 self._on_event(wire, event)
+            elif fd == bell:
+                self._alarm.clear()  # type: ignore[union-attr]
+            elif fd == self._intake_fd:
+                self._look_in(event)
         if now > self._sweep_at:
             self._sweep_at = now + SWEEP_NS
             self._sweep(now)
+
+    def _look_in(self, event: int) -> None:
+        """A batch has come; or the feeder has died, and then so must we."""
+        if event & select.EPOLLHUP:
+            self.stopping = self.killed = True
+        elif self._next is None:
+            self._next = self._receive()
+        self._listen(self._next is None)
+
+    def _listen(self, wanted: bool) -> None:
+        self._poll.modify(self._intake_fd, select.EPOLLIN if wanted else 0)
+
+    def _ring(self, now: int) -> None:
+        for action, arguments in self._timers.due(now):
+            action(*arguments)
 
     def _on_event(self, wire: Wire, event: int) -> None:
         if wire.state == OPEN:
             if event & _READ:
                 wire.receive()
-            if event & select.EPOLLOUT and wire.state == OPEN and wire.rest:
-                wire.flush()
-            if wire.state == OPEN and not wire.rest and event & select.EPOLLOUT:
-                self._poll.modify(wire.fd, select.EPOLLIN)
-            return
-        if wire.state == CONNECTING:
-            number = wire.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if number:
-                wire.fail(outcome_of(number))
-                return
-            wire.connect_ns = now_ns() - wire.began
-            if self._targets[wire.target].secure:
-                self._secure(wire)
-            else:
-                self._opened(wire)
-        if wire.state == HANDSHAKE:
-            self._handshake(wire)
+            if event & select.EPOLLOUT and wire.state == OPEN:
+                if wire.writing:
+                    wire.flush()
+                if not wire.writing:
+                    self._dialer.watch(wire)
+        elif self._dialer.advance(wire):
+            self._opened(wire)
 
     def _opened(self, wire: Wire) -> None:
-        wire.opened()
-        if wire.state == OPEN:
-            self._watch(wire)
-
-    def _watch(self, wire: Wire) -> None:
-        wanted = select.EPOLLIN | (select.EPOLLOUT if wire.rest else 0)
-        self._poll.modify(wire.fd, wanted)
-
-    def _secure(self, wire: Wire) -> None:
-        assert self._tls is not None
-        self._wires.pop(wire.fd)
-        self._poll.unregister(wire.fd)
-        wire.began = now_ns()
-        secured = self._tls.wrap_socket(
-            wire.sock,
-            server_hostname=self._targets[wire.target].hostname,
-            do_handshake_on_connect=False,
-            session=self._session.get(wire.target),
-        )
-        wire.sock, wire.fd, wire.state = secured, secured.fileno(), HANDSHAKE
-        self._wires[wire.fd] = wire
-        self._poll.register(wire.fd, select.EPOLLIN | select.EPOLLOUT)
-
-    def _handshake(self, wire: Wire) -> None:
-        sock = wire.sock
-        assert isinstance(sock, ssl.SSLSocket)
-        try:
-            sock.do_handshake()
-        except ssl.SSLWantReadError:
-            self._poll.modify(wire.fd, select.EPOLLIN)
-            return
-        except ssl.SSLWantWriteError:
-            self._poll.modify(wire.fd, select.EPOLLOUT)
-            return
-        except OSError:
-            wire.fail(Outcome.TLS_FAILED)
-            return
-        wire.tls_ns = now_ns() - wire.began
-        if sock.session is not None:
-            self._session[wire.target] = sock.session
-        self._opened(wire)
+        """The first that waits is sent; with `order strict` the others after its answer."""
+        wire.state = OPEN
+        if wire.waiting:
+            batch, row = wire.waiting.popleft()
+            self._send(wire, batch, row, Lateness.TLS if wire.tls_ns >= 0 else Lateness.CONNECT)
+            while wire.waiting and self._follows(*wire.waiting[0]) and wire.state == OPEN:
+                self._send(wire, *wire.waiting.popleft(), Lateness.CONNECT)
+        self._dialer.watch(wire)
 
     def _dispatch(self, batch: Batch, row: int, start: int, now: int) -> None:
-        if batch.requests[row] is None:
+        if batch.sizes[row] < 0:
             self._settle_row(batch, row, Outcome.UNSENT)
             return
         if self._options.at_max:
@@ -223,29 +236,36 @@ class Engine(Settle):
         self.in_flight += 1
         self.sent += 1
         key = (batch.lane[row], batch.target)
-        wire = self._lanes.get(key)
-        if wire is None or wire.state == CLOSED:
-            wire = self._connect(batch, row, key)
+        wire: Wire | None = self._lanes.get(key)
+        if wire is None:
+            wire = self._connect(batch, row)
             if wire is None:
                 return
-        elif (wire.outstanding or wire.waiting) and wire.state == OPEN:
+            self._lanes[key] = wire
+        elif wire.outstanding or wire.waiting:
             if self._strict:
                 wire.waiting.append((batch, row))
                 return
-            if not batch.flags[row] & (Flag.PIPELINED | Flag.EARLY_RESPONSE):
+            if wire.unwritten or not self._follows(batch, row):
                 wire = self._spare(batch, row)
                 if wire is None:
                     return
         if wire.state != OPEN:
             wire.waiting.append((batch, row))
-            return
-        late = now - start - batch.due[row]
-        self._send(wire, batch, row, Lateness.LOOP if late > LATE_NS else Lateness.NONE)
+        else:
+            late = now - start - batch.due[row]
+            self._send(wire, batch, row, Lateness.LOOP if late > LATE_NS else Lateness.NONE)
+        if batch.close_after[row] >= 0:
+            self._end_later(batch, row, key)
+
+    def _follows(self, batch: Batch, row: int) -> bool:
+        """Whether it was recorded as sent before the answer to its predecessor."""
+        return not self._strict and bool(batch.flags[row] & (Flag.PIPELINED | Flag.EARLY_RESPONSE))
 
     def _send(self, wire: Wire, batch: Batch, row: int, cause: int) -> None:
         wire.send(batch, row, cause)
         if wire.rest:
-            self._watch(wire)
+            self._dialer.watch(wire)
 
     def _spare(self, batch: Batch, row: int) -> Wire | None:
         spares = self._spares[batch.target]
@@ -253,49 +273,69 @@ class Engine(Settle):
             wire = spares.pop()
             if wire.state == OPEN and wire.idle:
                 return wire
-        wire_or_none = self._connect(batch, row, None)
-        if wire_or_none is not None:
-            wire_or_none.spare = True
-        return wire_or_none
+        opened = self._connect(batch, row)
+        if opened is not None:
+            opened.spare = True
+        return opened
 
-    def _connect(self, batch: Batch, row: int, key: tuple[int, int] | None) -> Wire | None:
-        place = next(self._places[batch.target])
-        source = next(self._sources)
-        sock = None
-        try:
-            sock = socket.socket(place.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-            if place.family != socket.AF_UNIX:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if source:
-                sock.bind((source, 0))
-            failure = sock.connect_ex(place.sockaddr)
-        except OSError as error:
-            failure = error.errno or 0
-        if sock is None or failure not in (0, 115, 36):
-            if sock is not None:
-                sock.close()
-            self.in_flight -= 1
-            self._settle_row(batch, row, outcome_of(failure))
-            return None
-        wire = Wire(sock, batch.lane[row], batch.target, self._heads, self)
-        self._wires[wire.fd] = wire
-        self._poll.register(wire.fd, select.EPOLLIN | select.EPOLLOUT)
-        self._push_deadline(wire, batch, row, self._options.connect_timeout)
-        if key is not None:
-            self._lanes[key] = wire
+    def _connect(self, batch: Batch, row: int) -> Wire | None:
+        """A wire for a row that is due; where there is none, that is what became of the row."""
+        wire = self._dial(batch, row)
+        if isinstance(wire, Wire):
+            return wire
+        self.in_flight -= 1
+        self._settle_row(batch, row, wire)
+        return None
+
+    def _dial(self, batch: Batch, row: int) -> Wire | Outcome:
+        wire = self._dialer.open(batch.lane[row], batch.target)
+        if isinstance(wire, Wire):
+            wire.client = batch.client[row]
+            self._timers.add(now_ns() + self._options.connect_timeout, self._give_up, (wire,))
         return wire
 
-    def _push_deadline(self, wire: Wire, batch: Batch, row: int, after: int) -> None:
-        entry = (now_ns() + after, next(self._sequence), wire, batch, row)
-        heapq.heappush(self._deadlines, entry)
+    def _give_up(self, wire: Wire) -> None:
+        if wire.state not in (OPEN, CLOSED):
+            wire.fail(Outcome.CONNECT_TIMED_OUT)
+
+    def _end_later(self, batch: Batch, row: int, key: tuple[int, int]) -> None:
+        if key not in self._ending and not self._options.at_max:
+            self._ending.add(key)
+            instant = self._start + batch.due[row] + batch.close_after[row]
+            self._timers.add(instant, self._end_lane, (key, batch.close[row]))
+
+    def _end_lane(self, key: tuple[int, int], close: int) -> None:
+        """The recorded connection ended now: so does its wire, once it has nothing on its way."""
+        self._ending.discard(key)
+        wire = self._lanes.get(key)
+        if wire is None:
+            return
+        if wire.idle:
+            wire.end_as(close)
+            return
+        batch, row = wire.outstanding[0] if wire.outstanding else wire.waiting[0]
+        if batch.ended[row] == RequestEnd.FIN and close == Close.FIN_CLIENT:
+            wire.half_close()
+        elif batch.ended[row] or (batch.flags[row] & Flag.NO_RESPONSE and _ours(close)):
+            wire.end_as(close)
+        else:
+            wire.closing = Close(close)
+
+    def later(self, instant: int, wire: Wire, batch: Batch, row: int, part: bytes) -> None:
+        """See Settle."""
+        self._timers.add(instant, self._continue, (wire, batch, row, part))
+
+    def _continue(self, wire: Wire, batch: Batch, row: int, part: bytes) -> None:
+        wire.continue_with(batch, row, part)
+        if wire.state == OPEN and wire.writing:
+            self._dialer.watch(wire)
 
     def _sweep(self, now: int) -> None:
-        """Give up what has taken too long, to within the pace of sweeps."""
-        while self._deadlines and self._deadlines[0][0] <= now:
-            wire = heapq.heappop(self._deadlines)[2]
-            if wire.state in (CONNECTING, HANDSHAKE):
-                wire.fail(Outcome.CONNECT_TIMED_OUT)
-        for wire in list(self._wires.values()):
+        """Give up answers that have taken too long; a part of all wires at a time."""
+        wires = list(itertools.islice(self._sweeping, WIRES_A_SWEEP))
+        if len(wires) < WIRES_A_SWEEP:
+            self._sweeping = iter(list(self._wires.values()))
+        for wire in wires:
             if wire.state == OPEN and wire.outstanding:
                 batch, row = wire.outstanding[0]
                 if now - batch.results["request_first_ns"][row] > self._options.timeout:
@@ -309,6 +349,8 @@ class Engine(Settle):
         self._row_settled(batch)
         if wire.outstanding:
             return
+        if wire.fresh is False and wire.tls_ns >= 0:
+            self._dialer.answered(wire)
         if not wire.reader.stays and not wire.tunnelled:
             lost = list(wire.waiting)
             wire.waiting.clear()
@@ -318,29 +360,32 @@ class Engine(Settle):
         elif wire.waiting:
             following, row = wire.waiting.popleft()
             self._send(wire, following, row, Lateness.CONNECTION)
+        elif wire.closing != Close.CAPTURE_END:
+            wire.end_as(wire.closing)
         elif wire.spare:
             self._spares[wire.target].append(wire)
 
     def _again(self, batch: Batch, row: int) -> None:
         """A request that waited for a connection that the target closed gets a new one."""
         key = (batch.lane[row], batch.target)
-        wire = self._lanes.get(key)
-        if wire is None or wire.state == CLOSED:
-            wire = self._connect(batch, row, key)
+        wire: Wire | None = self._lanes.get(key)
+        if wire is None:
+            wire = self._connect(batch, row)
         if wire is not None:
+            self._lanes[key] = wire
             batch.results["reuse"][row] = Reuse.SPARE
             wire.waiting.append((batch, row))
 
     def closed(self, wire: Wire, lost: list[tuple[Batch, int]]) -> None:
         """See Settle."""
-        self._wires.pop(wire.fd, None)
-        try:
-            self._poll.unregister(wire.fd)
-        except (OSError, ValueError):
-            pass
+        self._dialer.forget(wire)
+        key = (wire.lane, wire.target)
+        if self._lanes.get(key) is wire:
+            del self._lanes[key]
         for batch, _row in lost:
             self.in_flight -= 1
             self._row_settled(batch)
+        self._on_closed(wire)
 
     def _settle_row(self, batch: Batch, row: int, outcome: Outcome) -> None:
         batch.results["outcome"][row] = outcome
@@ -349,23 +394,26 @@ class Engine(Settle):
     def _row_settled(self, batch: Batch) -> None:
         batch.open_rows -= 1
         if not batch.open_rows:
-            del self._live[id(batch)]
+            del self._live[batch.number]
             self._on_batch(batch)
 
-    def _drain(self, batch: Batch | None, row: int) -> None:
-        """Wait for what is on its way, then book what was never sent."""
-        del batch, row
+    def _drain(self) -> None:
+        """Wait for what is on its way; what was never sent stays without an outcome."""
         until = now_ns() + self._options.timeout
         while self.in_flight and not self.killed and now_ns() < until:
-            self._wait(0, 0)
+            now = now_ns()
+            if self._timers.next_at <= now:
+                self._ring(now)
+            self._wait(now + SWEEP_NS, held=False)
 
     def _end(self) -> None:
         for wire in list(self._wires.values()):
-            wire.fail(Outcome.TIMED_OUT if self.stopping else Outcome.ABANDONED)
-        for batch in list(self._live.values()):
-            unsent(batch)
-            self._on_batch(batch)
+            wire.fail(Outcome.ABANDONED)
         self._live.clear()
         self._poll.close()
         if self._alarm is not None:
             self._alarm.close()
+
+
+def _ours(close: int) -> bool:
+    return close in (Close.FIN_CLIENT, Close.RST_CLIENT, Close.IDLE)

@@ -1,7 +1,8 @@
 """The plan: what is to be sent when, as arrays, made chunk by chunk in constant memory.
 
 A chunk is a dictionary of columns (those of the tape, and `due_ns`, `open_ns`, `source`, `clone`,
-`lane`). Stages are functions from an iterator of chunks to another: recorded order → selection →
+`lane`; of its connection `first`, `close`, `close_after`; `pace` scales pauses inside a request).
+Stages are functions from an iterator of chunks to another: recorded order → selection →
 time → (more load than was recorded) → this worker's shard. Due times are ns from the start of
 the run and do not decrease. `lane` tells one recorded connection of one clone from every other;
 `clone` is 0 for what was recorded, so a stage that clones sessions needs only to number them.
@@ -18,6 +19,7 @@ import numpy as np
 
 from capture.exchange import NEVER
 
+from .endings import Endings
 from .options import ReplayOptions
 
 if TYPE_CHECKING:
@@ -89,7 +91,7 @@ def _lap(tape: Tape, options: ReplayOptions) -> Iterator[Chunk]:
     if options.length:
         ends.append(start + options.length)
     blocks = tape.in_order(COLUMNS, start, min(ends))
-    clock = _RecordedClock(start, options)
+    clock = _RecordedClock(start, options, Endings(tape))
     chunks = (clock(chunk) for block in blocks if len((chunk := _select(block, options))["kind"]))
     if options.think == "keep" and not options.at_max and options.speed != 1:
         return keep_think_times(chunks, options.speed)
@@ -99,13 +101,15 @@ def _lap(tape: Tape, options: ReplayOptions) -> Iterator[Chunk]:
 class _RecordedClock:
     """Turns recorded times into due times: silences shortened, then divided by the speed."""
 
-    def __init__(self, start: int, options: ReplayOptions) -> None:
+    def __init__(self, start: int, options: ReplayOptions, endings: Endings) -> None:
+        self._endings = endings
         self._start = start
         self._previous = start
         self._cut = 0
         self._max_gap = options.max_gap
         keep = options.think == "keep"
         self._speed = 1.0 if options.at_max or keep else options.speed
+        self._pace = 0.0 if options.at_max else 1 / self._speed
 
     def __call__(self, chunk: Chunk) -> Chunk:
         times = chunk["request_first_ns"]
@@ -118,6 +122,11 @@ class _RecordedClock:
         opened = np.where(chunk["opened_ns"] == NEVER, times, chunk["opened_ns"])
         chunk["due_ns"] = self._scaled(times - cut)
         chunk["open_ns"] = np.minimum(self._scaled(opened - cut), chunk["due_ns"])
+        after, chunk["close"] = self._endings.of(chunk["connection"], times)
+        chunk["close_after"] = np.where(after == NEVER, NEVER, np.rint(after * self._pace))
+        chunk["close_after"] = chunk["close_after"].astype(np.int64)
+        chunk["first"] = (chunk["position"] == 0).astype(np.int64)
+        chunk["pace"] = np.full(len(times), self._pace)
         chunk["source"] = chunk.pop("exchange")
         chunk["clone"] = np.zeros(len(times), np.int32)
         return chunk

@@ -1,31 +1,36 @@
 """Workers: processes that each carry out one shard of the plan and hand its rows to their parent.
 
-Sharding is by connection, so order within one never depends on another process. The parent alone
-writes the run and keeps the books: the process that sends does nothing else. A worker gets SIGTERM
-to stop sending and drain, and a second one to end at once.
+Sharding is by connection, so order within one never depends on another process. A worker is two
+processes: a feeder, and its child, the sender, which does nothing but send on time. The parent
+alone writes the run and keeps the books. A worker gets SIGTERM to stop sending and drain, and a
+second one to end at once.
 """
 
 from __future__ import annotations
 
-import queue
+import os
 import signal
+import socket
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from capture.errors import WiretapeError
 from capture.tape import Tape
 
-from .batch import Ahead, Batch, batches
+from .batch import Batch
+from .channel import BEGUN, CONNECTION, COUNT, SETTLED, STOPPED, Intake, pair, tell
 from .clock import NS, WallClock, now_ns
+from .connection import Wire
 from .engine import Engine
+from .feeder import Emit, Feeder, batches
 from .options import ReplayOptions
 from .plan import plan_chunks
+from .priority import give_way
 from .rewrite import Rewriter
-from .targets import targets_of
+from .targets import Target, targets_of
 
-Emit = Callable[[tuple[str, Any]], None]
-REPORT_S = 0.25
+HEAD_START_NS = NS // 4
+COUNT_EVERY_NS = NS // 4
 
 
 def run_shard(
@@ -35,51 +40,96 @@ def run_shard(
     targets = targets_of(options)
     rewriter = Rewriter(options)
     wall = WallClock()
-    settled: queue.Queue[Batch | None] = queue.Queue()
-    with Tape.open(tape_path) as tape:
+    start = max(wall.monotonic(start_at), now_ns())
+    ours, theirs = pair()
+    sender = os.fork()
+    if not sender:
+        ours.close()
+        _send(theirs, targets, options, start)
+    theirs.close()
+    _pass_signals_to(sender)
+    give_way()
+    with Tape.open(tape_path) as tape, ours:
         source = batches(
             plan_chunks(tape, options, shard, of), tape, rewriter, [t.authority for t in targets]
         )
-        ahead = Ahead(source)
-        engine = Engine(ahead, targets, options, settled.put)
-        _obey_signals(engine)
-        reporter = threading.Thread(
-            target=_report, args=(settled, engine, emit, start_at, wall.offset, shard)
-        )
-        reporter.start()
+        feeder = Feeder(ours, source, emit, shard)
         try:
-            engine.run(max(wall.monotonic(start_at), now_ns()))
+            feeder.run(wall.wall(start), wall.offset, start)
         finally:
-            settled.put(None)
-            reporter.join()
-            ahead.close()
-    emit(("done", dict(rewriter.counts)))
+            ours.close()
+            status = os.waitstatus_to_exitcode(os.waitpid(sender, 0)[1])
+    if status:
+        emit(("lost", (shard, status)))
+    emit(("done", (shard, feeder.stopped_at != -1, dict(rewriter.counts))))
 
 
-def _report(
-    settled: queue.Queue[Batch | None],
-    engine: Engine,
-    emit: Emit,
-    start: int,
-    offset: int,
-    worker: int,
+def _send(end: socket.socket, targets: list[Target], options: ReplayOptions, start: int) -> None:
+    """The body of the sender; never returns."""
+    status = 1
+    try:
+        _carry_out(end, targets, options, start)
+        status = 0
+    except BrokenPipeError:
+        status = 0
+    except BaseException as failure:
+        os.write(2, f"The sender failed: {failure!r}\n".encode())
+    finally:
+        os._exit(status)
+
+
+def _carry_out(
+    end: socket.socket, targets: list[Target], options: ReplayOptions, start: int
 ) -> None:
-    while True:
-        try:
-            batch = settled.get(timeout=REPORT_S)
-        except queue.Empty:
-            emit(("count", (worker, engine.sent, engine.answered_count, engine.in_flight)))
-            continue
-        if batch is None:
-            return
-        emit(("rows", batch.rows(start, offset, worker)))
-        emit(("count", (worker, engine.sent, engine.answered_count, engine.in_flight)))
+    told_at = 0
+
+    def settled(batch: Batch) -> None:
+        nonlocal told_at
+        tell(end, SETTLED, batch.number)
+        if (now := now_ns()) > told_at:
+            told_at = now + COUNT_EVERY_NS
+            count()
+
+    def begun(batch: Batch) -> None:
+        tell(end, BEGUN, batch.number)
+        count()
+
+    def count() -> None:
+        tell(end, COUNT, engine.sent, engine.answered_count, engine.in_flight)
+
+    def closed(wire: Wire) -> None:
+        if wire.connect_ns >= 0:
+            tell(
+                end, CONNECTION, wire.lane, wire.client, wire.open_ns, now_ns(), wire.closing,
+                wire.sent, wire.received, wire.served,
+            )  # fmt: skip
+
+    engine = Engine(Intake(end), targets, options, settled, begun, closed)
+    _obey_signals(engine)
+    try:
+        engine.run(start)
+    finally:
+        count()
+        if engine.stopped_at >= 0:
+            tell(end, STOPPED, engine.stopped_at)
+        end.close()
 
 
-def _obey_signals(engine: Engine) -> None:
+def _pass_signals_to(sender: int) -> None:
     if threading.current_thread() is not threading.main_thread():
         return
 
+    def stop(_number: int, _frame: object) -> None:
+        try:
+            os.kill(sender, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _obey_signals(engine: Engine) -> None:
     def stop(_number: int, _frame: object) -> None:
         engine.killed = engine.stopping
         engine.stopping = True
@@ -92,15 +142,11 @@ def worker_main(
     pipe: Any, tape_path: str, options: ReplayOptions, shard: int, of: int, start_at: int
 ) -> None:
     """The body of a worker process: `run_shard` whose rows go through a pipe."""
-    import sys
-
-    sys.setswitchinterval(50e-6)
     try:
         run_shard(tape_path, options, shard, of, start_at, pipe.send)
+    except BrokenPipeError:
+        pass
     except (WiretapeError, OSError) as failure:
         pipe.send(("failed", str(failure)))
     finally:
         pipe.close()
-
-
-HEAD_START_NS = NS // 4

@@ -78,7 +78,7 @@ def recorder(behave: Callable[[socket.socket, list[bytes]], None] | None = None)
         target.close()
 
 
-def write_tape(path: Path, requests: list[tuple[int, int, bytes]]) -> Path:
+def write_tape(path: Path, requests: list[tuple[int, float, bytes]]) -> Path:
     """A tape of (connection, ms, bytes)."""
     writer = TapeWriter(path, TapeHeader())
     positions: dict[int, int] = {}
@@ -90,7 +90,7 @@ def write_tape(path: Path, requests: list[tuple[int, int, bytes]]) -> Path:
         exchange.head_bytes = raw.find(b"\r\n\r\n") + 4 if b"\r\n\r\n" in raw else 0
         exchange.kind = Kind.HTTP1 if exchange.head_bytes else Kind.MALFORMED
         exchange.opened_ns = BASE_NS
-        exchange.request_first_ns = exchange.request_last_ns = BASE_NS + at_ms * 1_000_000
+        exchange.request_first_ns = exchange.request_last_ns = BASE_NS + round(at_ms * 1_000_000)
         exchange.response_first_ns = exchange.response_last_ns = exchange.request_last_ns + 500_000
         exchange.status = 200
         writer.append(Sanitized(exchange, 1))

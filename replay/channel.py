@@ -1,0 +1,83 @@
+"""What feeder and sender say to each other: short packets over a pair of sockets.
+
+The feeder sends batches (the descriptor of their memory goes along); the sender tells which it has
+begun, which are settled, what became of each connection, how far it is, and when it stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+
+from .batch import Batch, Written
+
+_OFFER = struct.Struct("<cqqqq")
+_TELL = struct.Struct("<c8q")
+BATCH, END = b"b", b"e"
+BEGUN, SETTLED, COUNT, CONNECTION, STOPPED = b"b", b"s", b"c", b"w", b"x"
+Told = tuple[bytes, tuple[int, ...]]
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """The two ends: the feeder's and the sender's."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in (ours, theirs):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    return ours, theirs
+
+
+def offer(end: socket.socket, number: int, written: Written, target: int) -> None:
+    """Hand a batch to the sender."""
+    message = _OFFER.pack(BATCH, number, written.rows, written.pieces, target)
+    socket.send_fds(end, [message], [written.fd])
+    os.close(written.fd)
+
+
+def offer_end(end: socket.socket) -> None:
+    """Tell the sender that the plan has ended."""
+    end.send(_OFFER.pack(END, 0, 0, 0, 0))
+
+
+def tell(end: socket.socket, what: bytes, *numbers: int) -> None:
+    """Tell the feeder something."""
+    end.send(_TELL.pack(what, *numbers, *(0,) * (8 - len(numbers))))
+
+
+def heard(end: socket.socket) -> Told | None:
+    """What the sender told; None where it has gone."""
+    try:
+        message = end.recv(_TELL.size)
+    except ConnectionResetError:
+        return None
+    if not message:
+        return None
+    what, *numbers = _TELL.unpack(message)
+    return what, tuple(numbers)
+
+
+class Intake:
+    """The sender's side: batches as they come. `ended` once no more will."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.end = end
+        self.ended = False
+        end.setblocking(True)
+
+    def next(self) -> Batch | None:
+        """The next batch; None where there is none yet, or none any more."""
+        if self.ended:
+            return None
+        try:
+            message, fds, _, _ = socket.recv_fds(self.end, _OFFER.size, 1, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        except ConnectionResetError:
+            message, fds = b"", []
+        if not message or message[:1] == END:
+            self.ended = True
+            return None
+        _, number, rows, pieces, target = _OFFER.unpack(message)
+        batch = Batch(fds[0], number, rows, pieces, target)
+        os.close(fds[0])
+        return batch

@@ -1,0 +1,145 @@
+"""What the workers of a replay tell, taken together: the run is written, counted, and summed up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from capture.columns import EXCHANGES
+from capture.errors import ReplayError
+from capture.ledger import Ledger
+from capture.tape import Tape, TapeHeader, TapeWriter
+
+from .feeder import unsent_rows
+from .options import ReplayOptions
+from .outcome import Summary, Tally
+
+_NAMES = frozenset(column.name for column in EXCHANGES)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a running replay is."""
+
+    elapsed_s: float
+    sent: int
+    answered: int
+    in_flight: int
+    planned: int
+    errors: int
+    lateness_p99_ns: int
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class Collector:
+    """Takes what workers send: writes rows to the run, keeps the tally, tells the progress."""
+
+    def __init__(
+        self, path: Path, header: TapeHeader, planned: int, on_progress: OnProgress | None
+    ) -> None:
+        self.path = path
+        self.warnings: list[str] = []
+        self._writer = TapeWriter(path, header)
+        self._tally = Tally()
+        self._ledger = Ledger()
+        self._planned = planned
+        self._on_progress = on_progress
+        self._counts: dict[int, tuple[int, int, int]] = {}
+        self._began = time.monotonic()
+        self._told = 0.0
+        self.workers, self.start = 1, 0
+        self.stopped = False
+        self.failures: list[str] = []
+        self._booked: set[tuple[int, int]] = set()
+        self._ended: set[int] = set()
+
+    def take(self, shard: int, message: tuple[str, Any]) -> None:
+        """One message of the worker that has this shard."""
+        kind, value = message
+        if kind == "rows":
+            number, rows = value
+            self._booked.add((shard, number))
+            self._tally.add(rows)
+            self._writer.append_rows(_storable(rows))
+        elif kind == "connections":
+            self._writer.append_rows({}, _storable_connections(value))
+        elif kind == "count":
+            self._counts[value[0]] = value[1:]
+            self._tell()
+        elif kind == "done":
+            self._ended.add(shard)
+            self.stopped |= value[1]
+            self._tally.rewritten.update(value[2])
+        elif kind == "lost":
+            self._lost(*value)
+        else:
+            self.failures.append(value)
+
+    def _lost(self, shard: int, status: int) -> None:
+        self.warnings.append(
+            f"Worker {shard} died (exit {status}): what it had not sent is booked as unsent."
+        )
+
+    def gone(self, shard: int, status: int, tape_path: str, options: ReplayOptions) -> None:
+        """A worker's process has ended; where it told no end, its rest is booked as unsent."""
+        if shard in self._ended or self.failures:
+            return
+        self._lost(shard, status)
+        for number, rows in unsent_rows(tape_path, options, shard, self.workers, self.start):
+            if (shard, number) not in self._booked:
+                self.take(shard, ("rows", (number, rows)))
+
+    def _tell(self) -> None:
+        now = time.monotonic()
+        if self._on_progress is None or now - self._told < 0.5:
+            return
+        self._told = now
+        sent, answered, flying = (sum(n) for n in zip(*self._counts.values(), strict=True))
+        booked = self._tally.planned - self._tally.outcomes["ANSWERED"]
+        late = self._tally.lateness.quantile(0.99)
+        self._on_progress(
+            Progress(now - self._began, sent, answered, flying, self._planned, booked, late)
+        )
+
+    def end(self, options: ReplayOptions, floor: list[int]) -> Summary:
+        """Close the run and sum it up."""
+        for outcome, count in self._tally.outcomes.items():
+            self._ledger.book("planned requests", outcome.lower().replace("_", " "), count)
+        self._writer.close(self._ledger)
+        noise = {}
+        if floor:
+            noise = {"p50": floor[len(floor) // 2], "p99": floor[len(floor) * 99 // 100]}
+        if self.failures:
+            raise ReplayError(self.failures[0])
+        if self.stopped:
+            self.warnings.append("Stopped before its end: what was due later is not in the run.")
+        return self._tally.summary(
+            noise_floor=noise,
+            fidelity=None if options.at_max else _fidelity(self.path, noise),
+            warnings=self.warnings,
+            run=str(self.path),
+        )
+
+
+def _fidelity(path: Path, noise: dict[str, int]) -> dict[str, Any]:
+    from shapes.fidelity import fidelity_of
+
+    with Tape.open(path) as run:
+        return fidelity_of(run, noise_p99_ns=noise.get("p99")).to_json()
+
+
+def _storable(rows: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: column.strings() if hasattr(column, "codes") else column
+        for name, column in rows.items()
+        if name in _NAMES
+    }
+
+
+def _storable_connections(columns: dict[str, Any]) -> dict[str, Any]:
+    return {**columns, "server": [""] * len(columns["connection"])}

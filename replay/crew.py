@@ -1,0 +1,115 @@
+"""The worker processes of a replay: started, listened to, stopped, and missed if they die.
+
+They are listened to on a thread of low priority, so that writing the run never takes the core from
+a sender; the caller's thread only waits, and passes Ctrl-C on.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from capture.errors import ReplayError, WiretapeError
+
+from .collector import Collector
+from .options import ReplayOptions
+from .priority import give_way
+from .workers import worker_main
+
+
+class Crew:
+    """All workers of one replay."""
+
+    def __init__(self, tape_path: str, options: ReplayOptions, collector: Collector) -> None:
+        self._tape_path = tape_path
+        self._options = options
+        self._collector = collector
+        self._processes: dict[Any, tuple[int, Any]] = {}
+        self._all: list[Any] = []
+        self._failure: BaseException | None = None
+
+    def work(self, start: int) -> None:
+        """Start them (due time 0 is `start`, since the epoch) and return when all have ended."""
+        count = self._options.workers or multiprocessing.cpu_count()
+        self._collector.workers, self._collector.start = count, start
+        context = multiprocessing.get_context("fork")
+        for shard in range(count):
+            ours, theirs = context.Pipe(duplex=False)
+            process = context.Process(
+                target=worker_main,
+                args=(theirs, self._tape_path, self._options, shard, count, start),
+            )
+            process.start()
+            theirs.close()
+            self._processes[ours] = (shard, process)
+            self._all.append(process)
+        with self._interrupts():
+            listener = threading.Thread(target=self._listen)
+            listener.start()
+            listener.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def _listen(self) -> None:
+        give_way()
+        try:
+            while self._processes:
+                for pipe in multiprocessing.connection.wait(list(self._processes)):
+                    self._hear(pipe)
+        except (OSError, WiretapeError) as failure:
+            self._failure = (
+                failure
+                if isinstance(failure, WiretapeError)
+                else ReplayError(f"The run cannot be written ({failure}): free space or use -o.")
+            )
+        except BaseException as failure:
+            self._failure = failure
+        finally:
+            self._dismiss()
+
+    def _hear(self, pipe: Any) -> None:
+        shard, process = self._processes[pipe]
+        try:
+            message = pipe.recv()
+        except (EOFError, ConnectionResetError):
+            del self._processes[pipe]
+            pipe.close()
+            process.join()
+            self._collector.gone(shard, process.exitcode or 0, self._tape_path, self._options)
+            return
+        self._collector.take(shard, message)
+
+    def _dismiss(self) -> None:
+        """Where the run cannot go on, nobody shall send any more."""
+        for pipe, (_, process) in self._processes.items():
+            pipe.close()
+            process.terminate()
+            process.terminate()
+        for _, process in self._processes.values():
+            process.join(5)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+    @contextmanager
+    def _interrupts(self) -> Iterator[None]:
+        """Ctrl-C is passed on as SIGTERM: drain; a second one: end at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def pass_on(_number: int, _frame: object) -> None:
+            for process in self._all:
+                if process.is_alive():
+                    process.terminate()
+
+        before = signal.signal(signal.SIGINT, pass_on)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)

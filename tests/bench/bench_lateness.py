@@ -1,0 +1,148 @@
+"""How late a bursty replay is, by its own books and by a recorder at the target.
+
+The recorder is a process of its own on the other core. It answers, and notes the time at which the
+system call gave it each request, so its lateness holds ours, the loopback and its own wake-up.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import select
+import socket
+import sys
+import tempfile
+import time
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+from common import ROOT, SENDER_CORE, TARGET_CORE, Table, stay_on_core
+
+sys.path.insert(0, str(ROOT))
+
+RATES = (2_000,)
+SECONDS = 8.0
+CONNECTIONS = 64
+ROUNDS = 1
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world"
+
+
+def make_tape(path: Path, rate: int) -> None:
+    """Two-state arrivals: 23 % of the time at 3.25 times the rate, the rest at a third of it."""
+    from tests.replay.recorder import write_tape
+
+    random_ = random.Random(rate)
+    filler = "a" * 300
+    requests, now, turn, busy = [], 0.0, 0.0, True
+    while now < SECONDS:
+        if now >= turn:
+            busy = not busy
+            turn += random_.expovariate(10 if busy else 3)
+        now += random_.expovariate(rate * (3.25 if busy else 0.33))
+        raw = f"GET /{len(requests)} HTTP/1.1\r\nHost: a.test\r\nX-Trace: {filler}\r\n\r\n"
+        requests.append((random_.randrange(CONNECTIONS), now * 1000, raw.encode()))
+    write_tape(path, requests)
+
+
+def record(pipe: Connection) -> None:
+    """Answer everything and note number and arrival of each request; they go through the pipe."""
+    stay_on_core(TARGET_CORE)
+    numbers, arrivals = array("q"), array("q")
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    listener.setblocking(False)
+    poll = select.epoll()
+    poll.register(listener.fileno(), select.EPOLLIN)
+    poll.register(pipe.fileno(), select.EPOLLIN)
+    sockets: dict[int, socket.socket] = {}
+    pipe.send(listener.getsockname()[1])
+    while True:
+        for fd, _ in poll.poll():
+            if fd == listener.fileno():
+                sock, _ = listener.accept()
+                sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sockets[sock.fileno()] = sock
+                poll.register(sock.fileno(), select.EPOLLIN)
+            elif fd == pipe.fileno():
+                pipe.send((numbers.tobytes(), arrivals.tobytes()))
+                return
+            else:
+                data = sockets[fd].recv(65536)
+                now = time.time_ns()
+                if not data:
+                    poll.unregister(fd)
+                    sockets.pop(fd).close()
+                    continue
+                for part in data.split(b"GET /")[1:]:
+                    numbers.append(int(part.split(b" ", 1)[0]))
+                    arrivals.append(now)
+                    sockets[fd].send(ANSWER)
+
+
+@contextmanager
+def recorder() -> Iterator[tuple[str, Connection]]:
+    """A recorder's address, and the pipe that ends it and gives its notes."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=record, args=(theirs,))
+    process.start()
+    try:
+        yield f"http://127.0.0.1:{ours.recv()}", ours
+    finally:
+        process.join(5)
+        if process.is_alive():
+            process.kill()
+
+
+def measure(tape: Path, run_path: Path) -> dict[str, float]:
+    """Lateness in µs, fidelity and what the recorder saw, of one replay."""
+    from capture.tape import Tape
+    from replay.options import ReplayOptions
+    from replay.run import replay
+
+    with recorder() as (url, pipe):
+        summary = replay(tape, ReplayOptions(target=(url,)), run_path)
+        pipe.send(None)
+        numbers, arrivals = (np.frombuffer(part, np.int64) for part in pipe.recv())
+    assert summary.answered == summary.planned, summary.outcomes
+    assert summary.fidelity is not None
+    with Tape.open(run_path) as run:
+        blocks = list(run.columns(["source", "due_ns", "target"]))
+    due = np.zeros(summary.planned, np.int64)
+    for block in blocks:
+        paths = [int(text[1:]) for text in block["target"].strings()]
+        due[paths] = block["due_ns"]
+    seen = np.sort(arrivals - due[numbers])
+    at = {
+        name: float(seen[int(len(seen) * share)]) / 1e3
+        for name, share in (("p50", 0.5), ("p99", 0.99))
+    }
+    figures = {f"ours {name}": summary.lateness[name] / 1e3 for name in ("p50", "p99", "p999")}
+    figures |= {f"recorder {name}": value for name, value in at.items()}
+    figures |= {f"noise floor {name}": ns / 1e3 for name, ns in summary.noise_floor.items()}
+    figures |= {
+        "S": summary.fidelity["s"],
+        "rate error %": 100 * summary.fidelity["rate_error"],
+        "spares": float(summary.spare),
+    }
+    return figures
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        stay_on_core(SENDER_CORE)
+        for rate in RATES:
+            tape = Path(name) / f"{rate}.tape"
+            make_tape(tape, rate)
+            rounds = [measure(tape, Path(name) / "run.tape") for _ in range(ROUNDS)]
+            table = Table(f"A bursty tape at {rate:,}/s, {CONNECTIONS} connections, one core", "µs")
+            for figure in rounds[0]:
+                table.add(figure, [each[figure] for each in rounds])
+            print(table)
+
+
+if __name__ == "__main__":
+    main()
