@@ -92,16 +92,39 @@ class Arrivals:
             "hurst": hurst([(m.tau_s, m.allan, m.bins) for m in moments]),
         }
 
-    def series(self, most: int = 600) -> tuple[float, list[float]]:
+    def series(
+        self, most: int = 600, within: tuple[int, int] | None = None
+    ) -> tuple[float, list[float]]:
         """The rate over time, in at most so many steps: (seconds a step, requests a second)."""
         if self.first_ns < 0:
             return 1.0, []
+        first, last = within or (self.first_ns, self.last_ns)
         width = self.counts.width_ns
-        fine = (self.last_ns - self.first_ns) // width + 1
+        fine = (last - first) // width + 1
         step = max(1, -(-fine // most))
-        end = self.first_ns + (-(-fine // step)) * step * width
-        dense = self.counts.dense(step * width, self.first_ns, end)
+        end = first + (-(-fine // step)) * step * width
+        dense = self.counts.dense(step * width, first, end)
         return step * width / 1e9, (dense / (step * width / 1e9)).tolist()
+
+    def zooms(self, kept_share: float = 1.0) -> list[dict[str, Any]]:
+        """The rate over the whole span, over the busiest tenth of it, and the tenth of that."""
+        first, last = self.first_ns, self.last_ns
+        found: list[dict[str, Any]] = []
+        while len(found) < 3 and last > first >= 0:
+            inside = self.counts.dense(self.counts.width_ns, first, last).sum()
+            # Steps of a request or none say nothing: a few in each, where there are few.
+            most = min(600, max(40, int(inside) // 5))
+            step_s, rates = self.series(most, (first, last))
+            start_s = (first - self.first_ns) / 1e9
+            per_s = [rate / kept_share for rate in rates]
+            found.append({"start_s": start_s, "step_s": step_s, "per_s": per_s})
+            tenth = (last - first) // 10
+            if tenth < 30 * self.counts.width_ns:
+                break
+            peak = first + int((int(np.argmax(rates)) + 0.5) * step_s * 1e9)
+            first = min(max(peak - tenth // 2, first), last - tenth)
+            last = first + tenth
+        return found
 
     def _add_gaps(self, gaps: Ints) -> None:
         self.gaps.add(gaps)

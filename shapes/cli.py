@@ -49,10 +49,10 @@ def describe(tape: str, as_json: bool, page: str | None) -> None:
     """
     shape = _load(tape)
     if page:
-        from .plots import cards_of
+        from .cards import cards_of, facts_of
         from .plots import page as page_of
 
-        text = page_of(f"The shape of {Path(tape).name}", cards_of(shape), _facts(shape))
+        text = page_of(f"The shape of {Path(tape).name}", cards_of(shape), facts_of(shape))
         Path(page).write_text(text)
         click.echo(f"wrote {page}", err=True)
     if as_json:
@@ -162,15 +162,3 @@ def _load(path: str) -> dict[str, Any]:
     from .shape import load
 
     return load(path, lambda loss: click.echo(f"{path} is damaged: {loss}", err=True))
-
-
-def _facts(shape: dict[str, Any]) -> list[tuple[str, str]]:
-    arrivals = shape["arrivals"]
-    return [
-        ("exchanges", f"{arrivals['exchanges']:,}"),
-        ("seconds", f"{arrivals['span_s']:,.1f}"),
-        ("requests/s", f"{arrivals['rate_per_s']:,.1f}"),
-        ("SCV of gaps", f"{arrivals['gap_scv']:.2f}"),
-        ("sessions", f"{shape['sessions']['count']:,}"),
-        ("peak in flight", f"{shape['in_flight']['peak']:,.0f}"),
-    ]

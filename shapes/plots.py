@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import html
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .screen import duration
+
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999")
-Line = tuple[str, Sequence[float], Sequence[float]]
+Line = tuple[str, Sequence[float], Sequence[float] | Sequence[str]]
+"""Its name, its x and its y; a y of names makes an axis of names."""
 
 
 @dataclass(frozen=True)
@@ -28,25 +32,38 @@ class Card:
 
 def figure(lines: Sequence[Line], x: str, y: str, *, log_x: bool = False, log_y: bool = False,
            kind: str = "lines") -> dict[str, Any]:  # fmt: skip
-    """A figure of named lines (or `bars`); `x` and `y` are the axis titles with their units."""
+    """A figure of named lines, `markers` or lying `bars`; `x` and `y`: axis titles with units."""
     data: list[dict[str, Any]] = []
     for place, (name, xs, ys) in enumerate(lines):
         colour = PALETTE[place % len(PALETTE)]
         trace: dict[str, Any] = {"name": name, "x": _round(xs), "y": _round(ys)}
         if kind == "bars":
-            trace |= {"type": "bar", "marker": {"color": colour}}
+            trace |= {"type": "bar", "orientation": "h", "marker": {"color": colour}}
         else:
             dash = ("solid", "dash", "dot", "dashdot")[place % 4]
             trace |= {"type": "scatter", "mode": kind, "line": {"color": colour, "dash": dash}}
         data.append(trace)
+    xaxis: dict[str, Any] = {"title": {"text": x}, "automargin": True}
+    if log_x:
+        xaxis |= {"type": "log"}
+        if x.endswith(" (s)"):
+            xaxis |= _duration_ticks([v for _, xs, _ in lines for v in xs if v > 0])
+    yaxis = {"title": {"text": y}, "type": "log" if log_y else "-", "automargin": True}
     return {
         "data": data,
-        "layout": {
-            "xaxis": {"title": {"text": x}, "type": "log" if log_x else "-", "automargin": True},
-            "yaxis": {"title": {"text": y}, "type": "log" if log_y else "-", "automargin": True},
-            "showlegend": len(data) > 1,
-        },
+        "layout": {"xaxis": xaxis, "yaxis": yaxis, "showlegend": len(data) > 1},
     }
+
+
+def _duration_ticks(values: Sequence[float]) -> dict[str, Any]:
+    """A tick at each power of ten, and between them where those are few, with its own unit."""
+    if not values:
+        return {}
+    low, high = math.log10(min(values)), math.log10(max(values))
+    steps = (1,) if high - low > 2 else (1, 2, 5)
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    return {"tickvals": ticks, "ticktext": [duration(tick) for tick in ticks]}
 
 
 def page(title: str, cards: Sequence[Card], facts: Sequence[tuple[str, str]] = ()) -> str:
@@ -70,70 +87,6 @@ def page(title: str, cards: Sequence[Card], facts: Sequence[tuple[str, str]] = (
         f"<div class=tiles>{tiles}</div><div class=grid>{drawn}</div></main>"
         f"<script>{get_plotlyjs()}</script><script>const FIGURES={figures};{_JS}</script></html>\n"
     )
-
-
-def cards_of(shape: dict[str, Any]) -> list[Card]:
-    """The pictures of a shape."""
-    return [*_arrival_cards(shape["arrivals"]), *_mix_cards(shape["mix"])]
-
-
-def _arrival_cards(arrivals: dict[str, Any]) -> list[Card]:
-    step, rates = arrivals["series"]["step_s"], arrivals["series"]["per_s"]
-    cards = []
-    for part in (1, 10, 100):
-        size = max(len(rates) // part, 10)
-        peak = rates.index(max(rates)) if rates else 0
-        low = 0 if part == 1 else max(0, min(peak - size // 2, len(rates) - size))
-        chosen = rates[low : low + size]
-        if part > 1 and len(rates) < 10 * part:
-            continue
-        top = max(chosen, default=0.0)
-        where = "over the whole span" if part == 1 else f"in the busiest 1/{part} of it"
-        title = f"Up to {top:,.0f} requests/s {where}"
-        times = [(low + i) * step for i in range(len(chosen))]
-        cards.append(Card(title, f"Rate in steps of {step:.3g} s.",
-                          figure([("rate", times, chosen)], "time (s)", "requests/s")))  # fmt: skip
-    tau, idc = _columns(arrivals["idc"])
-    top = max(idc, default=1.0)
-    said = f"{top:.1f} times as bursty as Poisson at its worst" if top > 1.5 else "Close to Poisson"
-    lines = [("IDC", tau, idc), ("Poisson", tau, [1.0] * len(tau)),
-             ("Allan factor", *_columns(arrivals["allan"]))]  # fmt: skip
-    cards.append(Card(said, "A line above Poisson is burstiness at that timescale.",
-                      figure(lines, "timescale (s)", "index of dispersion",
-                             log_x=True, log_y=True)))  # fmt: skip
-    q, gaps = _columns(arrivals["gap_quantiles_s"])
-    cards.append(Card(f"Half of the gaps are below {_middle(q, gaps) * 1e3:.3g} ms",
-                      "Gaps between consecutive requests.",
-                      figure([("gaps", gaps, q)], "gap (s)", "share below",
-                             log_x=True)))  # fmt: skip
-    return cards
-
-
-def _mix_cards(mix: dict[str, Any]) -> list[Card]:
-    top = mix["endpoints"][:12]
-    names = [entry["endpoint"] for entry in top]
-    shares = [100 * entry["share"] for entry in top]
-    first = f"{names[0]} is {shares[0]:.0f} % of the requests" if top else "No requests"
-    bars = figure([("share", shares[::-1], names[::-1])], "share (%)", "", kind="bars")
-    bars["data"][0]["orientation"] = "h"
-    sizes = []
-    for name, key in (("request", "request_bytes"), ("response", "response_bytes")):
-        quantiles = list(mix[key].values())
-        sizes.append((name, quantiles, [50, 90, 99, 99.9]))
-    heavy = mix["response_bytes"]["p99"]
-    return [
-        Card(first, "The most frequent endpoints.", bars),
-        Card(f"One response in a hundred exceeds {heavy:,.0f} bytes", "Sizes on the wire.",
-             figure(sizes, "bytes", "percentile", log_x=True, kind="lines+markers")),
-    ]  # fmt: skip
-
-
-def _columns(pairs: list[list[float]]) -> tuple[list[float], list[float]]:
-    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-
-
-def _middle(qs: list[float], values: list[float]) -> float:
-    return values[qs.index(0.5)] if 0.5 in qs else 0.0
 
 
 def _round(values: Sequence[Any]) -> list[Any]:

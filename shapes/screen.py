@@ -40,7 +40,7 @@ def show(name: str, shape: dict[str, Any]) -> None:
                   f"{a['zero_gap_share']:.1%} of them zero")  # fmt: skip
     console.print(
         f"  sessions    {users['count']:,}, {users['mean_requests']:.3g} requests each, "
-        f"think p50 {_time(users['think_s']['p50'])}; "
+        f"think p50 {duration(users['think_s']['p50'])}; "
         f"{shape['clients']['count']:,} clients, Gini {shape['clients']['gini']:.2f}"
     )
     console.print(f"  in flight   p50 {shape['in_flight']['p50']:.0f}, "
@@ -55,7 +55,7 @@ def show(name: str, shape: dict[str, Any]) -> None:
             escape(entry["endpoint"]), f"{entry['share']:.1%}",
             " ".join(f"{status}:{n:,}" for status, n in entry["statuses"].items()),
             f"{entry['request_bytes']['p50']:,.0f} B", f"{entry['response_bytes']['p50']:,.0f} B",
-            _time(entry["service_s"]["p50"]), _time(entry["service_s"]["p99"]),
+            duration(entry["service_s"]["p50"]), duration(entry["service_s"]["p99"]),
         )  # fmt: skip
     console.print(table)
 
@@ -79,10 +79,11 @@ def verdict_lines(found: Fidelity) -> list[str]:
 
 def _at_decades(pairs: list[list[float]]) -> str:
     shown = [(tau, value) for tau, value in pairs if f"{tau:e}".startswith("1.0")]
-    return "  ".join(f"{_time(tau)}: {value:.3g}" for tau, value in shown)
+    return "  ".join(f"{duration(tau)}: {value:.3g}" for tau, value in shown)
 
 
-def _time(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A duration with the unit that suits it."""
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .counts import Counts, Ints
 from .sketch import Sketch
 
-_QS = (0.1, 0.5, 0.9, 0.99)
+_QS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999)
 
 
 class Users:

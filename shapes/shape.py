@@ -69,13 +69,14 @@ class ShapeMeter:
 
     def render(self, kept_share: float = 1.0) -> dict[str, Any]:
         """The shape, as plain values; `kept_share` of the stream was kept by design."""
-        step, per_s = self.arrivals.series()
-        series = {"step_s": step, "per_s": [rate / kept_share for rate in per_s]}
+        zooms = self.arrivals.zooms(kept_share)
+        whole = zooms[0] if zooms else {"step_s": 1.0, "per_s": []}
+        series = {"step_s": whole["step_s"], "per_s": whole["per_s"]}
         clients = self.clients.render()
         return {
             "format": FORMAT,
             "kept_share": kept_share,
-            "arrivals": {**self.arrivals.render(kept_share), "series": series},
+            "arrivals": {**self.arrivals.render(kept_share), "series": series, "zooms": zooms},
             "mix": self.mix.render(),
             "sessions": self.sessions.render(),
             "clients": {name: clients[name] for name in ("count", "requests", "gini")},
