@@ -9,6 +9,7 @@ import click
 
 from capture.options import options_of
 
+from .gating import Gates, gates_of
 from .options import ReplayOptions
 
 if TYPE_CHECKING:
@@ -24,9 +25,15 @@ if TYPE_CHECKING:
     "--require-fidelity", type=click.FloatRange(0, 100), metavar="S",
     help="Exit 4 where the run was not as faithful to its plan (95, say).",
 )  # fmt: skip
+@gates_of
 @options_of(ReplayOptions)
 def replay(
-    tape: str, output: str, as_json: bool, require_fidelity: float | None, options: ReplayOptions
+    tape: str,
+    output: str,
+    as_json: bool,
+    require_fidelity: float | None,
+    options: ReplayOptions,
+    gates: Gates,
 ) -> int:
     """Send TAPE to a target, on time, and record what happened as a run.
 
@@ -45,7 +52,8 @@ def replay(
     tell = _tell_json if as_json else _tell
     summary = carry_out(tape, options, output, tell)
     click.echo(json.dumps({"summary": summary.as_dict()}) if as_json else as_text(summary))
-    return summary.exit_code or _fidelity_code(summary, require_fidelity)
+    failed = gates.end_run(output) if gates else 0
+    return summary.exit_code or failed or _fidelity_code(summary, require_fidelity)
 
 
 def _fidelity_code(summary: Summary, required: float | None) -> int:

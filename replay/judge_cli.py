@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from .gating import Gates, gates_of
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -16,15 +18,15 @@ import click
 )
 @click.option("--html", type=click.Path(path_type=Path), help="Write the offline page here.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write Markdown here.")
-@click.option("--fail-if", multiple=True, metavar="EXPR", help="Exit 3 where this gate is true.")
 @click.option("--json", "as_json_", is_flag=True, help="Print the report as JSON.")
+@gates_of
 def report(
     run: Path,
     tape: Path | None,
     html: Path | None,
     markdown: Path | None,
-    fail_if: tuple[str, ...],
     as_json_: bool,
+    gates: Gates,
 ) -> None:
     """Say what broke in a run, by how much, and what the test could not validate.
 
@@ -37,14 +39,9 @@ def report(
     from capture.tape import Tape
 
     from .fidelity import in_a_line
-    from .gate import GateError, check, parse
     from .report import as_html, as_json, as_markdown, report_of
     from .rows import read_rows
 
-    try:
-        gates = [parse(text) for text in fail_if]
-    except GateError as wrong:
-        raise click.BadParameter(str(wrong), param_hint="--fail-if") from wrong
     ledger = Ledger()
     for path in (run, *([tape] if tape else [])):
         ledger.add(Tape.open(path).ledger)
@@ -61,8 +58,5 @@ def report(
         click.echo(f"Fidelity: {in_a_line(verdict.fidelity)}")
     for written in filter(None, (html, markdown)):
         click.echo(f"wrote {written}", err=True)
-    failed = [done for gate in gates if (done := check(gate, told.rows, told.verdict)).failed]
-    for done in failed:
-        click.echo(f"gate failed: {done.why}", err=True)
-    if failed:
-        raise click.exceptions.Exit(3)
+    if code := gates.end(run.name, told.rows, told.verdict):
+        raise click.exceptions.Exit(code)
