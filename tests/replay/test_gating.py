@@ -38,7 +38,8 @@ def test_the_gates_of_a_file_fail_as_those_of_options_do(tmp_path: Path):
         report, [str(path), "--gate", str(gates), "--junit", str(report_xml)],
         standalone_mode=False,
     )  # fmt: skip
-    assert done.exit_code == 0 and done.return_value == 3
+    assert done.exit_code == 0
+    assert done.return_value == 3
     suite = ElementTree.parse(report_xml).getroot()
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
     assert suite.find("testcase/failure").get("message").startswith("p99(GET /search)")
