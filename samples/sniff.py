@@ -19,7 +19,7 @@ from pathlib import Path
 import click
 
 from .packets import pcap_head, pcap_record
-from .services import shop, traffic
+from .services import BUSY, PRODUCTION, shop, traffic
 
 ALL_PROTOCOLS = 0x0003
 ARRIVING = 0  # PACKET_HOST
@@ -55,8 +55,7 @@ def is_of(port: int, frame: bytes) -> bool:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
 @click.option("--seconds", default=15, show_default=True, type=click.IntRange(1))
-@click.option("--rate", default=8.0, show_default=True, help="Sessions per second when calm.")
-def main(output: Path, seconds: int, rate: float) -> None:
+def main(output: Path, seconds: int) -> None:
     """Write a capture of the sample shop's production.
 
     \b
@@ -64,13 +63,12 @@ def main(output: Path, seconds: int, rate: float) -> None:
       sudo python -m samples.sniff -o samples/pcaps/shop.pcap.gz
     """
     stop = threading.Event()
-    with shop("--rows", "60000") as url:
+    with shop(*PRODUCTION) as url:
         port = int(url.rsplit(":", 1)[1])
         tap = threading.Thread(target=sniff, args=(port, output, stop))
         tap.start()
         time.sleep(0.5)
-        switches = ("--rate", str(rate), "--seed", "4", "--odd", "0.04")
-        told = traffic(url, "--for", f"{seconds}s", *switches)
+        told = traffic(url, "--for", f"{seconds}s", *BUSY, "--seed", "4")
         time.sleep(0.5)
         stop.set()
         tap.join()

@@ -45,7 +45,7 @@ def main(options: ShopOptions) -> None:
     \b
     Example:
       python -m samples.shop --port 8080
-      python -m samples.shop --port 8081 --no-index --rows 60000 --pool 4 --race
+      python -m samples.shop --port 8081 --no-index --rows 120000 --pool 4 --race
     """
     with contextlib.suppress(KeyboardInterrupt):
         uvloop.run(serve(options))

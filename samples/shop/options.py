@@ -15,7 +15,7 @@ class ShopOptions:
 
     host: str = option("127.0.0.1", help="Address to listen on.")
     port: int = option(0, help="Port to listen on; 0 takes a free one.", type=click.IntRange(0))
-    rows: int = option(60_000, help="Products in the catalogue.", type=click.IntRange(1))
+    rows: int = option(100_000, help="Products in the catalogue.", type=click.IntRange(1))
     index: bool = option(
         True, help="Whether ratings have their index.", names=("--index/--no-index",)
     )

@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-RATINGS_PER_PRODUCT = 10
+RATINGS_PER_PRODUCT = 1
 PAGE = 20
 ADJECTIVES = ("amber", "brisk", "copper", "dusty", "early", "faded", "grand", "hollow")
 NOUNS = ("lamp", "kettle", "chair", "jacket", "bicycle", "clock", "basket", "mirror", "teapot")
