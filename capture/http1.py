@@ -11,13 +11,16 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from .exchange import Close, Connection, Exchange, Flag, Kind, RequestEnd
-from .http1_head import LINE, METHODS, Heads, ResponseHead
+from .http1_head import HEAD_LIMIT, LINE, METHODS, Heads, ResponseHead
 from .http1_request import Mode, Requests
 from .http1_response import Mode as Answering
 from .http1_response import Responses
 
 if TYPE_CHECKING:
     from hashlib import blake2b
+
+_MOST_WAITING = 1024
+"""So many requests wait for their answers: where only one direction is captured, none comes."""
 
 _HOW = {
     Close.FIN_CLIENT: RequestEnd.FIN,
@@ -34,7 +37,7 @@ class Http1:
     """Frames one connection. What becomes whole is appended to `out`."""
 
     __slots__ = (
-        "_early", "_kind", "_pipelines", "_position", "connection", "digest", "heads",
+        "_early", "_forgotten", "_kind", "_pipelines", "_position", "connection", "digest", "heads",
         "keep_bodies", "max_body", "out", "requests", "responses", "waiting",
     )  # fmt: skip
 
@@ -58,6 +61,7 @@ class Http1:
         self._position = 0
         self._kind = Kind.TCP
         self._pipelines = False
+        self._forgotten = 0  # requests given out while their answers may yet come
         self.requests = Requests(self)
         self.responses = Responses(self)
 
@@ -75,9 +79,10 @@ class Http1:
     def server(self, time_ns: int, data: bytes) -> None:
         """Take the next bytes of the server's stream."""
         waiting = self.waiting
-        if waiting and waiting[0] is not self.requests.exchange and self.responses.idle:
+        due = waiting[0] if waiting and not self._forgotten else None
+        if due and due is not self.requests.exchange and self.responses.idle:
             end = data.find(b"\r\n\r\n") + 4
-            if end > 3 and self._answer(time_ns, data, end, waiting[0]):
+            if end > 3 and self._answer(time_ns, data, end, due):
                 return
         self.responses.data(time_ns, data)
 
@@ -110,8 +115,7 @@ class Http1:
         """A request begins."""
         exchange = self._new()
         if self.waiting:
-            exchange.flags |= Flag.PIPELINED
-            self._pipelines = True
+            self._pipelined(exchange)
         self.waiting.append(exchange)
         exchange.request_first_ns = time_ns
         return exchange
@@ -126,7 +130,9 @@ class Http1:
 
     def to_answer(self, time_ns: int) -> Exchange:
         """The exchange whose response begins."""
-        if self.waiting:
+        if self._forgotten:
+            self._forgotten -= 1
+        elif self.waiting:
             return self.waiting[0]
         exchange = self._new()
         exchange.flags |= Flag.UNSOLICITED_RESPONSE
@@ -186,6 +192,13 @@ class Http1:
         self.requests.adopt(exchange)
         return exchange
 
+    def _pipelined(self, exchange: Exchange) -> None:
+        exchange.flags |= Flag.PIPELINED
+        self._pipelines = True
+        if len(self.waiting) >= _MOST_WAITING and self.responses.exchange is None:
+            self._forgotten += 1
+            self._emit(self.waiting.popleft())
+
     # --- at a glance
 
     def _whole(self, time_ns: int, data: bytes, at: int, end: int) -> bool:
@@ -199,12 +212,12 @@ class Http1:
             or fields.hosts != 1
             or end + (length if length > 0 else 0) != len(data)
             or len(data) - end > self.max_body
+            or end > HEAD_LIMIT
         ):
             return False
         exchange = self._new()
         if self.waiting:
-            exchange.flags |= Flag.PIPELINED
-            self._pipelines = True
+            self._pipelined(exchange)
         exchange.request = data
         exchange.request_bytes = len(data)
         exchange.head_bytes = end
@@ -220,6 +233,8 @@ class Http1:
             or head.chunked
             or head.status < 200
             or end + head.length != len(data)
+            or (head.length > self.max_body and self.keep_bodies)
+            or end > HEAD_LIMIT
             or self.requests.mode == Mode.HELD
             or exchange.request[:4] in (b"HEAD", b"CONN")
             or exchange.request[:1] in b"\r\n"

@@ -76,8 +76,10 @@ class Chunked:
 
     def skip(self, count: int) -> int:
         """Pass over missing bytes; how many of them were this body's."""
-        if self._state == "data" and count < self._left:
+        if self._state == "data" and count <= self._left:
             self._left -= count
+            if not self._left:
+                self._state = "end"
             return count
         self.broken = True
         return count
@@ -87,15 +89,13 @@ class Chunked:
         stop = len(data) if end < 0 else end + 1
         self._line += data[at:stop]
         early = self._state == "end" and not b"\r\n".startswith(self._line[:2])
-        if early and self._line != b"\n":
+        if (early and self._line != b"\n") or len(self._line) > _LINE_LIMIT:
             self.broken = True
         elif end >= 0:
             line = bytes(self._line)
             self._line.clear()
             self.loose = self.loose or not line.endswith(b"\r\n")
             self._read(line)
-        elif len(self._line) > _LINE_LIMIT:
-            self.broken = True
         return stop
 
     def _read(self, line: bytes) -> None:

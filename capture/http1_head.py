@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from .defects import Defect
 
+HEAD_LIMIT = 1 << 18
+"""A larger head is none."""
+
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 METHODS = frozenset(
     b"GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH ACL BASELINE-CONTROL BIND CHECKIN "
@@ -102,7 +105,7 @@ def read_line(line: bytes) -> RequestLine:
         return RequestLine(method, target, 11 if minor == b"1" else 10, int(unknown))
     loose = LOOSE_LINE.fullmatch(line)
     if not loose:
-        return RequestLine(b"", b"", 11, int(Defect.BAD_REQUEST_LINE))
+        return RequestLine(b"", b"", 11, int(_unreadable(line)))
     method, target, version, end = loose.groups()
     defects = Defect.BARE_LF if end == b"\n" else Defect.NONE
     if not re.fullmatch(TOKEN, method):
@@ -111,7 +114,7 @@ def read_line(line: bytes) -> RequestLine:
         defects |= Defect.UNKNOWN_METHOD
     if version is None:
         if not HTTP09_LINE.fullmatch(line):
-            return RequestLine(method, target, 9, int(defects | Defect.BAD_REQUEST_LINE))
+            return RequestLine(method, target, 9, int(_unreadable(line)))
         return RequestLine(method, target, 9, int(defects | Defect.HTTP09))
     if not target:
         defects |= Defect.BAD_REQUEST_LINE
@@ -125,6 +128,12 @@ def read_line(line: bytes) -> RequestLine:
         if not re.fullmatch(rb"(?i:HTTP)/\d\.\d", version):
             defects |= Defect.BAD_REQUEST_LINE
     return RequestLine(method, target, number or 11, int(defects))
+
+
+def _unreadable(line: bytes) -> Defect:
+    """A line that is no request line: a spoilt one, or one that was never meant to be one."""
+    meant = b"HTTP/" in line or (line.split() or [b""])[0] in METHODS
+    return Defect.BAD_REQUEST_LINE if meant else Defect.GARBAGE
 
 
 def read_fields(block: bytes) -> Fields:

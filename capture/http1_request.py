@@ -10,25 +10,24 @@ After CONNECT or Upgrade what follows is held until the answer says what it is.
 
 from __future__ import annotations
 
-import re
+from collections import deque
 from enum import IntEnum
 from typing import Protocol
 
 from .defects import FATAL, Defect
 from .exchange import Exchange, Flag, Kind, RequestEnd
 from .http1_body import Body, Chunked, Sized
-from .http1_head import LINE, Heads, RequestLine, read_line
+from .http1_head import HEAD_LIMIT, LINE, Heads
+from .http1_headend import HeadEnd
+from .http1_resync import Search
 
 PAUSE_NS = 2_000_000
 """A piece of a request is noted where the pause before it is longer than this."""
 
 MOST_PIECES = 4096
-_HEAD_LIMIT = 1 << 18
-_LINE_LIMIT = 8192
 _HELD_LIMIT = 1 << 16
-_BLANKS = re.compile(rb"(?:\r?\n)*")
-_EMPTY_LINE = re.compile(rb"\n\r?\n")
-_RESYNC = re.compile(rb"\n" + LINE.pattern)
+_TUNNEL_LEAST = 1 << 12  # a tunnel's exchange takes at least so many bytes
+_STEP = 1 << 12
 
 
 class Mode(IntEnum):
@@ -59,8 +58,8 @@ class Requests:
     """Frames the client's direction of one connection."""
 
     __slots__ = (
-        "_body", "_buffer", "_gappy", "_held", "_held_bytes", "_last_ns", "_limit", "_line",
-        "_line_start", "_pairing", "_pieces", "_scan", "_tail", "exchange", "mode",
+        "_body", "_buffer", "_gappy", "_head_end", "_held", "_held_bytes", "_last_ns", "_limit",
+        "_pairing", "_pieces", "_refused", "_search", "_will_hold", "exchange", "mode",
     )  # fmt: skip
 
     def __init__(self, pairing: Pairing) -> None:
@@ -68,278 +67,304 @@ class Requests:
         self.mode = Mode.IDLE
         self.exchange: Exchange | None = None  # the request that is not complete yet
         self._buffer = bytearray()
-        self._tail = b""  # of a lost stream: the line that may yet begin a request
-        self._line: RequestLine | None = None
-        self._line_start = 0
-        self._scan = 0
+        self._head_end = HeadEnd()
         self._body: Body | None = None
+        self._search: Search | None = None  # while framing is lost
         self._pieces: list[tuple[int, int]] = []
         self._last_ns = 0
         self._limit = 0
         self._gappy = False
-        self._held: list[tuple[int, bytes, int]] = []
+        self._refused = False  # the answer came instead of "100 Continue"
+        self._will_hold = False  # its answer may switch protocols
+        self._held: deque[tuple[int, bytes, int, int]] = deque()  # time, bytes, missing, from
         self._held_bytes = 0
+
+    # --- what comes in
 
     def data(self, time_ns: int, data: bytes) -> None:
         """Take the next bytes of the stream."""
-        if self.exchange is not None and time_ns - self._last_ns > PAUSE_NS:
-            self._note_piece(self.exchange, time_ns)
-        if self.mode == Mode.LOST and self._gappy and LINE.match(data):
-            self._flush()
-            self._finish()
-        at = 0
-        while at < len(data):
-            at = self._step(time_ns, data, at)
-        self._last_ns = time_ns
+        at = 0 if self.mode == Mode.HELD else self._run(time_ns, data, 0)
+        if at < len(data):
+            self._hold(time_ns, data, 0, at)
 
     def gap(self, time_ns: int, count: int) -> None:
         """The next `count` bytes of the stream were never seen."""
-        if self.mode == Mode.HELD:
-            self._hold(time_ns, b"", count)
-            return
-        while count:
-            exchange = self.exchange or self._begin(time_ns)
-            self._last_ns = time_ns
-            took = count
-            if self.mode == Mode.BODY and self._body is not None:
-                took = self._body.skip(count)
-                if self._body.broken:
-                    self._lose(RequestEnd.GAP)
-            elif self.mode == Mode.HEAD:
-                exchange.kind = Kind.MALFORMED
-                exchange.defects |= Defect.GAP_IN_HEAD
-                self._lose(RequestEnd.GAP)
-            elif self.mode == Mode.LOST:
-                self._flush()
-                self._gappy = True
-            exchange.missing_bytes += took
-            exchange.request_bytes += took
-            room = max(0, self._limit - len(self._buffer))
-            self._buffer += b"x" * min(took, room)
-            count -= took
-            if self.mode == Mode.BODY and self._body is not None and self._body.done:
-                self._finish()
+        if self.mode != Mode.HELD:
+            count = self._pass_over(time_ns, count)
+        if count:
+            self._hold(time_ns, b"", count, 0)
 
     def release(self, tunnel: bool) -> None:
         """The answer to a CONNECT or Upgrade says whether what follows is a tunnel."""
-        held, self._held, self._held_bytes = self._held, [], 0
+        if self.exchange is not None:  # it never asked for this: what came of it is all
+            self._give_up_search()
+            self._finish()
         self.mode = Mode.TUNNEL if tunnel else Mode.IDLE
-        for time_ns, data, missing in held:
+        self._replay(self._held)
+
+    def _replay(self, held: deque[tuple[int, bytes, int, int]]) -> None:
+        while held and self.mode != Mode.HELD:
+            time_ns, data, missing, at = held.popleft()
+            self._held_bytes -= len(data) - at
             if missing:
-                self.gap(time_ns, missing)
+                missing = self._pass_over(time_ns, missing)
             else:
-                self.data(time_ns, data)
+                at = self._run(time_ns, data, at)
+            if missing or at < len(data):
+                held.appendleft((time_ns, data, missing, at))
+                self._held_bytes += len(data) - at
+            if self._held_bytes > _HELD_LIMIT:
+                self._judge()
 
     def answered(self) -> None:
         """The request at hand was answered: if its end was lost, it is here."""
+        exchange = self.exchange
         if self.mode == Mode.LOST:
-            self._flush()
+            self._give_up_search()
             self._finish()
+        elif self.mode == Mode.BODY and exchange is not None:
+            unsent = exchange.request_bytes == exchange.head_bytes
+            self._refused = unsent and bool(exchange.flags & Flag.EXPECT_CONTINUE)
 
     def end(self, how: RequestEnd) -> None:
         """The stream has ended."""
-        if self.mode == Mode.HELD:
-            self.release(bool(self._held) and not LINE.match(self._held[0][1]))
+        while self.mode == Mode.HELD and self._held:
+            self.release(self._speaks_otherwise())
         exchange = self.exchange
         if exchange is None:
             return
         if self.mode == Mode.LOST:
-            self._flush()
-        elif self.mode == Mode.HEAD and self._line is None:
-            exchange.kind = Kind.MALFORMED
+            self._give_up_search()
+        elif self.mode == Mode.HEAD:
+            exchange.defects |= self._head_end.line_defects(self._buffer)
+            if self._head_end.line is None:
+                exchange.kind = Kind.MALFORMED
         if self.mode in (Mode.HEAD, Mode.BODY):
             exchange.defects |= Defect.CUT
             exchange.ended = how
         self._finish()
-
-    def _step(self, time_ns: int, data: bytes, at: int) -> int:
-        mode = self.mode
-        if mode == Mode.HELD:
-            self._hold(time_ns, data[at:], 0)
-            return len(data)
-        exchange = self.exchange or self._begin(time_ns)
-        exchange.request_last_ns = time_ns
-        if self.mode == Mode.HEAD:
-            return self._head(data, at)
-        if mode == Mode.BODY and self._body is not None:
-            return self._take_body(exchange, self._body, data, at)
-        if mode == Mode.LOST:
-            return self._resync(time_ns, data, at)
-        self._take(data[at:])
-        if len(self._buffer) >= self._limit or len(self._pieces) >= MOST_PIECES:
-            self._finish()
-        return len(data)
-
-    def _begin(self, time_ns: int) -> Exchange:
-        if self.mode == Mode.TUNNEL:
-            self.exchange = self._pairing.tunnelled(time_ns)
-        else:
-            self.exchange = self._pairing.begin(time_ns)
-            self.mode = Mode.HEAD
-        self._limit = self._pairing.max_body
-        self.exchange.request_first_ns = self.exchange.request_last_ns = time_ns
-        return self.exchange
 
     def adopt(self, exchange: Exchange) -> None:
         """A tunnel whose server spoke first: the client's bytes will join its exchange."""
         self.exchange = exchange
         self._limit = self._pairing.max_body
 
-    def _note_piece(self, exchange: Exchange, time_ns: int) -> None:
-        at = exchange.request_bytes + len(self._tail)
-        if at and len(self._pieces) < MOST_PIECES:
-            self._pieces.append((at, time_ns))
+    # --- waiting for the answer to a CONNECT or Upgrade
 
-    def _hold(self, time_ns: int, data: bytes, missing: int) -> None:
-        self._held.append((time_ns, data, missing))
-        self._held_bytes += len(data)
+    def _hold(self, time_ns: int, data: bytes, missing: int, at: int) -> None:
+        self._held.append((time_ns, data, missing, at))
+        self._held_bytes += len(data) - at
         if self._held_bytes > _HELD_LIMIT:
-            self.release(not LINE.match(self._held[0][1]))
+            self.release(self._speaks_otherwise())
 
-    def _take(self, data: bytes) -> None:
-        exchange = self.exchange
-        if exchange is not None:
-            exchange.request_bytes += len(data)
-            room = self._limit - len(self._buffer)
-            if room > 0:
-                self._buffer += data[:room]
+    def _judge(self) -> None:
+        """No answer came, and too much waits for it."""
+        if self.mode == Mode.HELD:
+            self.mode = Mode.TUNNEL if self._speaks_otherwise() else Mode.IDLE
 
-    def _head(self, data: bytes, at: int) -> int:
-        exchange, buffer = self.exchange, self._buffer
-        assert exchange is not None
+    def _speaks_otherwise(self) -> bool:
+        """What is held does not begin with a request, so the answer must have switched."""
+        _, data, _, at = self._held[0]
+        return not LINE.match(data, at)
+
+    # --- framing
+
+    def _run(self, time_ns: int, data: bytes, at: int) -> int:
+        """Frame `data` from `at` on; the place where it is to be held, or its end."""
+        if not at and self.exchange is not None:
+            if (self._gappy or self._refused) and LINE.match(data):
+                self._leave()
+            else:
+                self._note_pause(self.exchange, time_ns)
+        while at < len(data) and self.mode != Mode.HELD:
+            at = self._step(time_ns, data, at)
+        self._last_ns = time_ns
+        return at
+
+    def _step(self, time_ns: int, data: bytes, at: int) -> int:
+        exchange = self.exchange or self._begin(time_ns)
+        mode = self.mode
+        if mode == Mode.LOST and self._search is not None:
+            return self._resync(exchange, self._search, time_ns, data, at)
+        exchange.request_last_ns = time_ns
+        if mode == Mode.HEAD:
+            return self._head(exchange, data, at)
+        if mode == Mode.BODY and self._body is not None:
+            return self._take_body(exchange, self._body, data, at)
+        most = max(self._limit, _TUNNEL_LEAST)
+        end = min(len(data), at + max(1, most - exchange.request_bytes))
+        self._take(exchange, data[at:end])
+        if exchange.request_bytes >= most or len(self._pieces) >= MOST_PIECES:
+            self._finish()
+        return end
+
+    def _pass_over(self, time_ns: int, count: int) -> int:
+        """Missing bytes go to the request at hand; how many of them are to be held."""
+        while count and self.mode != Mode.HELD:
+            exchange = self.exchange or self._begin(time_ns)
+            self._note_pause(exchange, time_ns)
+            self._last_ns = time_ns
+            took = count
+            if self.mode == Mode.BODY and self._body is not None:
+                took = self._body.skip(count)
+                if self._body.broken:
+                    self._lose(exchange, RequestEnd.GAP)
+            elif self.mode == Mode.HEAD:
+                exchange.kind = Kind.MALFORMED
+                exchange.defects |= Defect.GAP_IN_HEAD
+                self._lose(exchange, RequestEnd.GAP)
+            elif self.mode == Mode.LOST:
+                self._give_up_search()
+                self._gappy = True
+            exchange.missing_bytes += took
+            exchange.request_bytes += took
+            self._buffer += b"x" * min(took, max(0, self._limit - len(self._buffer)))
+            count -= took
+            if self.mode == Mode.BODY and self._body is not None and self._body.done:
+                self._finish()
+        return count
+
+    def _begin(self, time_ns: int) -> Exchange:
+        if self.mode == Mode.TUNNEL:
+            exchange = self._pairing.tunnelled(time_ns)
+        else:
+            exchange = self._pairing.begin(time_ns)
+            self.mode = Mode.HEAD
+        self.exchange = exchange
+        self._limit = self._pairing.max_body
+        exchange.request_first_ns = exchange.request_last_ns = time_ns
+        return exchange
+
+    def _note_pause(self, exchange: Exchange, time_ns: int) -> None:
+        if time_ns - self._last_ns > PAUSE_NS:
+            at = exchange.request_bytes + (len(self._search.tail) if self._search else 0)
+            if at and len(self._pieces) < MOST_PIECES:
+                self._pieces.append((at, time_ns))
+
+    def _take(self, exchange: Exchange, data: bytes) -> None:
+        exchange.request_bytes += len(data)
+        room = self._limit - len(self._buffer)
+        if room > 0:
+            self._buffer += data[:room]
+
+    # --- heads
+
+    def _head(self, exchange: Exchange, data: bytes, at: int) -> int:
+        buffer = self._buffer
         known = len(buffer)
-        buffer += data[at:]
-        end = self._head_end()
-        if end:
+        buffer += data[at : at + _STEP]
+        end = self._head_end.find(buffer)
+        if 0 < end <= HEAD_LIMIT:
             del buffer[end:]
             exchange.request_bytes = end
             self._head_done(exchange, end)
             return at + end - known
-        exchange.request_bytes = len(buffer)
-        if len(buffer) > _HEAD_LIMIT:
+        if len(buffer) > HEAD_LIMIT:
+            del buffer[HEAD_LIMIT:]
             exchange.defects |= Defect.HEAD_TOO_LARGE
-            self._lose(RequestEnd.COMPLETE)
-        return len(data)
-
-    def _head_end(self) -> int:
-        """Where the head at hand ends; 0 while it is not known."""
-        buffer = self._buffer
-        if self._line is None:
-            blanks = _BLANKS.match(buffer)
-            start = blanks.end() if blanks else 0
-            stop = buffer.find(b"\n", start) + 1
-            if not stop:
-                return 0
-            self._line = read_line(bytes(buffer[start:stop]))
-            self._line_start, self._scan = start, stop - 1
-            if self._line.version == 9 or self._line.defects & FATAL:
-                return stop
-        found = _EMPTY_LINE.search(buffer, self._scan)
-        if not found:
-            self._scan = max(self._scan, len(buffer) - 2)
-            return 0
-        return found.end()
+            self._lose(exchange, RequestEnd.COMPLETE)
+        exchange.request_bytes = len(buffer)
+        return at + len(buffer) - known
 
     def _head_done(self, exchange: Exchange, end: int) -> None:
-        line = self._line
+        line = self._head_end.line
         assert line is not None
-        if self._line_start:
-            exchange.defects |= Defect.LEADING_BLANK_LINES
-        exchange.defects |= line.defects
+        exchange.defects |= self._head_end.line_defects(self._buffer)
         self._limit = end + self._pairing.max_body
         if line.defects & FATAL:
-            self._lose(RequestEnd.COMPLETE)
+            self._lose(exchange, RequestEnd.COMPLETE)
             return
         exchange.head_bytes = end
         if line.version == 9:
             self._finish()
             return
-        start = self._buffer.find(b"\n", self._line_start) + 1
-        fields = self._pairing.heads.fields(bytes(self._buffer[start:end]))
-        exchange.defects |= fields.defects
-        if line.version == 11 and not fields.hosts:
-            exchange.defects |= Defect.HOST_MISSING
-        if line.version == 10 and fields.coded:
-            exchange.defects |= Defect.CODING_OLD
+        fields, defects = self._head_end.fields(self._buffer, self._pairing.heads)
+        exchange.defects |= defects
         if fields.expect:
             exchange.flags |= Flag.EXPECT_CONTINUE
-        if exchange.defects & FATAL:
-            self._lose(RequestEnd.COMPLETE)
-        elif fields.chunked or fields.length > 0:
+        if defects & FATAL:
+            self._lose(exchange, RequestEnd.COMPLETE)
+            return
+        self._will_hold = line.method == b"CONNECT" or bool(fields.upgrade)
+        if fields.chunked or fields.length > 0:
             self._body = Chunked() if fields.chunked else Sized(fields.length)
             self.mode = Mode.BODY
         else:
             self._finish()
-        if line.method == b"CONNECT" or fields.upgrade:
-            self._hold_after(exchange)
 
-    def _hold_after(self, exchange: Exchange) -> None:
-        if self.mode == Mode.IDLE:
-            self.mode = Mode.HELD
-        else:
-            exchange.flags |= Flag.UPGRADED  # until its answer says otherwise
+    # --- bodies
 
     def _take_body(self, exchange: Exchange, body: Body, data: bytes, at: int) -> int:
+        self._refused = False
         end = body.take(data, at, None)
-        self._take(data[at:end] if at or end < len(data) else data)
+        self._take(exchange, data[at:end] if at or end < len(data) else data)
         if body.loose:
             exchange.defects |= Defect.CHUNK_BARE_LF
         if body.done:
             self._finish()
         elif body.broken:
             exchange.defects |= Defect.CHUNK_INVALID
-            self._lose(RequestEnd.COMPLETE)
+            self._lose(exchange, RequestEnd.COMPLETE, data[end - 1 : end] == b"\n")
         return end
 
-    def _lose(self, ended: RequestEnd) -> None:
+    def _leave(self) -> None:
+        """A new request begins although the one at hand is not whole."""
         exchange = self.exchange
         assert exchange is not None
+        if self._refused:
+            exchange.defects |= Defect.CUT
+        self._give_up_search()
+        self._finish()
+
+    # --- lost
+
+    def _lose(self, exchange: Exchange, ended: RequestEnd, line_start: bool | None = None) -> None:
         if ended == RequestEnd.COMPLETE:
             exchange.kind = Kind.MALFORMED
         exchange.ended = ended
         self.mode = Mode.LOST
         self._gappy = ended == RequestEnd.GAP
+        at_line = self._buffer.endswith(b"\n") if line_start is None else line_start
+        self._search = Search(at_line and not self._gappy)
         self._limit = max(self._limit, len(self._buffer))
 
-    def _resync(self, time_ns: int, data: bytes, at: int) -> int:
+    def _resync(
+        self, exchange: Exchange, search: Search, time_ns: int, data: bytes, at: int
+    ) -> int:
         """Look for the next plausible request; until then bytes belong to the one at hand."""
-        text = self._tail + data[at:]
-        fresh = not self._tail and self._buffer[-1:] == b"\n"
-        anchored = fresh or bool(self._tail)
-        found = _RESYNC.search(text)
-        start = 0 if anchored and LINE.match(text) else found.start() + 1 if found else -1
-        if start >= 0:
-            self._tail = b""
-            self._take(text[:start])
+        since_ns = search.since_ns
+        found = search.feed(time_ns, data, at)
+        if found.lost:
+            self._take(exchange, found.lost)
+            exchange.request_last_ns = time_ns if found.place > at else exchange.request_last_ns
+        if found.found:
+            whole = exchange.request_bytes
+            late = [(place - whole, when) for place, when in self._pieces if place > whole]
             self._finish()
-            self.data(time_ns, text[start:])
-            return len(data)
-        cut = text.rfind(b"\n") + 1
-        if (not anchored and not cut) or len(text) - cut > _LINE_LIMIT:
-            cut = len(text)
-        self._tail = text[cut:]
-        self._take(text[:cut])
-        return len(data)
+            if found.begun:
+                exchange = self._begin(since_ns)
+                self._buffer += found.begun
+                self._pieces = late
+        return found.place
 
-    def _flush(self) -> None:
-        tail, self._tail = self._tail, b""
-        self._take(tail)
+    def _give_up_search(self) -> None:
+        if self._search is not None and self.exchange is not None:
+            self._take(self.exchange, self._search.flush())
 
     def _finish(self) -> None:
         exchange = self.exchange
         if exchange is None:
             return
         exchange.request = bytes(self._buffer)
-        exchange.pieces = tuple(self._pieces)
-        if exchange.request_bytes > len(exchange.request):
+        size = exchange.request_bytes
+        exchange.pieces = tuple([piece for piece in self._pieces if piece[0] < size])
+        if size > len(exchange.request):
             exchange.flags |= Flag.CUT_BY_CAPTURE
-        held = bool(exchange.flags & Flag.UPGRADED)
-        exchange.flags &= ~Flag.UPGRADED
+        if self.mode != Mode.TUNNEL:
+            self.mode = Mode.HELD if self._will_hold else Mode.IDLE
         self._buffer = bytearray()
         self._pieces = []
-        self._line, self._body, self._line_start, self._scan = None, None, 0, 0
+        self._head_end, self._body, self._search = HeadEnd(), None, None
         self.exchange = None
-        if self.mode != Mode.TUNNEL:
-            self.mode = Mode.HELD if held else Mode.IDLE
-        self._gappy = False
+        self._gappy = self._refused = self._will_hold = False
         self._pairing.request_done(exchange)
