@@ -1,6 +1,7 @@
 """Makes the sample capture of the demo: production under bursty traffic, seen on loopback.
 
-    sudo python -m samples.sniff -o samples/pcaps/shop.pcap.gz --seconds 15
+    sudo python -m samples.sniff -o samples/pcaps/shop.pcap.gz
+    sudo python -m samples.sniff -o samples/pcaps/polite.pcap.gz --seconds 12 --seed 9 --odd 0
 
 A plain packet socket, one process, no filter in the kernel: enough for a sample, and independent of
 the recorder that will read what it writes. Loopback shows each packet leaving and arriving; only
@@ -54,8 +55,10 @@ def is_of(port: int, frame: bytes) -> bool:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
-@click.option("--seconds", default=15, show_default=True, type=click.IntRange(1))
-def main(output: Path, seconds: int) -> None:
+@click.option("--seconds", default=20, show_default=True, type=click.IntRange(1))
+@click.option("--seed", default=4, show_default=True)
+@click.option("--odd", default=0.06, show_default=True, help="Share of odd clients.")
+def main(output: Path, seconds: int, seed: int, odd: float) -> None:
     """Write a capture of the sample shop's production.
 
     \b
@@ -68,7 +71,7 @@ def main(output: Path, seconds: int) -> None:
         tap = threading.Thread(target=sniff, args=(port, output, stop))
         tap.start()
         time.sleep(0.5)
-        told = traffic(url, "--for", f"{seconds}s", *BUSY, "--seed", "4")
+        told = traffic(url, "--for", f"{seconds}s", *BUSY, "--seed", str(seed), "--odd", str(odd))
         time.sleep(0.5)
         stop.set()
         tap.join()
