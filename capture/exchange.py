@@ -71,6 +71,7 @@ class Flag(IntFlag):
     RESPONSE_CUT = 1 << 9  # the response ended before its framing said so
     RESPONSE_MALFORMED = 1 << 10  # no parser can frame the response
     RESPONSE_GAP = 1 << 11  # bytes of the response are missing from the capture
+    FILLED = 1 << 12  # sanitizing could not open the body: filler took its place
 
 
 class Outcome(IntEnum):

@@ -7,15 +7,19 @@ boundaries), to a depth of three. Nothing here needs a request to be well-formed
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from . import views
+from .credentials import WORD, secrets_in
 from .detect import Detector, Scanner
 from .places import loose_values
 from .policy import FRAMING, SCAN, Policy
 from .pseudonym import Pseudonyms
+from .unframed import values
 
 DEPTH = 3
+_TELLING = 7
+"""A shorter pseudonym may be another's plaintext: it is not remembered as ours."""
 _FILLER = bytes(
     120 if 97 <= b <= 122 else 88 if 65 <= b <= 90 else 57 if 48 <= b <= 57 else b
     for b in range(256)
@@ -37,8 +41,18 @@ class Blind:
         if text in self.made:
             return text
         new = self._pseudonyms.make(kind, text)
-        self.made.add(new)
+        if len(new) >= _TELLING:
+            self.made.add(new)
         return new
+
+    def credentials(self, value: bytes, action: str) -> bytes:
+        """The value of an Authorization header, its scheme and names of parameters kept."""
+        edits = [
+            (start, end, self.replace(kind, value[start:end]) if action == "pseudonym"
+             else self.value(value[start:end], action))
+            for start, end, kind in secrets_in(value)
+        ]  # fmt: skip
+        return _apply(value, edits)
 
     def value(self, raw: bytes, action: str = "pseudonym") -> bytes:
         """The replacement of a whole value, whose spelling (percent, JSON escapes) is kept."""
@@ -80,6 +94,9 @@ class Blind:
         if self._policy.level == "none":
             return data
         edits: list[tuple[int, int, bytes]] = []
+        if self._policy.level == "strict":
+            edits = [(a, b, self.value(data[a:b])) for a, b in values(data, self._kept)]
+            return self.clean(data, edits)
         for place in loose_values(data, 0, len(data)):
             if place.name.lower().encode("latin-1") in FRAMING:
                 edits.append((place.start, place.end, data[place.start : place.end]))
@@ -90,18 +107,21 @@ class Blind:
                     end = max(end, stop if stop >= 0 else len(data))
                 raw = data[place.start : end]
                 if not edits or place.start >= edits[-1][1]:
-                    edits.append((place.start, end, self._line(raw)))
+                    edits.append((place.start, end, self._line(place.name, raw)))
         new = self.clean(data, edits)
         return views.folded(new, lambda plain: self.clean(plain, depth=1))
+
+    def _kept(self, header: str) -> bool:
+        return self._policy.action("header", header) == "keep"
 
     def _named(self, name: str) -> bool:
         return any(
             self._policy.action(place, name) not in (SCAN, "keep") for place in ("header", "form")
         )
 
-    def _line(self, raw: bytes) -> bytes:
-        from .headers import WORD
-
+    def _line(self, name: str, raw: bytes) -> bytes:
+        if name.lower().endswith("authorization"):
+            return self.credentials(raw, "pseudonym")
         return WORD.sub(lambda match: self.value(match[0]), raw)
 
     def _replaced(
@@ -112,10 +132,8 @@ class Blind:
     ) -> bytes:
         out: list[bytes] = []
         done = 0
-        for start, end, detector in found:
-            if edits and any(a < end and start < b for a, b, _ in edits):
-                continue
-            out += (data[done:start], self.replace(detector.kind, data[start:end]))
+        for start, end, kind in _outside(found, edits):
+            out += (data[done:start], self.replace(kind, data[start:end]))
             done = end
         out.append(data[done:])
         return b"".join(out)
@@ -139,6 +157,26 @@ class Blind:
 
         data = views.spelt(data, deeper)
         return views.in_base64(data, deeper) if base64 else data
+
+
+def _outside(
+    found: list[tuple[int, int, Detector]], edits: Sequence[tuple[int, int, bytes]]
+) -> Iterator[tuple[int, int, str]]:
+    """What was found, without the parts that an edit replaces anyway; both are in order."""
+    at = 0
+    for start, end, detector in found:
+        kind, low = detector.kind, start
+        while at < len(edits) and edits[at][1] <= low:
+            at += 1
+        here = at
+        while here < len(edits) and edits[here][0] < end:
+            a, b, _ = edits[here]
+            kind = "text"  # a part of a thing is no longer the thing
+            if low < a:
+                yield low, a, kind
+            low, here = max(low, b), here + 1
+        if low < end:
+            yield low, end, kind
 
 
 def mask(text: bytes) -> bytes:

@@ -7,20 +7,17 @@ exchange is marked. What cannot be opened is replaced by filler of its length.
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Iterator
 
-from . import places
+from ..exchange import Flag
+from . import codings, places
 from .blind import Blind
 from .headers import Head
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[^\r\n]*\r?\n")
 _BOUNDARY = re.compile(rb'(?i)boundary="?([^";\r\n]{1,200})')
 _LENGTH = re.compile(rb"(?im)^(content-length\s*:\s*)\d+")
-
-MAX_OPENED = 256 << 20
 
 
 def reframed(head: bytes, size: int) -> bytes:
@@ -35,21 +32,23 @@ class Content:
         self._head = head
         self._blind = blind
 
-    def body(self, body: bytes, notes: dict[bytes, bytes]) -> tuple[bytes, bool]:
-        """The body sanitized, and whether it got another length."""
-        kind, coding = notes.get(b"content-type", b""), notes.get(b"content-encoding", b"").lower()
-        if b"chunked" not in notes.get(b"transfer-encoding", b"").lower():
-            return self._coded(body, kind, coding)
+    def body(self, body: bytes, notes: dict[bytes, bytes]) -> tuple[bytes, int]:
+        """The body sanitized, and the flags of what became of it (RESIZED, FILLED)."""
+        kind = notes.get(b"content-type", b"")
+        transfer = notes.get(b"transfer-encoding", b"").lower()
+        coded = codings.names(notes.get(b"content-encoding", b"")) + codings.names(transfer)
+        if b"chunked" not in transfer:
+            return self._coded(body, kind, coded)
         spans = _chunks(body)
         if spans is None:
-            return self._blind.loose(body), False
+            return self._blind.loose(body), 0
         plain = b"".join(body[a:b] for a, b in spans)
-        new, resized = self._coded(plain, kind, coding)
-        if resized or len(new) != len(plain):
-            trailer = body[spans[-1][1] :] if spans else b""
-            trailer = trailer[trailer.find(b"0") :]
-            return b"%x\r\n" % len(new) + new + b"\r\n" + self._blind.loose(trailer), True
-        return self._back(body, spans, new), False
+        new, flags = self._coded(plain, kind, coded)
+        if not flags & Flag.RESIZED:
+            return self._back(body, spans, new), flags
+        trailer = body[spans[-1][1] :] if spans else b""
+        trailer = trailer[trailer.find(b"0") :]
+        return b"%x\r\n" % len(new) + new + b"\r\n" + self._blind.loose(trailer), flags
 
     def _back(self, body: bytes, spans: list[tuple[int, int]], new: bytes) -> bytes:
         out: list[bytes] = []
@@ -59,22 +58,29 @@ class Content:
             at, done = at + b - a, b
         return b"".join((*out, self._blind.loose(body[done:])))
 
-    def _coded(self, data: bytes, kind: bytes, coding: bytes) -> tuple[bytes, bool]:
-        if not coding or coding == b"identity":
-            new = self._plain(data, kind)
-            return new, len(new) != len(data)
-        opened = _opened(data, coding)
+    def _coded(self, data: bytes, kind: bytes, coded: list[bytes]) -> tuple[bytes, int]:
+        opened = codings.opened(data, coded) if coded and data else data
         if opened is None:
-            return b"\0" * len(data), False
+            return codings.filler(len(data), kind.lower()), Flag.FILLED
         new = self._plain(opened, kind)
+        if not coded:
+            return new, 0 if len(new) == len(data) else Flag.RESIZED
         if new == opened:
-            return data, False
-        closed = _closed(new, coding)
-        return closed, len(closed) != len(data)
+            return data, 0
+        closed = codings.closed(new, coded)
+        return closed, 0 if len(closed) == len(data) else Flag.RESIZED
 
     def _plain(self, data: bytes, kind: bytes) -> bytes:
+        done = self._head.body(data, kind)
+        if done is not None:
+            return done
         edits: list[tuple[int, int, bytes]] = []
-        for place in self._places(data, kind.lower(), kind):
+        found = self._places(data, kind.lower(), kind)
+        if found is None:
+            if self._head.strict:
+                return self._blind.value(data)
+            found = places.loose_values(data, 0, len(data))
+        for place in found:
             edit = None
             for name in (place.name, *reversed(place.under)):
                 edit = self._head.edit(data, place.kind, name, place.start, place.end, place.path)
@@ -84,7 +90,7 @@ class Content:
                 edits.append(edit)
         return self._blind.clean(data, edits)
 
-    def _places(self, data: bytes, kind: bytes, raw: bytes) -> Iterator[places.Place]:
+    def _places(self, data: bytes, kind: bytes, raw: bytes) -> Iterator[places.Place] | None:
         start = data[:64].lstrip()[:1]
         if b"json" in kind or (start in (b"{", b"[") and b"urlencoded" not in kind):
             return places.json_values(data)
@@ -95,7 +101,7 @@ class Content:
             return places.multipart_values(data, 0, len(data), boundary[1])
         if b"xml" in kind or start == b"<":
             return places.xml_values(data, 0, len(data))
-        return places.loose_values(data, 0, len(data))
+        return None
 
 
 def _chunks(body: bytes) -> list[tuple[int, int]] | None:
@@ -112,36 +118,3 @@ def _chunks(body: bytes) -> list[tuple[int, int]] | None:
         if at >= len(body):
             return spans
     return None
-
-
-def _opened(data: bytes, coding: bytes) -> bytes | None:
-    try:
-        if coding in (b"gzip", b"x-gzip"):
-            return zlib.decompressobj(31).decompress(data, MAX_OPENED)
-        if coding == b"deflate":
-            return zlib.decompressobj(15 if data[:1] == b"\x78" else -15).decompress(
-                data, MAX_OPENED
-            )
-        if coding == b"br":
-            import brotli
-
-            return bytes(brotli.decompress(data))
-        if coding == b"zstd":
-            import zstandard
-
-            return zstandard.ZstdDecompressor().decompressobj().decompress(data)
-    except Exception:  # each library has its own error; all mean that it cannot be read
-        return None
-    return None
-
-
-def _closed(data: bytes, coding: bytes) -> bytes:
-    if coding == b"br":
-        import brotli
-
-        return bytes(brotli.compress(data, quality=5))
-    if coding == b"zstd":
-        import zstandard
-
-        return zstandard.ZstdCompressor().compress(data)
-    return zlib.compress(data) if coding == b"deflate" else gzip.compress(data, mtime=0)

@@ -8,9 +8,11 @@ the exact spans in the few chunks where its trigger fired, and `valid` makes a c
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from ..errors import PolicyError
@@ -199,22 +201,32 @@ class Scanner:
 
     def _apart(self, found: list[tuple[int, int, int]]) -> list[tuple[int, int, Detector]]:
         """What precedes in the table wins; the rest of an overlapped span stays a span."""
-        taken: list[tuple[int, int, int]] = []
-        for start, end, number in sorted(set(found), key=lambda span: (span[2], span[0], -span[1])):
-            pieces = [(start, end)]
-            for a, b, _ in taken:
-                pieces = (
-                    [
-                        piece
-                        for low, high in pieces
-                        for piece in ((low, min(high, a)), (max(low, b), high))
-                        if piece[0] < piece[1]
-                    ]
-                    if any(low < b and a < high for low, high in pieces)
-                    else pieces
-                )
-            taken.extend((low, high, number) for low, high in pieces)
-        return [(a, b, self.detectors[n]) for a, b, n in sorted(taken)]
+        return [(a, b, self.detectors[number]) for a, b, number in apart(found)]
+
+
+def apart(found: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Spans (start, end, rank) that overlap no more: at each byte the lowest rank has it."""
+    spans = sorted(set(found))
+    edges = sorted({edge for span in spans for edge in span[:2]})
+    out: list[tuple[int, int, int]] = []
+    held: list[tuple[int, int, int]] = []  # heap of (rank, start, -end) of the spans begun
+    last: tuple[int, int, int] | None = None
+    at = 0
+    for low, high in pairwise(edges):
+        while at < len(spans) and spans[at][0] == low:
+            start, end, rank = spans[at]
+            heapq.heappush(held, (rank, start, -end))
+            at += 1
+        while held and -held[0][2] <= low:
+            heapq.heappop(held)
+        if not held:
+            last = None
+        elif held[0] == last:
+            out[-1] = (out[-1][0], high, last[0])
+        else:
+            last = held[0]
+            out.append((low, high, last[0]))
+    return out
 
 
 _GROUPS = re.compile(rb"\d+")

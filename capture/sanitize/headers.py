@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 
 from .blind import Blind
+from .credentials import WORD
 from .places import cookies, pairs
-from .policy import FRAMING, SCAN, Policy
+from .policy import FRAMING, SCAN, Policy, Rule
 
-WORD = re.compile(rb"[^\s,;=\"]+")
-_SCHEME = re.compile(rb"(\s*)([A-Za-z][\w-]*)(\s+)(\S.*)", re.S)
 _SEGMENT = re.compile(rb"[^/]+")
 _VALUE_LIKE = re.compile(rb"(?=.*\d)[\w.~%@:+-]{2,}|.*[@%].*|[\w-]{25,}")
 NOTED = frozenset((b"content-type", b"content-encoding", b"transfer-encoding"))
@@ -25,7 +24,7 @@ class Head:
     def __init__(self, policy: Policy, blind: Blind) -> None:
         self._policy = policy
         self._blind = blind
-        self._strict = policy.level == "strict"
+        self.strict = policy.level == "strict"
 
     def request_line(self, line: bytes) -> bytes:
         """The first line: the query by names, segments of the path where the policy is strict."""
@@ -35,7 +34,7 @@ class Head:
         edits: list[tuple[int, int, bytes]] = []
         mark = line.find(b"?", first, last)
         path_end = mark if mark >= 0 else last
-        if self._strict:
+        if self.strict:
             edits.extend(
                 (*match.span(), self._blind.value(match[0]))
                 for match in _SEGMENT.finditer(line, first + 1, path_end)
@@ -64,13 +63,23 @@ class Head:
         if action == SCAN or start >= end:
             return None
         raw = data[start:end]
+        if action == "keep" and self.strict:
+            return None
+        return start, end, self._done(raw, action, rule)
+
+    def _done(self, raw: bytes, action: str, rule: Rule | None) -> bytes:
         if action == "keep":
-            return None if self._strict else (start, end, raw)
+            return raw
         if action == "drop":
-            return start, end, b""
+            return b""
         if action == "fixed" and rule is not None:
-            return start, end, rule.value
-        return start, end, self._blind.value(raw, action)
+            return rule.value
+        return self._blind.value(raw, action)
+
+    def body(self, data: bytes, kind: bytes) -> bytes | None:
+        """What a rule for its content type makes of a whole body; None where there is none."""
+        rule = self._policy.decide("body", kind.decode("latin-1")) if self._policy.by_type else None
+        return None if rule is None else self._done(data, rule.action, rule)
 
     def line(self, line: bytes) -> bytes:
         """A header line; one that is dropped becomes empty bytes."""
@@ -80,7 +89,7 @@ class Head:
             return line if colon or not line.strip() else self._blind.loose(line)
         rule = self._policy.decide("header", low.decode("latin-1"))
         action = self._policy.default if rule is None else rule.action
-        if action == "keep" and not self._strict:
+        if action == "keep" and not self.strict:
             return line
         if action == "drop":
             return b""
@@ -102,12 +111,6 @@ class Head:
                 if edit is not None:
                     edits.append(edit)
             return self._blind.clean(value, edits)
-        match = _SCHEME.fullmatch(value)
-        if match and name.endswith(b"authorization"):
-            secret = match[4].rstrip()
-            tail = match[4][len(secret) :]
-            kind = "basic" if match[2].lower() == b"basic" else "value"
-            if b"," not in secret and action == "pseudonym":
-                new = self._blind.replace(kind, secret)
-                return match[1] + match[2] + match[3] + new + tail
+        if name.endswith(b"authorization"):
+            return self._blind.credentials(value, action)
         return WORD.sub(lambda word: self._blind.value(word[0], action), value)

@@ -26,9 +26,7 @@ class Place(NamedTuple):
 
 _PAIR = re.compile(rb"([^=&;?#\s]{1,400})=([^&#\s]*)")
 _COOKIE = re.compile(rb"\s*([^=;\s]{1,400})\s*=\s*([^;]*)")
-_TOKEN = re.compile(
-    rb'"((?:[^"\\]|\\.)*+)"(\s*:)?|([{}\[\]])|(-?[0-9][0-9.eE+-]*)|\b(true|false|null)\b', re.S
-)
+_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)"(\s*:)?|([{}\[\]])|(-?[0-9][0-9.eE+-]*)', re.S)
 _XML = re.compile(
     rb"<!\[CDATA\[|</([A-Za-z_][\w:.-]*)\s*>|<([A-Za-z_][\w:.-]*)((?:\s[^<>]*)?)>|([^<>]+)", re.S
 )
@@ -55,7 +53,10 @@ def cookies(data: bytes, start: int, end: int) -> Iterator[Place]:
 
 
 def json_values(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Place]:
-    """The leaf values of a JSON text, or of several one after another, whole or broken."""
+    """The leaf values of a JSON text, or of several one after another, whole or broken.
+
+    true, false and null are none: they say nothing of a person, and nothing can stand for them.
+    """
     names: list[str] = []
     name = ""
     for match in _TOKEN.finditer(data, start, len(data) if end is None else end):

@@ -63,6 +63,7 @@ class Policy:
         self.default = default
         self.detectors = detectors
         self.text = text
+        self.by_type = any(rule.types for rule in rules)
         self.by_path = any(rule.path is not None for rule in rules)
         self._decided: dict[tuple[str, str, str], Rule | None] = {}
 

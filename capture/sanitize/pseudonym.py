@@ -4,9 +4,7 @@ A pseudonym is a keyed BLAKE2 hash of the plaintext, spelt in the plaintext's cl
 get equal pseudonyms under one key, others collide no more often than chance, and without the key
 nobody can try a dictionary. Each kind keeps what makes it valid (Luhn, mod 97, an e-mail's shape).
 
-Every pseudonym also carries a mark that needs no key: the last characters of each run of 12 or more
-letters and digits are a checksum of the run's beginning (`is_marked`). So an audit can tell a
-pseudonym from a secret that was missed, years after the key is gone.
+Every pseudonym that is long enough also carries a mark (`marks.py`), by which an audit knows it.
 """
 
 from __future__ import annotations
@@ -19,31 +17,29 @@ import re
 from collections.abc import Callable
 from zlib import crc32
 
+from .marks import HEXED, LONG, PLAIN, mark, octet, private_octets
 from .validators import digits_of, iban_remainder, is_jwt, is_ssn, luhn_sum
 
-_LOWER = b"abcdefghijklmnopqrstuvwxyz"
-_UPPER = _LOWER.upper()
-_DIGITS = b"0123456789"
 _HEX = re.compile(rb"(?=[^0-9]*[0-9])(?:[0-9a-f]{8,}|[0-9A-F]{8,})(?:-[0-9a-fA-F]{4,12})*")
-_RUN = re.compile(rb"[A-Za-z0-9]{12,}")
-MARK = 4
-"""Characters of a run that are its mark."""
 
 Kind = Callable[["Pseudonyms", bytes], bytes]
 
 
-def _alphabets(hexadecimal: bool) -> list[bytes]:
-    table = [bytes([byte]) for byte in range(256)]
-    for byte in _LOWER:
-        table[byte] = b"abcdef" if hexadecimal else _LOWER
-    for byte in _UPPER:
-        table[byte] = b"ABCDEF" if hexadecimal else _UPPER
-    for byte in _DIGITS:
-        table[byte] = _DIGITS
-    return table
+def _drawn(text: bytes, stream: bytes, alphabets: list[bytes]) -> bytearray:
+    """Each byte replaced by one of its alphabet; long texts in numpy, which is slow to begin."""
+    if len(text) < 512:
+        return bytearray(
+            [
+                letters[draw % len(letters)]
+                for letters, draw in zip(map(alphabets.__getitem__, text), stream, strict=False)
+            ]
+        )
+    import numpy as np
 
-
-_PLAIN, _HEXED = _alphabets(False), _alphabets(True)
+    sizes = np.array([len(letters) for letters in alphabets], np.uint8)
+    starts = np.array([letters[0] for letters in alphabets], np.uint8)
+    old = np.frombuffer(text, np.uint8)
+    return bytearray((starts[old] + np.frombuffer(stream, np.uint8) % sizes[old]).tobytes())
 
 
 def _wide(text: bytes, out: bytearray, stream: bytes) -> None:
@@ -59,26 +55,6 @@ def _wide(text: bytes, out: bytearray, stream: bytes) -> None:
             out[at] = 0xE0 | (stream[at] & 0x1F)
         else:
             out[at] = 0xA0 | (stream[at] & 0x1F) if lead == 0xC2 else 0x80 | (stream[at] & 0x3F)
-
-
-def mark(text: bytes, alphabets: list[bytes]) -> bytes:
-    """The text with the last characters of its long runs set to their checksum."""
-    out = bytearray(text)
-    for match in _RUN.finditer(text):
-        start, end = match.span()
-        check = crc32(out[start : end - MARK])
-        for at in range(end - MARK, end):
-            letters = alphabets[out[at]]
-            check, rest = divmod(check, len(letters))
-            out[at] = letters[rest]
-    return bytes(out)
-
-
-def is_marked(text: bytes) -> bool:
-    """Whether every long run in the text, and there is one, carries the mark of a pseudonym."""
-    if not _RUN.search(text):
-        return False
-    return mark(text, _PLAIN) == text or mark(text, _HEXED) == text
 
 
 class Pseudonyms:
@@ -105,34 +81,30 @@ class Pseudonyms:
 
     def text(self, text: bytes) -> bytes:
         """Same class at each position; a number does not begin with a new zero."""
-        alphabets = _HEXED if _HEX.fullmatch(text) else _PLAIN
+        alphabets = HEXED if _HEX.fullmatch(text) else PLAIN
         for turn in range(64):
             stream = self.stream(text, len(text), turn)
-            out = bytearray(
-                [
-                    letters[draw % len(letters)]
-                    for letters, draw in zip(map(alphabets.__getitem__, text), stream, strict=False)
-                ]
-            )
+            out = _drawn(text, stream, alphabets)
             if not text.isascii():
                 _wide(text, out, stream)
-            done = mark(bytes(out), alphabets) if len(text) >= 12 else bytes(out)
+            done = mark(bytes(out), alphabets) if len(text) >= LONG else bytes(out)
             if done != text and (done[:1] != b"0" or text[:1] == b"0"):
                 return done
         return done
 
     def email(self, text: bytes) -> bytes:
-        """An address at a domain that nobody can own (.test), of the same length."""
-        local, _, domain = text.rpartition(b"@")
+        """An address at a domain that nobody can own, of the same length: .test, or .zz if short.
+
+        ZZ is a code that ISO 3166 leaves to its users, so no registry has it.
+        """
+        local, at, domain = text.rpartition(b"@")
         seen = self.text(text.lower())
-        if len(domain) < 6:
-            return seen[: len(local)] + b"@" + b"x" * max(0, len(domain) - 2) + b"zz"[: len(domain)]
-        new = self._recased(seen[: len(local)], local)
-        host = bytes(
-            letter if byte != 46 else 45
-            for letter, byte in zip(seen[len(local) + 1 : -5], domain[:-5], strict=True)
-        )
-        return new + b"@" + (host.strip(b"-").ljust(len(host), b"x")) + b".test"
+        if not at or len(domain) < 4:
+            return seen
+        end = b".test" if len(domain) > 5 else b".zz"
+        host = seen[len(local) + 1 : -len(end)].replace(b".", b"-")
+        host = host.strip(b"-").ljust(len(host), b"x")
+        return self._recased(seen[: len(local)], local) + b"@" + host + end
 
     @staticmethod
     def _recased(new: bytes, like: bytes) -> bytes:
@@ -160,6 +132,12 @@ class Pseudonyms:
                 break
         return self._respelt(text, new)
 
+    def number_text(self, text: bytes) -> bytes:
+        """A decimal number: its exponent is kept, so that it stays one that can be held."""
+        mantissa, mark_of_it, exponent = text.replace(b"E", b"e").partition(b"e")
+        tail = text[len(mantissa) :] if mark_of_it and exponent else b""
+        return self.digits(mantissa) + tail
+
     def card(self, text: bytes) -> bytes:
         """A card number of the same issuer digit, with the Luhn check and the mark."""
         plain = digits_of(text)
@@ -175,10 +153,16 @@ class Pseudonyms:
     def iban(self, text: bytes) -> bytes:
         """An IBAN of the same country and length, with right check digits."""
         packed = bytes(byte for byte in text if byte not in b" -")
-        new = self.text(packed.upper()) if packed.isalnum() else packed
-        new = mark(packed[:2].upper() + b"00" + new[4:], _PLAIN)
-        # The mark covers the check digits' place: they are set last, and is_marked_iban knows it.
-        new = new[:2] + b"%02d" % (98 - iban_remainder(new)) + new[4:]
+        if not packed.isalnum() or len(packed) < 15:
+            return self.text(text)
+        for turn in range(64):
+            drawn = self.text(packed.upper() + bytes(turn))[4 : len(packed)]
+            # The check digits are set last: the mark is over all but them.
+            body = mark(packed[:2].upper() + drawn, PLAIN)
+            check = 98 - iban_remainder(body[:2] + b"00" + body[2:])
+            new = body[:2] + b"%02d" % check + body[2:]
+            if new != packed.upper():
+                break
         source = iter(new.lower() if packed[:2].islower() else new)
         return bytes(byte if byte in b" -" else next(source) for byte in text)
 
@@ -192,13 +176,13 @@ class Pseudonyms:
     def ipv4(self, text: bytes) -> bytes:
         """An address of the same prefix class (private stays private) and the same octet widths."""
         parts = text.split(b".")
-        keep = _private_octets(parts)
+        keep = private_octets(parts)
         for turn in range(64):
             stream = self.stream(text, 16, turn)
             new = parts[:keep] + [
-                _octet(part, stream[at]) for at, part in enumerate(parts[keep:], keep)
+                octet(part, stream[at]) for at, part in enumerate(parts[keep:], keep)
             ]
-            new[3] = _octet(parts[3], crc32(b".".join(new[:3])) & 0xFF) if not keep else new[3]
+            new[3] = octet(parts[3], crc32(b".".join(new[:3])) & 0xFF) if not keep else new[3]
             if new != parts:
                 break
         return b".".join(new)
@@ -218,7 +202,7 @@ class Pseudonyms:
         """Hexadecimal digits stay so, whatever stands between them (a MAC address)."""
         stream = self.stream(text.lower(), len(text))
         return bytes(
-            _HEXED[byte][draw % len(_HEXED[byte])] for byte, draw in zip(text, stream, strict=False)
+            HEXED[byte][draw % len(HEXED[byte])] for byte, draw in zip(text, stream, strict=False)
         )
 
     def key(self, text: bytes) -> bytes:
@@ -229,7 +213,9 @@ class Pseudonyms:
         """A token with the same header, claims of the same names, and a signature of noise."""
         head, _, rest = text.partition(b".")
         claims, dot, signature = rest.partition(b".")
-        return head + b"." + self._claims(claims) + dot + self.text(signature or b"")
+        # One run without - and _, so that however it falls it is long enough to carry the mark.
+        noise = self.text(signature.translate(_SOLID)) if signature else b""
+        return head + b"." + self._claims(claims) + dot + noise
 
     def _claims(self, claims: bytes) -> bytes:
         try:
@@ -278,37 +264,7 @@ class Pseudonyms:
         return self.text(text)
 
 
-def _octet(like: bytes, draw: int) -> bytes:
-    low, high = ((1, 9), (10, 99), (100, 223))[len(like) - 1]
-    return b"%d" % (low + draw % (high - low + 1))
-
-
-def _private_octets(parts: list[bytes]) -> int:
-    """How many leading octets make the class of the address."""
-    if parts[0] in (b"10", b"127"):
-        return 1
-    if parts[:2] in ([b"192", b"168"], [b"169", b"254"]):
-        return 2
-    return 2 if parts[0] == b"172" and 16 <= int(parts[1]) <= 31 else 0
-
-
-def is_marked_number(text: bytes) -> bool:
-    """Whether a card or another long number carries the mark of a pseudonym."""
-    digits = digits_of(text)
-    if len(digits) < 7:
-        return False
-    card = digits[-5:-1] == b"%04d" % (crc32(digits[:-5]) % 10000)
-    return card or digits[-3:] == b"%03d" % (crc32(digits[:-3]) % 1000)
-
-
-def is_marked_ipv4(text: bytes) -> bool:
-    """Whether a public address carries the mark: its last octet follows from the others."""
-    parts = text.split(b".")
-    return bool(_private_octets(parts)) or parts[3] == _octet(
-        parts[3], crc32(b".".join(parts[:3])) & 0xFF
-    )
-
-
+_SOLID = bytes.maketrans(b"-_", b"xX")
 _STRING_VALUE = re.compile(rb'("\s*:\s*"|"\s*:\s*(?=\d))((?<=")(?:[^"\\]|\\.)*|\d+)', re.S)
 _DATE = re.compile(rb"(?P<first>\d{4})([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{4}")
 _PART = re.compile(rb"\d+")
@@ -329,6 +285,7 @@ def _whole() -> tuple[tuple[re.Pattern[bytes], str, Callable[[bytes], bool] | No
         (re.compile(rb"[0-9a-fA-F:]*:[0-9a-fA-F:]*:[0-9a-fA-F:]+"), "ipv6", is_.is_ipv6),
         (re.compile(rb"[+(\d][\d ().-]{5,18}\d"), "digits", None),
         (re.compile(rb"\d{7,}"), "digits", None),
+        (re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?<!^\d)"), "number", None),
     )
 
 
@@ -340,5 +297,6 @@ KINDS: dict[str, Kind] = {
     "ipv4": Pseudonyms.ipv4, "ipv6": Pseudonyms.ipv6, "hex": Pseudonyms.hex,
     "jwt": Pseudonyms.jwt, "basic": Pseudonyms.basic, "digits": Pseudonyms.digits,
     "phone": Pseudonyms.digits, "key": Pseudonyms.key, "date": Pseudonyms.date,
+    "number": Pseudonyms.number_text,
 }  # fmt: skip
 """Every kind of pseudonym; a detector names one."""

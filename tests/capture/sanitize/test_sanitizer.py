@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import gzip
+import json
 import random
 from urllib.parse import quote
 
@@ -13,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capture.exchange import Exchange, Flag, Kind
-from capture.sanitize import Policy, Sanitizer
-from capture.sanitize.pseudonym import Pseudonyms, is_marked
+from capture.sanitize import Policy, Sanitizer, codings
+from capture.sanitize.detect import apart
+from capture.sanitize.marks import is_marked, is_marked_iban
+from capture.sanitize.pseudonym import Pseudonyms
 from capture.sanitize.validators import is_card, is_iban, luhn_sum
 
 DRAW = random.Random(7)
@@ -135,9 +138,73 @@ def test_pseudonyms_keep_checksums_and_carry_a_mark() -> None:
     whole = front[:2] + b"%02d" % (98 - iban_remainder(front)) + front[4:]
     assert is_iban(whole)
     assert is_iban(made.iban(whole))
+    assert is_marked_iban(made.iban(whole))
+    assert not is_marked_iban(whole)
 
 
 def test_framing_headers_are_left_alone() -> None:
     request = b"POST /a HTTP/1.1\r\nContent-Length: %s\r\nHost: a\r\n\r\n" % card()
     assert sanitized(request) == request
     assert sanitized(request, Kind.MALFORMED) == request
+
+
+def test_an_address_at_a_short_domain_stays_one_that_nobody_can_own() -> None:
+    made = Pseudonyms(b"key")
+    assert made.email(b"q@x.io").endswith(b".zz")
+    assert made.email(b"someone@ab.de").endswith(b".zz")
+    assert made.email(b"someone@shop.com").endswith(b".test")
+
+
+def test_a_scheme_is_kept_and_its_credentials_are_not() -> None:
+    for kind in (Kind.HTTP1, Kind.MALFORMED):
+        new = sanitized(b"GET / HTTP/1.1\r\nAuthorization: Basic x\r\n\r\n", kind)
+        assert b"Authorization: Basic " in new
+        assert b"Basic x" not in new
+    new = sanitized(b'GET / HTTP/1.1\r\nAuthorization: Digest username="bob", nc=0001\r\n\r\n')
+    assert b'Digest username="' in new
+    assert b"bob" not in new
+
+
+@pytest.mark.parametrize("kind", [Kind.HTTP1, Kind.MALFORMED])
+def test_strict_replaces_a_body_of_plain_text(kind: Kind) -> None:
+    new = sanitized(post(b"call Gertrude about her illness", b"text/plain"), kind, "strict")
+    assert not any(word in new for word in (b"Gertrude", b"illness", b"about"))
+    assert b"Content-Type: text/plain" in new
+
+
+def test_strict_leaves_json_valid() -> None:
+    body = json.dumps({"a": None, "b": True, "c": 1.5e300, "d": -1, "e": [0.5, "x"]}).encode()
+    new = sanitized(post(body), level="strict").split(b"\r\n\r\n", 1)[1]
+    assert json.loads(new).keys() == json.loads(body).keys()
+    assert json.loads(new)["d"] != -1
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"deflate", b"br", b"zstd", b"compress", b"gzip, br"])
+def test_a_body_that_cannot_be_opened_becomes_filler_of_its_type(coding: bytes) -> None:
+    secret = text(40)
+    request = post(secret, more=b"Content-Encoding: %s\r\n" % coding)
+    done = sanitizer().exchange(exchange(request)).exchange
+    assert done.flags & Flag.FILLED
+    assert len(json.loads(done.request[done.head_bytes :])) == len(secret) - 2
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"deflate", b"br", b"zstd"])
+def test_a_body_that_is_larger_than_the_cap_when_opened_is_not_opened(coding: bytes) -> None:
+    packed = codings.closed(b"a" * 100_000, [coding])
+    assert codings.opened(packed, [coding], 100_000) == b"a" * 100_000
+    assert codings.opened(packed, [coding], 99_999) is None
+    assert codings.opened(packed[:-1], [coding], 100_000) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 9), st.integers(0, 5)), max_size=12))
+def test_spans_apart_give_each_byte_to_the_first_row_that_has_it(
+    drawn: list[tuple[int, int, int]],
+) -> None:
+    spans = [(start, start + size, rank) for start, size, rank in drawn]
+    expected = {
+        at: min(rank for a, b, rank in spans if a <= at < b)
+        for s, e, _ in spans
+        for at in range(s, e)
+    }
+    got = [(at, rank) for start, end, rank in apart(spans) for at in range(start, end)]
+    assert got == sorted(expected.items())
