@@ -111,9 +111,9 @@ class Arrivals:
         first, last = self.first_ns, self.last_ns
         found: list[dict[str, Any]] = []
         while len(found) < 3 and last > first >= 0:
-            inside = self.counts.dense(self.counts.width_ns, first, last).sum()
+            inside = self.counts.between(first, last)
             # Steps of a request or none say nothing: a few in each, where there are few.
-            most = min(600, max(40, int(inside) // 5))
+            most = min(600, max(40, inside // 5))
             step_s, rates = self.series(most, (first, last))
             start_s = (first - self.first_ns) / 1e9
             per_s = [rate / kept_share for rate in rates]
@@ -129,18 +129,18 @@ class Arrivals:
     def _add_gaps(self, gaps: Ints) -> None:
         self.gaps.add(gaps)
         block = gaps / 1e9
-        self._sums += (block.size, block.sum(), np.dot(block, block))
+        self._sums += (block.size, block.sum(), (block * block).sum())
         level = 0
         while block.size:
             mine = self._level(level)
             mine[0] += block.size
             mine[1] += float(block.sum())
-            mine[2] += float(np.dot(block, block))
+            mine[2] += float((block * block).sum())
             if mine[3] >= 0:
                 block = np.append(mine[3], block)
             mine[3] = float(block[-1]) if block.size % 2 else -1.0
-            pairs = block.size // 2
-            block = block[: 2 * pairs].reshape(-1, 2).sum(axis=1)
+            whole = block.size // 2 * 2
+            block = block[0:whole:2] + block[1:whole:2]
             level += 1
 
     def _level(self, level: int) -> list[float]:

@@ -15,6 +15,7 @@ out, the empty ones are counted):
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ Ints = NDArray[np.int64]
 BASE_NS = 100_000
 LIMIT = 16_000_000
 _PENDING = 2_000_000
+_ALIGNED = 10**9
+_MOST_IN_HISTOGRAM = 1 << 16
 FEWEST_BINS = 30
 
 
@@ -47,8 +50,8 @@ class Counts:
     def __init__(self, width_ns: int = BASE_NS) -> None:
         self.width_ns = width_ns
         self._bins: Ints = np.empty(0, np.int64)
-        self._counts: Ints = np.empty(0, np.int64)
-        self._pending: list[tuple[Ints, Ints]] = []
+        self._counts: NDArray[Any] = np.empty(0, np.int32)  # no bin holds 2³¹ arrivals
+        self._pending: list[tuple[Ints, NDArray[Any]]] = []
         self._pending_rows = 0
 
     def add(self, times_ns: Ints) -> None:
@@ -59,7 +62,7 @@ class Counts:
         if not bool(np.all(bins[1:] >= bins[:-1])):
             bins = np.sort(bins)
         at = np.concatenate(([0], np.flatnonzero(np.diff(bins)) + 1))
-        self._later(bins[at], np.diff(np.append(at, bins.size)))
+        self._later(bins[at], np.diff(np.append(at, bins.size)).astype(np.int32))
 
     def merge(self, other: Counts) -> None:
         """Add the arrivals that another accumulator counted."""
@@ -70,7 +73,7 @@ class Counts:
         if other._bins.size:
             self._later(other._bins // factor, other._counts)
 
-    def occupied(self) -> tuple[Ints, Ints]:
+    def occupied(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """The occupied bins, in order, and their counts."""
         self._settle()
         return self._bins, self._counts
@@ -86,10 +89,17 @@ class Counts:
         step = max(1, round(tau_ns / self.width_ns))
         bins, counts = self.occupied()
         origin = first_ns // self.width_ns
-        whole = (last_ns // self.width_ns - origin + 1) // step
-        at = (bins - origin) // step
-        inside = (at >= 0) & (at < whole)
-        return np.bincount(at[inside], counts[inside], minlength=max(whole, 0)).astype(np.int64)
+        whole = max((last_ns // self.width_ns - origin + 1) // step, 0)
+        inside = slice(*np.searchsorted(bins, (origin, origin + whole * step)).tolist())
+        at = (bins[inside] - origin) // step
+        return np.bincount(at, counts[inside], minlength=whole).astype(np.int64)
+
+    def between(self, first_ns: int, last_ns: int) -> int:
+        """How many arrivals fell in the bins from that of one time to that of another."""
+        bins, counts = self.occupied()
+        places = (first_ns // self.width_ns, last_ns // self.width_ns + 1)
+        low, high = np.searchsorted(bins, places).tolist()
+        return int(counts[low:high].sum())
 
     def moments(
         self, tau_ns: int, first_ns: int | None = None, last_ns: int | None = None
@@ -107,6 +117,13 @@ class Counts:
         origin, end = self._window(first_ns, last_ns)
         width = self.width_ns
         found: list[Moments] = []
+        # From a base that all widths divide, bins fit into half the memory.
+        base = origin - origin % _ALIGNED
+        if end - base < 1 << 31 and self.total < 1 << 31:
+            bins = (bins - base).astype(np.int32)
+            origin, end = origin - base, end - base
+        else:
+            counts = counts.astype(np.int64)
         while end - origin >= FEWEST_BINS:
             found += [
                 _moments(bins, counts, origin, end, width, width * step)
@@ -131,13 +148,19 @@ class Counts:
     def _settle(self) -> None:
         if not self._pending:
             return
-        parts = [(self._bins, self._counts), *self._pending]
-        self._pending, self._pending_rows = [], 0
+        parts, self._pending, self._pending_rows = self._pending, [], 0
+        if self._bins.size:
+            parts.insert(0, (self._bins, self._counts))
         bins = np.concatenate([part[0] for part in parts])
         counts = np.concatenate([part[1] for part in parts])
-        if not bool(np.all(bins[1:] > bins[:-1])):
+        del parts
+        rises = np.diff(bins)
+        if bool(np.any(rises < 0)):
             order = np.argsort(bins, kind="stable")
-            bins, counts = _sum(bins[order], counts[order], 1)
+            bins, counts = bins[order], counts[order]
+            bins, counts = _sum(bins, counts, 1)
+        elif bool(np.any(rises == 0)):
+            bins, counts = _sum(bins, counts, 1)
         self._bins, self._counts = bins, counts
         while self._bins.size > LIMIT:
             self._coarsen()
@@ -148,37 +171,36 @@ class Counts:
         self.width_ns *= 2
 
 
-def _sum(bins: Ints, counts: Ints, step: int) -> tuple[Ints, Ints]:
+def _sum(bins: NDArray[Any], counts: NDArray[Any], step: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Sum sorted sparse counts into bins `step` times as wide."""
     if bins.size == 0:
         return bins, counts
-    wide = bins // step if step > 1 else bins
+    wide = bins // bins.dtype.type(step) if step > 1 else bins
     at = np.concatenate(([0], np.flatnonzero(wide[1:] != wide[:-1]) + 1))
-    return wide[at], np.add.reduceat(counts, at)
+    return wide[at], np.add.reduceat(counts, at, dtype=counts.dtype)
 
 
-def _moments(bins: Ints, counts: Ints, origin: int, end: int, width: int, tau_ns: int) -> Moments:
+def _moments(
+    bins: NDArray[Any], counts: NDArray[Any], origin: int, end: int, width: int, tau_ns: int
+) -> Moments:
     """Moments of sparse counts from the fine bin `origin` to before `end`, empty ones included."""
     step = max(1, round(tau_ns / width))
     first = -(-origin // step)
     whole = end // step - first
-    wide, sums = _sum(bins, counts, step) if step > 1 else (bins, counts)
-    wide = wide - first
-    inside = (wide >= 0) & (wide < whole)
-    if not bool(inside.all()):
-        wide, sums = wide[inside], sums[inside]
+    wide, n = _sum(bins, counts, step) if step > 1 else (bins, counts)
+    inside = slice(*np.searchsorted(wide, (first, first + max(whole, 0))).tolist())
+    wide, n = wide[inside], n[inside]
     tau_s = step * width / 1e9
-    if whole < 2 or sums.size == 0:
+    if whole < 2 or n.size == 0:
         return Moments(tau_s, whole, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    n = sums.astype(np.float64)
-    mean = float(n.sum()) / whole
-    variance = max(float(np.dot(n, n)) / whole - mean * mean, 0.0)
-    neighbours = wide[1:] == wide[:-1] + 1
-    products = float(np.dot(n[1:][neighbours], n[:-1][neighbours]))
-    edges = (n[0] ** 2 if wide[0] == 0 else 0.0) + (n[-1] ** 2 if wide[-1] == whole - 1 else 0.0)
-    differences = (2 * float(np.dot(n, n)) - edges - 2 * products) / (whole - 1)
-    rank = int(np.ceil(0.999 * whole)) - 1 - (whole - n.size)
-    q999 = float(np.partition(n, rank)[rank]) if rank >= 0 else 0.0
+    total, squares, most, q999 = _sums(n, whole)
+    mean = total / whole
+    variance = max(squares / whole - mean * mean, 0.0)
+    last = first + whole - 1
+    edges = (float(n[0]) ** 2 if wide[0] == first else 0.0) + (
+        float(n[-1]) ** 2 if wide[-1] == last else 0.0
+    )
+    differences = (2 * squares - edges - 2 * _products(wide, n)) / (whole - 1)
     return Moments(
         tau_s=tau_s,
         bins=whole,
@@ -186,6 +208,27 @@ def _moments(bins: Ints, counts: Ints, origin: int, end: int, width: int, tau_ns
         idc=variance / mean,
         allan=differences / (2 * mean),
         excess=(variance - mean) / mean**2,
-        peak_to_mean=float(n.max()) / mean,
+        peak_to_mean=most / mean,
         q999_to_mean=q999 / mean,
     )
+
+
+def _sums(n: NDArray[Any], whole: int) -> tuple[float, float, float, float]:
+    """Σ, Σ², the largest and the 99.9 % quantile of counts, of which `whole` − len(n) are 0."""
+    most = int(n.max())
+    rank = int(np.ceil(0.999 * whole)) - 1 - (whole - n.size)
+    if most > min(_MOST_IN_HISTOGRAM, 4 * n.size):
+        ordered = np.sort(n).astype(np.float64)
+        squares = float((ordered * ordered).sum())
+        return float(ordered.sum()), squares, most, float(ordered[rank]) if rank >= 0 else 0.0
+    bars = np.bincount(n)
+    values = np.arange(bars.size, dtype=np.float64)
+    q999 = float(np.searchsorted(np.cumsum(bars), rank + 1)) if rank >= 0 else 0.0
+    return float(bars @ values), float(bars @ values**2), most, q999
+
+
+def _products(wide: NDArray[Any], n: NDArray[Any]) -> float:
+    """Σ N[k] N[k+1] over neighbouring bins."""
+    values = n.astype(np.float64)
+    products = values[1:] * values[:-1]
+    return float(products.sum(where=np.diff(wide) == 1))
