@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.exchange import Lateness, Outcome
+from capture.exchange import Lateness, Outcome, Reuse
 
 from .counts import Counts, Ints
 from .score import INVALID, LIMITS, gates, horizon, idc_curve, idc_error, judge, shape_score
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 RUN_COLUMNS = (
     "connection", "due_ns", "request_first_ns", "outcome", "late_cause", "source", "clone",
-    "session", "endpoint", "target_index",
+    "session", "endpoint", "target_index", "reuse",
 )  # fmt: skip
 """What a meter reads of a run."""
 
@@ -264,7 +264,9 @@ class FidelityMeter:
             index = np.asarray(rows.get("target_index", np.zeros(due.size)), np.int64)
             self._seen.add(np.asarray(rows["source"], np.int64), clone * 256 + index, gone)
         if "connection" in rows:
-            self._order.add(np.asarray(rows["connection"])[gone], due[gone], sent[gone])
+            # What went out on a spare connection cannot have overtaken anything on its own.
+            there = gone & (rows["reuse"] != Reuse.SPARE) if "reuse" in rows else gone
+            self._order.add(np.asarray(rows["connection"])[there], due[there], sent[there])
 
     def _mix_term(self) -> float:
         planned = sum(pair[0] for pair in self._endpoints.values())
