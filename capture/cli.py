@@ -6,17 +6,23 @@ end the ledger is printed; what could not be kept is exit 1.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
 from .errors import CaptureError
 from .ledger import Ledger
 from .live_options import LiveOptions
-from .log import FORMATS, teller
+from .log import FORMATS, Tell, teller
 from .options import option, options_of
 from .recording import RecordOptions
+
+if TYPE_CHECKING:
+    from .packets import Source
+    from .record import Recorder
 
 
 @dataclass(frozen=True)
@@ -51,25 +57,16 @@ def pcap(file: str, options: PcapOptions) -> None:
       wiretape capture pcap theirs.pcap --port 8080 -o theirs.tape
       ssh host tcpdump -U -w - | wiretape capture pcap - -o theirs.tape
     """
-    from .links import LINKS
     from .recording import calm_collector, open_recorder
     from .sources import open_capture
 
     calm_collector()
     tell = teller(options.log_format, "warning")
     source = open_capture(file)
-    recorder = open_recorder(options, file, tell)
-    read = unread = link = 0
-    try:
-        for frames in source.frames():
-            recorder.take(frames)
-            recorder.tick()
-            read += frames.link in LINKS
-            unread += frames.link not in LINKS
-            link = frames.link
-    except KeyboardInterrupt:
-        tell("interrupted; what came before is on the tape")
-    recorder.close()
+    with contextlib.closing(source):
+        recorder = open_recorder(options, file, tell)
+        unread = _take(source, recorder, tell)
+        recorder.close()
     if source.damage and source.cut:
         tell(source.damage)
     _print(recorder.ledger, recorder.failure or source.damage, options.json)
@@ -77,10 +74,28 @@ def pcap(file: str, options: PcapOptions) -> None:
         raise CaptureError(f"{recorder.failure}; what could not be kept is in the ledger.")
     if source.damage and not source.cut:
         raise CaptureError(f"{source.damage}.")
-    if unread and not read:
+    if unread is not None:
         raise CaptureError(
-            f"{file} has the link type {link}, which is not read; capture on another interface."
+            f"{file} has the link type {unread}, which is not read; capture on another interface."
         )
+
+
+def _take(source: Source, recorder: Recorder, tell: Tell) -> int | None:
+    """Record a file; its link type where none of its packets could be read for that."""
+    from .links import LINKS
+
+    unread, read = None, False
+    try:
+        for frames in source.frames():
+            recorder.take(frames)
+            recorder.tick()
+            if frames.link in LINKS:
+                read = True
+            else:
+                unread = frames.link
+    except KeyboardInterrupt:
+        tell("interrupted; what came before is on the tape")
+    return None if read else unread
 
 
 @capture.command()

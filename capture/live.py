@@ -115,9 +115,19 @@ class LiveLoop:
             self._drain()
             if not self._take():
                 self._wait()
-        # What came in before the end may still lie in a block that was not handed over.
+        self._finish()
+
+    def _finish(self) -> None:
+        """Take what came in before the end; traffic that goes on is not waited for."""
+        # Some of it may still lie in a block that the kernel has not handed over.
         time.sleep(2 * _WAIT_S)
-        self._drain()
+        end_ns = time.time_ns()
+        for ring in self._rings:
+            while frames := self._drain_one(ring):
+                while self._take():
+                    pass
+                if int(frames[-1].times[-1]) > end_ns:
+                    break
         while self._take():
             pass
         self._look_around()
@@ -126,10 +136,15 @@ class LiveLoop:
         for ring in self._rings:
             if self._waiting_bytes >= _MOST_WAITING:
                 return
-            for frames in ring.read():
-                frames.times = self._clock.steady(frames.times)
-                self._waiting.append(frames)
-                self._waiting_bytes += len(frames.data)
+            self._drain_one(ring)
+
+    def _drain_one(self, ring: LiveSource) -> list[Frames]:
+        batches = [frames for frames in ring.read() if len(frames)]
+        for frames in batches:
+            frames.times = self._clock.steady(frames.times)
+            self._waiting.append(frames)
+            self._waiting_bytes += len(frames.data)
+        return batches
 
     def _take(self) -> bool:
         """Record the oldest batch that waits."""

@@ -50,3 +50,7 @@ class Source(Protocol):
     def frames(self) -> Iterator[Frames]:
         """The frames, batch by batch, in the order they were captured."""
         ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...

@@ -49,7 +49,11 @@ class PcapFile:
         try:
             yield from self._read()
         finally:
-            self._source.close()
+            self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._source.close()
 
     def _read(self) -> Iterator[Frames]:
         rest = b""
