@@ -1,4 +1,4 @@
-"""`wiretape report`: a run as a page, as Markdown, as JSON; exit 3 where a gate has failed."""
+"""`wiretape report` and `wiretape trial`: what a run, and pairs of runs, come to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from pathlib import Path
 
 import click
 
-from .gating import Gates, gates_of
+from capture.options import options_of
+
+from .gating import FAILED, Gates, gates_of
+from .trial_options import TrialOptions
 
 
 @click.command()
@@ -60,3 +63,27 @@ def report(
         click.echo(f"wrote {written}", err=True)
     if code := gates.end(run.name, told.rows, told.verdict):
         raise click.exceptions.Exit(code)
+
+
+@click.command()
+@click.argument("tape", type=click.Path(exists=True, path_type=Path))
+@click.option("--json", "as_json_", is_flag=True, help="Print the result as JSON.")
+@options_of(TrialOptions)
+def trial(tape: Path, as_json_: bool, options: TrialOptions) -> None:
+    """Judge a candidate against a baseline by pairs of runs of one tape; exit 3 on FAIL.
+
+    \b
+    Example:
+      wiretape trial theirs.tape --baseline http://127.0.0.1:8080 --candidate http://127.0.0.1:8081
+    """
+    import json
+
+    from .trial import as_text
+    from .trial import trial as carry_out
+
+    if not options.baseline or not options.candidate or options.target:
+        raise click.UsageError("Say what to compare: --baseline URL --candidate URL, no --target.")
+    told = carry_out(tape, options, lambda line: click.echo(line, err=True))
+    click.echo(json.dumps(told.as_dict()) if as_json_ else as_text(told))
+    if told.word == "FAIL":
+        raise click.exceptions.Exit(FAILED)

@@ -58,6 +58,9 @@ class _Share(_ParamType):
         return share
 
 
+SHARE = _Share()
+
+
 class _Workers(_ParamType):
     """A number of processes, or `auto` (0)."""
 
@@ -119,7 +122,7 @@ class ReplayOptions:
     )
     drop: tuple[str, ...] = option((), help="Leave out endpoints like this.", metavar="PATTERN")
     read_only: bool = option(False, help="Send safe methods only (GET, HEAD, OPTIONS, TRACE).")
-    sessions: float = option(1.0, help="Send this share of the sessions.", type=_Share())
+    sessions: float = option(1.0, help="Send this share of the sessions.", type=SHARE)
     timeout: int = option(30_000_000_000, help="Give up an answer after this.", type=DURATION)
     connect_timeout: int = option(10_000_000_000, help="Give up connecting.", type=DURATION)
     max_in_flight: int = option(

@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 MARGIN = 0.05
 ALPHA = 0.05
 FEWEST_PAIRS = 5
+BUDGET = 0.005  # of all requests
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What the pairs say of one subject: candidate over baseline, with its interval."""
+    """What the pairs say of one subject: candidate against baseline, with its interval.
+
+    A ratio for times, a difference for shares.
+    """
 
     subject: str
     word: str  # PASS, FAIL, INCONCLUSIVE or suspect
@@ -35,13 +39,20 @@ def decide(
     pairs: Mapping[str, Sequence[tuple[float, float]]],
     margin: float = MARGIN,
     alpha: float = ALPHA,
+    shares: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+    budget: float = BUDGET,
 ) -> list[Decision]:
-    """A decision for each subject from its (baseline, candidate) values, one pair of runs each."""
-    logs = {name: _logs(values) for name, values in pairs.items()}
-    bound = math.log1p(margin)
-    slower = {name: _p_above(ratios, bound) for name, ratios in logs.items()}
-    worse = _holm(slower, alpha)
-    return [_decision(name, logs[name], name in worse, bound, alpha) for name in pairs]
+    """A decision for each subject from its (baseline, candidate) values, one pair of runs each.
+
+    `pairs` are compared by ratio, with a margin; `shares` by difference, with a budget.
+    """
+    shares = shares or {}
+    bounds = dict.fromkeys(pairs, math.log1p(margin)) | dict.fromkeys(shares, budget)
+    values = {name: _logs(given) for name, given in pairs.items()}
+    values |= {name: [b - a for a, b in given] for name, given in shares.items()}
+    worse = _holm({name: _p_above(values[name], bounds[name]) for name in values}, alpha)
+    told = [_decision(name, values[name], name in worse, bounds[name], alpha) for name in values]
+    return [_as_ratios(each) if each.subject in pairs else each for each in told]
 
 
 def _logs(values: Sequence[tuple[float, float]]) -> list[float]:
@@ -72,16 +83,22 @@ def _holm(p_values: Mapping[str, float], alpha: float) -> set[str]:
     return fallen
 
 
-def _decision(name: str, ratios: list[float], worse: bool, bound: float, alpha: float) -> Decision:
-    count = len(ratios)
-    mean = float(np.mean(ratios)) if count else float("nan")
+def _decision(name: str, values: list[float], worse: bool, bound: float, alpha: float) -> Decision:
+    count = len(values)
+    mean = float(np.mean(values)) if count else float("nan")
     if count < FEWEST_PAIRS:
         word = "suspect" if mean > bound else "INCONCLUSIVE"
-        return Decision(name, word, math.exp(mean), 0.0, math.inf, count)
+        return Decision(name, word, mean, -math.inf, math.inf, count)
     from scipy.stats import t
 
-    error = float(np.std(ratios, ddof=1)) / math.sqrt(count)
+    error = float(np.std(values, ddof=1)) / math.sqrt(count)
     half = float(t.ppf(1 - alpha, count - 1)) * error
     low, high = mean - half, mean + half
     word = "FAIL" if worse else "PASS" if high < bound else "INCONCLUSIVE"
-    return Decision(name, word, math.exp(mean), math.exp(low), math.exp(high), count)
+    return Decision(name, word, mean, low, high, count)
+
+
+def _as_ratios(told: Decision) -> Decision:
+    """A decision on logarithms of ratios, told as ratios."""
+    low, high = math.exp(told.low), math.exp(told.high)
+    return replace(told, ratio=math.exp(told.ratio), low=low, high=high)
