@@ -61,6 +61,37 @@ def explain(path: str, policy_file: str, level: str, as_json: bool) -> None:
     click.echo(f"{len(rows)} changes in {len(raw)} bytes.")
 
 
+@sanitize.command()
+@click.argument("tape", type=click.Path(exists=True))
+@click.option("--canary", default="", metavar="FILE", help="Values that must not appear.")
+@click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")
+@click.pass_context
+def audit(ctx: click.Context, tape: str, canary: str, as_json: bool) -> None:
+    """Look through a tape for secrets that were missed; exit 1 on any suspect.
+
+    The engine is another than the one that sanitizes. A file of canaries, one a line, is looked for
+    in every encoding. What a suspect reads is not shown.
+
+    \b
+    Example:
+      wiretape sanitize audit now.tape
+      wiretape sanitize audit now.tape --canary planted.txt --json
+    """
+    from .audit import audit_tape, read_canaries
+
+    report = audit_tape(tape, read_canaries(canary) if canary else ())
+    if as_json:
+        click.echo(json.dumps(report.as_dict()))
+    else:
+        for each in report.findings:
+            click.echo(f"{each.kind} in {each.place}: {each.count:,} (first: {each.exchange})")
+        suspects = sum(each.count for each in report.findings)
+        click.echo(
+            f"{suspects:,} suspects in {report.exchanges:,} exchanges, {report.bytes:,} bytes."
+        )
+    ctx.exit(1 if report.findings else 0)
+
+
 def request_of(raw: bytes) -> Exchange:
     """A request as an exchange; malformed where it has no head that ends."""
     exchange = Exchange()

@@ -124,7 +124,8 @@ TABLE: tuple[Detector, ...] = (
          r"\d{1,7}(?:[ .-]\d{2,7}){0,5}(?:[xX#]\d{1,6})?(?![\w]|[.-]\d))", "phone", is_.is_phone),
     _row("coordinates", r"-?\d{1,3}\.\d{4,}, ?-?\d{1,3}\.\d{4,}",
          r"(?<![\d.])(?P<secret>-?\d{1,2}\.\d{4,12}, ?-?\d{1,3}\.\d{4,12})(?!\d)", "digits"),
-    _row("token", r"[\w+/=-]{24,}", rf"(?<![{_A}_+/-])[{_A}_+-]{{24,512}}(?![{_A}_+/-])",
+    _row("token", r"[\w+/=-]{24,}",
+         rf"(?<![{_A}_+-])(?<![{_A}+/]{{16}}/)[{_A}_+-]{{24,512}}(?![{_A}_+-])(?!/[{_A}+/]{{16}})",
          "text", is_.is_token),
 )  # fmt: skip
 """In order of precedence: where two matches overlap, the earlier row has it."""

@@ -105,3 +105,26 @@ def private_octets(parts: list[bytes]) -> int:
     if parts[:2] in ([b"192", b"168"], [b"169", b"254"]):
         return 2
     return 2 if parts[0] == b"172" and 16 <= int(parts[1]) <= 31 else 0
+
+
+def is_marked_mac(text: bytes | bytearray) -> bool:
+    """Whether a hardware address is a locally administered one, as all pseudonyms are."""
+    return text[1:2].lower() in (b"2", b"6", b"a", b"e") and text[2:3] in (b":", b"-")
+
+
+def mark_ipv6(text: bytes) -> bytes:
+    """The address with the last hexadecimal digits of it a checksum of those before."""
+    places = [at for at, byte in enumerate(text) if byte not in b":."]
+    if len(places) < 8:
+        return text
+    out = bytearray(text)
+    check = crc32(bytes(text[at] for at in places[:-3]).lower())
+    for at in places[-3:]:
+        check, rest = divmod(check, 15)
+        out[at] = b"123456789abcdef"[rest]
+    return bytes(out)
+
+
+def is_marked_ipv6(text: bytes) -> bool:
+    """Whether an address ends in its checksum; one too short for it says nothing of a person."""
+    return mark_ipv6(text).lower() == text.lower()

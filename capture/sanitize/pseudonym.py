@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable
 from zlib import crc32
 
-from .marks import HEXED, LONG, PLAIN, mark, octet, private_octets
+from .marks import HEXED, LONG, PLAIN, is_marked_mac, mark, mark_ipv6, octet, private_octets
 from .validators import digits_of, iban_remainder, is_jwt, is_ssn, luhn_sum
 
 _HEX = re.compile(rb"(?=[^0-9]*[0-9])(?:[0-9a-f]{8,}|[0-9A-F]{8,})(?:-[0-9a-fA-F]{4,12})*")
@@ -196,14 +196,20 @@ class Pseudonyms:
             b"123456789abcdef"[draw % 15] if byte not in b":." else byte
             for byte, draw in zip(text[len(kept) :], stream, strict=False)
         )
-        return kept + (tail.upper() if text.isupper() else tail)
+        new = mark_ipv6(kept + tail)
+        return kept + new[len(kept) :].upper() if text.isupper() else new
 
     def hex(self, text: bytes) -> bytes:
         """Hexadecimal digits stay so, whatever stands between them (a MAC address)."""
         stream = self.stream(text.lower(), len(text))
-        return bytes(
+        new = bytearray(
             HEXED[byte][draw % len(HEXED[byte])] for byte, draw in zip(text, stream, strict=False)
         )
+        if len(text) == 17 and is_marked_mac(new[:1] + b"2" + new[2:]):
+            # As hardware addresses that nobody made go: the bit of local administration is set.
+            choice = b"26" if 48 <= new[1] <= 57 else b"ae" if new[1] > 96 else b"AE"
+            new[1] = choice[stream[1] & 1]
+        return bytes(new)
 
     def key(self, text: bytes) -> bytes:
         """The secret part of a provider's key, whose prefix is kept."""
