@@ -14,7 +14,7 @@ from .batch import Batch, Written
 
 _OFFER = struct.Struct("<cqqqq")
 _TELL = struct.Struct("<c8q")
-BATCH, END = b"b", b"e"
+BATCH, END, START = b"b", b"e", b"a"
 BEGUN, SETTLED, COUNT, CONNECTION, STOPPED = b"b", b"s", b"c", b"w", b"x"
 Told = tuple[bytes, tuple[int, ...]]
 
@@ -37,6 +37,11 @@ def offer(end: socket.socket, number: int, written: Written, target: int) -> Non
 def offer_end(end: socket.socket) -> None:
     """Tell the sender that the plan has ended."""
     end.send(_OFFER.pack(END, 0, 0, 0, 0))
+
+
+def offer_start(end: socket.socket, instant: int) -> None:
+    """Tell the sender when due time 0 is (monotonic ns)."""
+    end.send(_OFFER.pack(START, instant, 0, 0, 0))
 
 
 def tell(end: socket.socket, what: bytes, *numbers: int) -> None:
@@ -63,6 +68,12 @@ class Intake:
         self.end = end
         self.ended = False
         end.setblocking(True)
+
+    def start(self) -> int:
+        """Wait to be told when due time 0 is; -1 where the feeder gave up."""
+        message = self.end.recv(_OFFER.size)
+        instant: int = _OFFER.unpack(message)[1] if message else -1
+        return instant
 
     def next(self) -> Batch | None:
         """The next batch; None where there is none yet, or none any more."""

@@ -10,7 +10,7 @@ import multiprocessing
 import multiprocessing.connection
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,18 +31,23 @@ class Crew:
         self._collector = collector
         self._processes: dict[Any, tuple[int, Any]] = {}
         self._all: list[Any] = []
+        self._ready: list[Any] = []
         self._failure: BaseException | None = None
 
-    def work(self, start: int) -> None:
-        """Start them (due time 0 is `start`, since the epoch) and return when all have ended."""
+    def work(self, start_at: Callable[[], int]) -> None:
+        """Start them and return when all have ended.
+
+        Once all are ready, `start_at` tells when due time 0 is (ns since the epoch).
+        """
         count = self._options.workers or multiprocessing.cpu_count()
-        self._collector.workers, self._collector.start = count, start
+        self._collector.workers = count
+        self._start_at = start_at
         context = multiprocessing.get_context("fork")
         for shard in range(count):
-            ours, theirs = context.Pipe(duplex=False)
+            ours, theirs = context.Pipe(duplex=True)
             process = context.Process(
                 target=worker_main,
-                args=(theirs, self._tape_path, self._options, shard, count, start),
+                args=(theirs, self._tape_path, self._options, shard, count),
             )
             process.start()
             theirs.close()
@@ -81,8 +86,26 @@ class Crew:
             pipe.close()
             process.join()
             self._collector.gone(shard, process.exitcode or 0, self._tape_path, self._options)
+            self._ready = [other for other in self._ready if other is not pipe]
+            self._start_if_ready()
             return
-        self._collector.take(shard, message)
+        if message[0] == "ready":
+            self._ready.append(pipe)
+        else:
+            self._collector.take(shard, message)
+        self._start_if_ready()
+
+    def _start_if_ready(self) -> None:
+        """All that are left are ready: the same instant for all."""
+        if not self._ready or set(self._ready) != set(self._processes):
+            return
+        self._collector.start = self._start_at()
+        for pipe in self._ready:
+            try:
+                pipe.send(self._collector.start)
+            except BrokenPipeError:
+                pass
+        self._ready = []
 
     def _dismiss(self) -> None:
         """Where the run cannot go on, nobody shall send any more."""

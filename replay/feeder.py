@@ -19,9 +19,20 @@ import xxhash
 from capture.exchange import NEVER, Flag, Outcome
 
 from .batch import RESULTS, TIMES, Pieces, Written, method_codes
-from .channel import BEGUN, CONNECTION, COUNT, SETTLED, STOPPED, heard, offer, offer_end
+from .channel import (
+    BEGUN,
+    CONNECTION,
+    COUNT,
+    SETTLED,
+    STOPPED,
+    heard,
+    offer,
+    offer_end,
+    offer_start,
+)
 from .options import ReplayOptions
 from .plan import Chunk, plan_chunks, rows_in, take
+from .priority import give_way
 from .rewrite import Rewriter
 
 if TYPE_CHECKING:
@@ -158,12 +169,21 @@ class Feeder:
         self._number = self._ahead = 0
         self._fed = False
         self._wires: list[tuple[int, ...]] = []
+        self._first: tuple[int, Made] | None = None
+        self._times = (0, 0)
         self.stopped_at = NEVER
 
-    def run(self, start: int, offset: int, monotonic_start: int) -> None:
-        """Until the sender has gone. `start` is due time 0 since the epoch."""
+    def prepare(self) -> None:
+        """Make the first batch, which is what takes time before the first request."""
+        self._first = next(self._source, None)
+
+    def run(self, start: int, offset: int) -> None:
+        """Feed until the sender has gone. `start` is due time 0 since the epoch."""
         self._times = (start, offset)
-        self._start = monotonic_start
+        offer_start(self._end, start - offset)
+        if self._first is not None:
+            self._hand_over(*self._first)
+        give_way()
         while True:
             if not self._fed and self._ahead < AHEAD:
                 self._feed()
@@ -182,6 +202,9 @@ class Feeder:
             self._fed = True
             self._offer(None)
             return
+        self._hand_over(target, made)
+
+    def _hand_over(self, target: int, made: Made) -> None:
         self._live[self._number] = (target, made)
         self._offer(made)
         self._number += 1
@@ -220,7 +243,7 @@ class Feeder:
             self._emit(("connections", self._connections()))
 
     def _was_due(self, rows: Chunk) -> Any:
-        until = self._times[0] + self.stopped_at - self._start
+        until = self.stopped_at + self._times[1]
         return (rows["due_ns"] <= until) | (rows["request_first_ns"] != NEVER)
 
     def _connections(self) -> dict[str, Any]:

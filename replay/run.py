@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from .options import ReplayOptions
 from .outcome import Summary
 from .safety import raise_file_limit, refuse_production
 from .targets import targets_of
-from .workers import HEAD_START_NS
+
+HEAD_START_NS = 100_000_000
 
 __all__ = ["Progress", "replay", "start_instant"]
 
@@ -46,7 +48,7 @@ def replay(
     raise_file_limit()
     collector = Collector(Path(run_path), header, planned, on_progress)
     collector.warnings += warnings
-    Crew(str(tape_path), options, collector).work(start_instant(options))
+    Crew(str(tape_path), options, collector).work(partial(start_instant, options))
     return collector.end(options, floor)
 
 

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from capture.errors import WiretapeError
@@ -25,37 +26,45 @@ from .engine import Engine
 from .feeder import Emit, Feeder, batches
 from .options import ReplayOptions
 from .plan import plan_chunks
-from .priority import give_way
+from .priority import go_first
 from .rewrite import Rewriter
 from .targets import Target, targets_of
 
-HEAD_START_NS = NS // 4
 COUNT_EVERY_NS = NS // 4
 
 
 def run_shard(
-    tape_path: str, options: ReplayOptions, shard: int, of: int, start_at: int, emit: Emit
+    tape_path: str,
+    options: ReplayOptions,
+    shard: int,
+    of: int,
+    start_at: Callable[[], int],
+    emit: Emit,
 ) -> None:
-    """Send one shard of the plan, from `start_at` (ns since the epoch); rows go to `emit`."""
+    """Send one shard of the plan; rows go to `emit`.
+
+    `start_at` tells when (ns since the epoch); it is asked when the first batch is ready, so that
+    all workers can be ready before the first request of any.
+    """
     targets = targets_of(options)
     rewriter = Rewriter(options)
     wall = WallClock()
-    start = max(wall.monotonic(start_at), now_ns())
     ours, theirs = pair()
     sender = os.fork()
     if not sender:
         ours.close()
-        _send(theirs, targets, options, start)
+        _send(theirs, targets, options)
     theirs.close()
     _pass_signals_to(sender)
-    give_way()
     with Tape.open(tape_path) as tape, ours:
         source = batches(
             plan_chunks(tape, options, shard, of), tape, rewriter, [t.authority for t in targets]
         )
         feeder = Feeder(ours, source, emit, shard)
         try:
-            feeder.run(wall.wall(start), wall.offset, start)
+            feeder.prepare()
+            start = max(wall.monotonic(start_at()), now_ns())
+            feeder.run(wall.wall(start), wall.offset)
         finally:
             ours.close()
             status = os.waitstatus_to_exitcode(os.waitpid(sender, 0)[1])
@@ -64,11 +73,11 @@ def run_shard(
     emit(("done", (shard, feeder.stopped_at != -1, dict(rewriter.counts))))
 
 
-def _send(end: socket.socket, targets: list[Target], options: ReplayOptions, start: int) -> None:
+def _send(end: socket.socket, targets: list[Target], options: ReplayOptions) -> None:
     """The body of the sender; never returns."""
     status = 1
     try:
-        _carry_out(end, targets, options, start)
+        _carry_out(end, targets, options)
         status = 0
     except BrokenPipeError:
         status = 0
@@ -78,9 +87,7 @@ def _send(end: socket.socket, targets: list[Target], options: ReplayOptions, sta
         os._exit(status)
 
 
-def _carry_out(
-    end: socket.socket, targets: list[Target], options: ReplayOptions, start: int
-) -> None:
+def _carry_out(end: socket.socket, targets: list[Target], options: ReplayOptions) -> None:
     told_at = 0
 
     def settled(batch: Batch) -> None:
@@ -104,8 +111,13 @@ def _carry_out(
                 wire.sent, wire.received, wire.served,
             )  # fmt: skip
 
-    engine = Engine(Intake(end), targets, options, settled, begun, closed)
+    go_first()
+    intake = Intake(end)
+    engine = Engine(intake, targets, options, settled, begun, closed)
     _obey_signals(engine)
+    start = intake.start()
+    if start < 0:
+        return
     try:
         engine.run(start)
     finally:
@@ -138,10 +150,14 @@ def _obey_signals(engine: Engine) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def worker_main(
-    pipe: Any, tape_path: str, options: ReplayOptions, shard: int, of: int, start_at: int
-) -> None:
+def worker_main(pipe: Any, tape_path: str, options: ReplayOptions, shard: int, of: int) -> None:
     """The body of a worker process: `run_shard` whose rows go through a pipe."""
+
+    def start_at() -> int:
+        pipe.send(("ready", shard))
+        instant: int = pipe.recv()
+        return instant
+
     try:
         run_shard(tape_path, options, shard, of, start_at, pipe.send)
     except BrokenPipeError:

@@ -24,10 +24,10 @@ from common import ROOT, SENDER_CORE, TARGET_CORE, Table, stay_on_core
 
 sys.path.insert(0, str(ROOT))
 
-RATES = (2_000,)
+RATES = (2_000, 20_000)
 SECONDS = 8.0
 CONNECTIONS = 64
-ROUNDS = 1
+ROUNDS = 3
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world"
 
 

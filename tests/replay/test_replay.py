@@ -100,9 +100,7 @@ def test_a_target_that_refuses_is_an_outcome(tmp_path):
 
 
 def test_at_speed_max_every_request_is_sent_once_on_its_connection(tmp_path):
-    tape = write_tape(
-        tmp_path / "x.tape", [(n % 4, n * 100, get(f"/{n}")) for n in range(400)]
-    )
+    tape = write_tape(tmp_path / "x.tape", [(n % 4, n * 100, get(f"/{n}")) for n in range(400)])
     with recorder() as target:
         summary = replay(tape, options(target.url, speed=float("inf")), tmp_path / "run.tape")
     assert summary.answered == 400
