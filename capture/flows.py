@@ -17,48 +17,20 @@ import hashlib
 from collections import deque
 from collections.abc import Collection, Sequence
 
+from .addresses import endpoint_name
+from .carried import Carried
 from .exchange import Close, Connection, Exchange
-from .http1 import Http1
-from .http1_head import Heads
+from .flow import PATIENCE_NS, Flow, Key
 from .ledger import Ledger
-from .recognise import HTTP2, NOT_YET, OTHER, REQUEST, RESPONSE, TLS, recognise
+from .packets import Packet
+from .recognise import REQUEST, RESPONSE, recognise
 from .stream import MASK, Piece, Stream
-
-Packet = tuple[int, bytes, bytes, int, int, int, int, int, bytes, int]
-Key = tuple[bytes, bytes, int, int]
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 _SECOND = 1_000_000_000
 _LINGER_NS = _SECOND
-_PATIENCE_NS = _SECOND // 2
-_MOST_WAITING = 256
-_HELD_LIMIT = 1 << 16
 _WINDOW = 1 << 16
 BYTES = "stream bytes"
-
-
-class Flow:
-    """A connection while it is followed."""
-
-    __slots__ = (
-        "closing", "connection", "done", "first", "held", "held_bytes", "http", "key", "last_ns",
-        "refused", "second", "stuck_ns", "swapped",
-    )  # fmt: skip
-
-    def __init__(self, key: Key, connection: Connection) -> None:
-        self.key = key  # of the direction in which `first` flows
-        self.connection = connection
-        self.first = Stream()
-        self.second = Stream()
-        self.swapped = False  # the server's stream is `first`
-        self.http: Http1 | None = None
-        self.held: list[tuple[bool, int, bytes, int]] = []
-        self.held_bytes = 0
-        self.refused = ""
-        self.last_ns = 0
-        self.stuck_ns = -1
-        self.closing: Close | None = None
-        self.done = False
 
 
 class Flows:
@@ -76,12 +48,10 @@ class Flows:
     ) -> None:
         self._ledger = ledger
         self._ports = frozenset(ports)
-        self._max_body = max_body
-        self._keep_bodies = keep_bodies
-        self._digest = hashlib.blake2b(key=digest_key, digest_size=8)
         self._idle_ns = idle_ns
-        self._heads = Heads()
         self._out: list[Exchange] = []
+        digest = hashlib.blake2b(key=digest_key, digest_size=8)
+        self._carried = Carried(self._out, digest, max_body, keep_bodies, bool(self._ports))
         self._closed: list[Connection] = []
         self._flows: dict[Key, tuple[Flow, Stream, Stream]] = {}
         self._stuck: dict[Key, Flow] = {}
@@ -120,10 +90,16 @@ class Flows:
         closed, self._closed = self._closed, []
         return closed
 
+    def expire(self, now_ns: int) -> list[Exchange]:
+        """No packet came, but time passes: what has waited or been silent too long is given up."""
+        self._now = max(self._now, now_ns)
+        self._tidy()
+        return self._drain()
+
     def finish(self) -> list[Exchange]:
         """The capture has ended: what was still open."""
         for flow in {id(entry[0]): entry[0] for entry in self._flows.values()}.values():
-            self._give_up(flow)
+            flow.give_up()
             self._close(flow, flow.closing or Close.CAPTURE_END)
         self._flows.clear()
         self._ending.clear()
@@ -201,7 +177,7 @@ class Flows:
                 return entry
             if same or (answer and not flow.done):
                 return entry
-            self._give_up(flow)
+            flow.give_up()
             self._close(flow, flow.closing or Close.REUSED)
             self._forget(flow)
         flow = self._new(packet, swapped=answer, open_seen=True)
@@ -228,17 +204,14 @@ class Flows:
         time_ns, src, dst, sport, dport = packet[:5]
         client, server = ((dst, dport), (src, sport)) if swapped else ((src, sport), (dst, dport))
         connection = Connection(
-            self._number, client[0], client[1], _name(*server), time_ns, open_seen
+            self._number, client[0], client[1], endpoint_name(*server), time_ns, open_seen
         )
         self._number += 1
         key = (src, dst, sport, dport)
-        flow = Flow(key, connection)
-        flow.swapped = swapped
+        flow = Flow(key, connection, swapped)
         self._flows[key] = (flow, flow.first, flow.second)
         self._flows[(dst, src, dport, sport)] = (flow, flow.second, flow.first)
-        for stream, is_first in ((flow.first, True), (flow.second, False)):
-            stream.deliver = _Sniff(self, flow, is_first).data
-            stream.miss = _Sniff(self, flow, is_first).gap
+        self._carried.watch(flow)
         return flow
 
     def _reset(self, flow: Flow, stream: Stream, other: Stream, packet: Packet) -> None:
@@ -247,94 +220,37 @@ class Flows:
             return
         self._ledger.book("resets", "believed")
         if flow.closing is None:
-            by_client = (stream is flow.first) != flow.swapped
+            by_client = stream is flow.client
             flow.closing = Close.RST_CLIENT if by_client else Close.RST_SERVER
             self._ending.append((packet[0] + _LINGER_NS, flow))
             stream.easy = other.easy = False
 
-    # --- putting in order
-
     def _settle(self, flow: Flow, time_ns: int) -> None:
-        first, second = flow.first, flow.second
-        moved = True
-        while moved:
-            moved = False
-            for stream, other in ((first, second), (second, first)):
-                while stream.pending and stream.ready(other):
-                    stream.hand_on()
-                    moved = True
-                if 0 <= stream.fin <= stream.offset and not stream.ended:
-                    stream.ended = moved = True
-                    self._half_closed(flow, stream)
-        waiting = len(first.pending) + len(second.pending)
-        open_ = first.next >= 0 and second.next >= 0 and flow.closing is None
-        first.easy = second.easy = open_ and not waiting and first.fin < 0 and second.fin < 0
-        if not waiting:
-            if flow.stuck_ns >= 0:
-                flow.stuck_ns = -1
-                self._stuck.pop(flow.key, None)
-            if first.ended and second.ended and not flow.done:
-                self._close(flow, flow.closing or Close.FIN_CLIENT)
-                self._ending.append((time_ns + _LINGER_NS, flow))
-            return
-        if flow.stuck_ns < 0:
-            flow.stuck_ns = time_ns
+        if flow.settle(time_ns):
             self._stuck[flow.key] = flow
-        if waiting > _MOST_WAITING or time_ns - flow.stuck_ns > _PATIENCE_NS:
-            self._jump(flow, time_ns)
-            flow.stuck_ns = time_ns
-            self._settle(flow, time_ns)
-
-    def _jump(self, flow: Flow, time_ns: int) -> None:
-        """Give up the oldest missing bytes."""
-        pairs = [(flow.first, flow.second), (flow.second, flow.first)]
-        waiting = [pair for pair in pairs if pair[0].pending]
-        stream, other = min(waiting, key=lambda pair: pair[0].pending[0].order)
-        head = stream.pending[0]
-        if head.acked > other.offset:
-            limit = other.pending[0].start if other.pending else head.acked
-            if limit > other.offset:
-                other.skip(time_ns, min(head.acked, limit) - other.offset)
-            else:
-                # Each waits for the other: the acknowledgements cannot be true.
-                stream.pending[0] = head._replace(acked=-1)
-        elif head.start > stream.offset:
-            stream.skip(head.time_ns, head.start - stream.offset)
-
-    def _give_up(self, flow: Flow) -> None:
-        while flow.first.pending or flow.second.pending:
-            self._jump(flow, flow.last_ns)
-            for stream, other in ((flow.first, flow.second), (flow.second, flow.first)):
-                while stream.pending and stream.ready(other):
-                    stream.hand_on()
-
-    def _half_closed(self, flow: Flow, stream: Stream) -> None:
-        by_client = (stream is flow.first) != flow.swapped
-        if flow.closing is None:
-            flow.closing = Close.FIN_CLIENT if by_client else Close.FIN_SERVER
-        if flow.http is not None:
-            if by_client:
-                flow.http.client_end(flow.closing)
-            else:
-                flow.http.server_end(True)
+            return
+        self._stuck.pop(flow.key, None)
+        if flow.ended and not flow.done:
+            self._close(flow, flow.closing or Close.FIN_CLIENT)
+            self._ending.append((time_ns + _LINGER_NS, flow))
 
     # --- ends
 
     def _tidy(self) -> None:
         while self._ending and self._ending[0][0] <= self._now:
             _, flow = self._ending.popleft()
-            self._give_up(flow)
+            flow.give_up()
             self._close(flow, flow.closing or Close.FIN_CLIENT)
             self._forget(flow)
-        for flow in [f for f in self._stuck.values() if self._now - f.stuck_ns > 2 * _PATIENCE_NS]:
-            self._give_up(flow)
+        for flow in [f for f in self._stuck.values() if self._now - f.stuck_ns > 2 * PATIENCE_NS]:
+            flow.give_up()
             self._settle(flow, flow.last_ns)
         if self._now - self._swept > self._idle_ns // 8:
             self._swept = self._now
             old = self._now - self._idle_ns
             for flow in {id(e[0]): e[0] for e in self._flows.values()}.values():
                 if flow.last_ns < old:
-                    self._give_up(flow)
+                    flow.give_up()
                     self._close(flow, flow.closing or Close.IDLE)
                     self._forget(flow)
 
@@ -351,11 +267,8 @@ class Flows:
             return
         flow.done = True
         first, second = flow.first, flow.second
-        if flow.http is None and not flow.refused and self._ports and flow.held:
-            self.begin(flow)
-        if flow.http is None and flow.held and not flow.refused:
-            self.refuse(flow, OTHER)
-        client, server = (second, first) if flow.swapped else (first, second)
+        self._carried.end(flow)
+        client, server = flow.client, flow.server
         connection = flow.connection
         if flow.http is not None:
             flow.http.close(how)
@@ -377,96 +290,6 @@ class Flows:
                 self._ledger.book("missing bytes", "given up", stream.missing)
         for stream in (first, second):
             stream.easy = False
-            stream.deliver = stream.miss = _dropped
+            stream.silence()
         flow.http = None
         flow.held.clear()
-
-    # --- what it carries
-
-    def sniff(self, flow: Flow, is_first: bool, time_ns: int, data: bytes, gap: int) -> None:
-        """Bytes of a connection that was not recognised yet."""
-        if flow.refused:
-            return
-        flow.held.append((is_first, time_ns, data, gap))
-        flow.held_bytes += len(data)
-        kind = recognise(data) if data else NOT_YET
-        if kind == NOT_YET and data:
-            kind = recognise(b"".join(item[2] for item in flow.held if item[0] is is_first))
-        if kind in (REQUEST, RESPONSE):
-            from_client = kind == REQUEST
-            if from_client == (is_first == flow.swapped) and not flow.connection.open_seen:
-                self._swap(flow)
-            if from_client == (is_first != flow.swapped):
-                self.begin(flow)
-        elif kind in (TLS, HTTP2, OTHER):
-            self.refuse(flow, kind)
-        elif flow.held_bytes > _HELD_LIMIT or len(flow.held) > _MOST_WAITING:
-            if self._ports:
-                self.begin(flow)
-            else:
-                self.refuse(flow, OTHER)
-
-    def begin(self, flow: Flow) -> None:
-        """It is HTTP/1: frame what was held, and all that follows."""
-        http = Http1(
-            flow.connection, self._out, self._heads, self._digest, self._max_body,
-            self._keep_bodies,
-        )  # fmt: skip
-        flow.http = http
-        client, server = (flow.first, flow.second)
-        if flow.swapped:
-            client, server = server, client
-        client.deliver, client.miss = http.client, http.client_gap
-        server.deliver, server.miss = http.server, http.server_gap
-        held, flow.held = flow.held, []
-        for is_first, time_ns, data, gap in held:
-            stream = flow.first if is_first else flow.second
-            if gap:
-                stream.miss(time_ns, gap)
-            else:
-                stream.deliver(time_ns, data)
-
-    def refuse(self, flow: Flow, reason: str) -> None:
-        """It is something else: count it, keep nothing."""
-        flow.refused = reason
-        flow.held.clear()
-        for stream in (flow.first, flow.second):
-            stream.deliver = stream.miss = _dropped
-
-    def _swap(self, flow: Flow) -> None:
-        """The client is the other end: its bytes say so."""
-        flow.swapped = not flow.swapped
-        src, dst, sport, dport = flow.key
-        if flow.swapped:
-            src, dst, sport, dport = dst, src, dport, sport
-        connection = flow.connection
-        connection.client, connection.client_port = src, sport
-        connection.server = _name(dst, dport)
-
-
-class _Sniff:
-    """Where a stream's bytes go until the connection is recognised."""
-
-    __slots__ = ("_first", "_flow", "_flows")
-
-    def __init__(self, flows: Flows, flow: Flow, is_first: bool) -> None:
-        self._flows, self._flow, self._first = flows, flow, is_first
-
-    def data(self, time_ns: int, data: bytes) -> None:
-        """Bytes."""
-        self._flows.sniff(self._flow, self._first, time_ns, data, 0)
-
-    def gap(self, time_ns: int, count: int) -> None:
-        """Bytes that were never seen."""
-        self._flows.sniff(self._flow, self._first, time_ns, b"", count)
-
-
-def _dropped(_time_ns: int, _what: object) -> None:
-    """Nobody reads this connection."""
-
-
-def _name(address: bytes, port: int) -> str:
-    import ipaddress
-
-    text = str(ipaddress.ip_address(address))
-    return f"[{text}]:{port}" if len(address) == 16 else f"{text}:{port}"

@@ -122,6 +122,10 @@ class Stream:
         self.next = (self.next + count) & MASK
         self.offset += count
 
+    def silence(self) -> None:
+        """Nobody reads it any more."""
+        self.deliver = self.miss = _nowhere
+
     def skip(self, time_ns: int, count: int) -> None:
         """`count` bytes were never seen."""
         self.advance(count)

@@ -1,0 +1,127 @@
+"""A connection while it is followed, and the bringing of its two streams into one order.
+
+A segment is handed on when all before it was, and when all that it acknowledges was. What is
+missing is waited for, then given up (`jump`), the oldest first, and told to the reader as a gap.
+"""
+
+from __future__ import annotations
+
+from .exchange import Close, Connection
+from .http1 import Http1
+from .stream import Stream
+
+Key = tuple[bytes, bytes, int, int]
+
+PATIENCE_NS = 500_000_000
+"""So long is a missing segment waited for."""
+
+MOST_WAITING = 256
+"""So many segments of a connection wait at most."""
+
+
+class Flow:
+    """A connection while it is followed."""
+
+    __slots__ = (
+        "closing", "connection", "done", "first", "held", "held_bytes", "http", "key", "last_ns",
+        "refused", "second", "stuck_ns", "swapped",
+    )  # fmt: skip
+
+    def __init__(self, key: Key, connection: Connection, swapped: bool) -> None:
+        self.key = key  # of the direction in which `first` flows
+        self.connection = connection
+        self.first = Stream()
+        self.second = Stream()
+        self.swapped = swapped  # the server's stream is `first`
+        self.http: Http1 | None = None
+        self.held: list[tuple[bool, int, bytes, int]] = []
+        self.held_bytes = 0
+        self.refused = ""
+        self.last_ns = 0
+        self.stuck_ns = -1  # since when something waits
+        self.closing: Close | None = None
+        self.done = False
+
+    @property
+    def client(self) -> Stream:
+        """The stream of the client."""
+        return self.second if self.swapped else self.first
+
+    @property
+    def server(self) -> Stream:
+        """The stream of the server."""
+        return self.first if self.swapped else self.second
+
+    @property
+    def ended(self) -> bool:
+        """Both ends have closed, and all before that was handed on."""
+        return self.first.ended and self.second.ended
+
+    def settle(self, time_ns: int) -> bool:
+        """Hand on what can be; whether anything still waits."""
+        while True:
+            self._hand_on()
+            waiting = len(self.first.pending) + len(self.second.pending)
+            if not waiting:
+                self.stuck_ns = -1
+                break
+            if self.stuck_ns < 0:
+                self.stuck_ns = time_ns
+            if waiting <= MOST_WAITING and time_ns - self.stuck_ns <= PATIENCE_NS:
+                break
+            self._jump(time_ns)
+            self.stuck_ns = time_ns
+        first, second = self.first, self.second
+        known = first.next >= 0 and second.next >= 0 and self.closing is None
+        first.easy = second.easy = known and not waiting and first.fin < 0 and second.fin < 0
+        return waiting > 0
+
+    def give_up(self) -> None:
+        """Nothing more will come: hand on what waits, over what is missing."""
+        while self.first.pending or self.second.pending:
+            self._jump(self.last_ns)
+            self._hand_on()
+        for stream in (self.first, self.second):
+            if stream.fin > stream.offset and not stream.ended:
+                stream.skip(self.last_ns, stream.fin - stream.offset)
+        self._hand_on()
+        self.stuck_ns = -1
+
+    def _hand_on(self) -> None:
+        moved = True
+        while moved:
+            moved = False
+            for stream, other in ((self.first, self.second), (self.second, self.first)):
+                while stream.pending and stream.ready(other):
+                    stream.hand_on()
+                    moved = True
+                if 0 <= stream.fin <= stream.offset and not stream.ended:
+                    stream.ended = moved = True
+                    self._half_closed(stream)
+
+    def _jump(self, time_ns: int) -> None:
+        """Give up the oldest missing bytes."""
+        pairs = [(self.first, self.second), (self.second, self.first)]
+        waiting = [pair for pair in pairs if pair[0].pending]
+        stream, other = min(waiting, key=lambda pair: pair[0].pending[0].order)
+        head = stream.pending[0]
+        if head.acked > other.offset and not other.ended:
+            limit = other.pending[0].start if other.pending else head.acked
+            if limit > other.offset:
+                other.skip(time_ns, min(head.acked, limit) - other.offset)
+            else:
+                # Each waits for the other: the acknowledgements cannot be true.
+                stream.pending[0] = head._replace(acked=-1)
+        elif head.start > stream.offset:
+            stream.skip(head.time_ns, head.start - stream.offset)
+
+    def _half_closed(self, stream: Stream) -> None:
+        by_client = stream is self.client
+        if self.closing is None:
+            self.closing = Close.FIN_CLIENT if by_client else Close.FIN_SERVER
+        if self.http is None:
+            return
+        if by_client:
+            self.http.client_end(self.closing)
+        else:
+            self.http.server_end(True)
