@@ -33,7 +33,7 @@ def give_way() -> None:
 
 
 def go_first() -> None:
-    """Raise the priority of this process where that is allowed; a sender sleeps most of the time."""
+    """Raise the priority of this process where that is allowed: it sleeps most of the time."""
     nice = 0
     try:
         os.setsid()

@@ -37,7 +37,8 @@ def make_tape(path: Path, rate: int) -> None:
 
     random_ = random.Random(rate)
     filler = "a" * 300
-    requests, now, turn, busy = [], 0.0, 0.0, True
+    requests: list[tuple[int, float, bytes]] = []
+    now, turn, busy = 0.0, 0.0, True
     while now < SECONDS:
         if now >= turn:
             busy = not busy
@@ -99,6 +100,7 @@ def recorder() -> Iterator[tuple[str, Connection]]:
 
 def measure(tape: Path, run_path: Path) -> dict[str, float]:
     """Lateness in µs, fidelity and what the recorder saw, of one replay."""
+    from capture.block import Text
     from capture.tape import Tape
     from replay.options import ReplayOptions
     from replay.run import replay
@@ -113,8 +115,10 @@ def measure(tape: Path, run_path: Path) -> dict[str, float]:
         blocks = list(run.columns(["source", "due_ns", "target"]))
     due = np.zeros(summary.planned, np.int64)
     for block in blocks:
-        paths = [int(text[1:]) for text in block["target"].strings()]
-        due[paths] = block["due_ns"]
+        targets, times = block["target"], block["due_ns"]
+        assert isinstance(targets, Text)
+        assert not isinstance(times, Text)
+        due[[int(text[1:]) for text in targets.strings()]] = times
     seen = np.sort(arrivals - due[numbers])
     at = {
         name: float(seen[int(len(seen) * share)]) / 1e3
