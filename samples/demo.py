@@ -23,7 +23,7 @@ from rich.text import Text
 from .services import BUSY, PRODUCTION, Failed, recording, shop, traffic, wiretape
 
 STAGING = ("--rows", "120000", "--no-index", "--pool", "4", "--race")
-TRICKLE = ("--trickle", "--for", "5s", "--rate", "1", "--think", "0.1")
+TRICKLE = ("--trickle", "--for", "4s", "--rate", "2", "--think", "0.1")
 SAMPLE = Path(__file__).parent / "pcaps" / "shop.pcap.gz"
 SPEEDS = (1, 4)
 COLOURS = {"FAIL": "red", "PASS": "green"}
@@ -33,16 +33,19 @@ SHOWN = 7  # endpoints in a table
 class Demo:
     """One run of the demo; everything it writes is in one folder."""
 
-    def __init__(self, folder: Path, seconds: int, live: bool, console: Console) -> None:
+    def __init__(
+        self, folder: Path, seconds: int, live: bool, speeds: tuple[int, ...], console: Console
+    ) -> None:
         self.folder = folder
         self.seconds = seconds
         self.live = live
+        self.speeds = speeds
         self.console = console
         self.tape = folder / "production.tape"
 
-    def say(self, text: str) -> None:
-        """A line of markup; a long path or command is never broken."""
-        self.console.print(text, highlight=False, soft_wrap=True)
+    def say(self, text: str, whole: bool = False) -> None:
+        """Some words of markup; a path or a command stays whole, to be copied."""
+        self.console.print(text, highlight=False, soft_wrap=whole)
 
     def run(self) -> None:
         """All of it."""
@@ -52,7 +55,7 @@ class Demo:
         with shop(*STAGING) as url:
             self.trickle(url)
         patience = 1  # one replay more in all, for the machine that had something else to do
-        for speed in SPEEDS:
+        for speed in self.speeds:
             self.step(f"Replay production's tape at staging, {speed}×")
             while self.replayed(speed) == "INVALID" and patience:
                 patience -= 1
@@ -163,19 +166,19 @@ class Demo:
 
     def ending(self) -> None:
         """Where everything is, and how to do it with one's own traffic."""
-        runs = [self.folder / f"staging-{speed}x.tape" for speed in SPEEDS]
+        runs = [self.folder / f"staging-{speed}x.tape" for speed in self.speeds]
         self.step("What is left")
         paths = [("tape", self.tape), *(("run", run) for run in runs)]
         paths += [("report", run.with_suffix(".html")) for run in runs]
         for what, path in paths:
-            self.say(f"  {what:<7} {path}")
+            self.say(f"  {what:<7} {path}", whole=True)
         self.step("The same with your own traffic")
         for command in (
             "wiretape capture pcap theirs.pcap -o theirs.tape",
             "wiretape replay theirs.tape --target http://staging:8080 -o run.tape",
             "wiretape report run.tape --tape theirs.tape --html report.html",
         ):
-            self.say(f"  {command}")
+            self.say(f"  {command}", whole=True)
 
     def clear(self) -> None:
         """Remove what a demo writes; nothing else in the folder is ours."""
@@ -207,7 +210,8 @@ def _interrupt(number: int, frame: object) -> NoReturn:
 @click.option("--folder", default="demo", show_default=True, type=click.Path(path_type=Path))
 @click.option("--seconds", default=20, show_default=True, type=click.IntRange(1))
 @click.option("--live/--sample", default=True, help="Record live, or the sample capture.")
-def main(folder: Path, seconds: int, live: bool) -> None:
+@click.option("--speed", default=SPEEDS, show_default=True, multiple=True, type=click.IntRange(1))
+def main(folder: Path, seconds: int, live: bool, speed: tuple[int, ...]) -> None:
     """Record a busy shop, replay it at a staging copy, and name what that copy hides.
 
     \b
@@ -218,7 +222,7 @@ def main(folder: Path, seconds: int, live: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, _interrupt)
     began = time.monotonic()
-    demo = Demo(folder, seconds, live, Console())
+    demo = Demo(folder, seconds, live, speed, Console())
     demo.clear()
     try:
         demo.run()
