@@ -26,7 +26,7 @@ class Report(NamedTuple):
     block_age_s: float = 0.0
 
 
-@dataclass
+@dataclass(eq=False)
 class Health:
     """The latest report of each worker."""
 
