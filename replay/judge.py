@@ -55,6 +55,7 @@ class EndpointRow:
     recorded: tuple[float, float, float]  # p50, p90, p99
     replayed: tuple[float, float, float]
     alone_ms: float  # with the fewest others in flight
+    company: float  # how many others those were
     failed: int
     recorded_failed: int
     changed: int  # answered with another status than recorded
@@ -128,12 +129,12 @@ def _causes(rows: Rows, table: tuple[EndpointRow, ...], in_flight: Array) -> lis
     """Slow endpoints, a full pool, failures; what follows from another is told with it."""
     alone = np.array([row.alone_ms for row in table]) * MS
     queue = find_queue(rows, alone, recorded_ns(rows))
-    own = queue.own_ns if queue is not None else {}
-    table = tuple(_beside(row, own.get(code)) for code, row in enumerate(table))
+    if queue is not None:
+        table = tuple(_put_right(row, code, queue) for code, row in enumerate(table))
     slow = [code for code, row in enumerate(table) if is_slow(row)]
     found = [_slow(rows, table[code]) for code in slow]
     explained = np.zeros(len(rows), bool)
-    if queue is not None and queue.in_flight >= 2 * queue.at_once:
+    if queue is not None:
         if queue.small or not slow:
             found.append(_pool(rows, queue, slow))
         waited = queue.waiting | (in_flight >= queue.at_once)
@@ -142,9 +143,11 @@ def _causes(rows: Rows, table: tuple[EndpointRow, ...], in_flight: Array) -> lis
     return found + _errors(rows, table, explained)
 
 
-def _beside(row: EndpointRow, own_ns: float | None) -> EndpointRow:
-    """The row with its time alone put right where it was never alone."""
-    return row if own_ns is None else replace(row, alone_ms=min(row.alone_ms, own_ns / MS))
+def _put_right(row: EndpointRow, code: int, queue: Queue) -> EndpointRow:
+    """The row with its time alone put right where it never was alone."""
+    if code not in queue.own_ns or row.company < queue.at_once:
+        return row
+    return replace(row, alone_ms=min(row.alone_ms, queue.own_ns[code] / MS))
 
 
 def _with_consequences(
@@ -177,13 +180,15 @@ def _endpoint(rows: Rows, code: int, in_flight: Array) -> EndpointRow:
     mask = rows.endpoint == code
     service, before = rows.service_ns[mask], recorded_ns(rows)[mask]
     took = service != NEVER
+    alone, company = alone_ns(service[took], in_flight[mask][took])
     status, was = rows["status"][mask], rows["recorded_status"][mask]
     return EndpointRow(
         rows.endpoints[code],
         int(mask.sum()),
         quantiles_ms(before[before != NEVER]),
         quantiles_ms(service[took]),
-        alone_ns(service[took], in_flight[mask][took]) / MS,
+        alone / MS,
+        company,
         int(rows.failed[mask].sum()),
         int((was >= 500).sum()),
         int(((status != was) & (was != 0) & (status != 0)).sum()),

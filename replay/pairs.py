@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-MARGIN = 0.05
+MARGIN = 0.04
 ALPHA = 0.05
 FEWEST_PAIRS = 5
 BUDGET = 0.005  # of all requests

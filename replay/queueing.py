@@ -29,7 +29,8 @@ MS = 1_000_000
 ALONE_SHARE = 20
 ALONE_FEWEST = 5
 WAITS = 3.0  # times the time alone
-WAITED_NS = 50 * MS
+WAITED_NS = 20 * MS  # where other endpoints do not wait
+ALL_WAITED_NS = 50 * MS  # where all do: the processor may be what they wait for
 WAITING_SHARE = 0.1  # of an endpoint's requests
 FEWEST = 8
 
@@ -42,7 +43,7 @@ class Queue:
     waiting: Array  # mask of the rows that took several times their time alone
     at_once: int  # how many are served at the same time
     needed: int  # how many would have been in flight at the recorded service times
-    in_flight: int  # how many were, at the worst
+    in_flight: int  # how many were, at the worst: at least twice as many
     throughput: float  # answers/s while requests pile up
     own_ns: dict[int, float]  # by endpoint, what its quickest took from their turn on
 
@@ -65,44 +66,57 @@ def _in_flight(starts: Array, ends: Array, at: Array) -> Array:
     return np.where(at == NEVER, 0, np.maximum(0, began - done))
 
 
-def alone_ns(service: Array, in_flight: Array) -> float:
-    """Median service time of the few that met the fewest others; nan of nothing."""
+def alone_ns(service: Array, in_flight: Array) -> tuple[float, float]:
+    """Median service time of the few that met the fewest others, and how many those met."""
     if not len(service):
-        return float("nan")
+        return float("nan"), 0.0
     fewest = np.lexsort((service, in_flight))[: max(ALONE_FEWEST, len(service) // ALONE_SHARE)]
-    return float(np.median(service[fewest]))
+    return float(np.median(service[fewest])), float(np.median(in_flight[fewest]))
 
 
 def find_queue(rows: Rows, alone: Array, recorded: Array) -> Queue | None:
     """What two endpoints or more wait for, if they do. `alone` is by endpoint, in ns."""
-    ended_at, waits = rows["response_last_ns"], _waiting(rows, alone, recorded)
-    answered = np.bincount(rows.endpoint[ended_at != NEVER], minlength=len(rows.endpoints))
-    waiting = np.bincount(rows.endpoint[waits], minlength=len(rows.endpoints))
-    share = waiting / np.maximum(1, answered)
-    queued = tuple(int(n) for n in np.flatnonzero((share > WAITING_SHARE) & (answered >= FEWEST)))
+    waits = _waiting(rows, alone, recorded, WAITED_NS)
+    queued, others = _waiting_endpoints(rows, waits)
+    if not others:
+        waits = _waiting(rows, alone, recorded, ALL_WAITED_NS)
+        queued, _ = _waiting_endpoints(rows, waits)
     if len(queued) < 2:
         return None
     mask = rows.answered & np.isin(rows.endpoint, queued)
-    sent, ended = rows["request_first_ns"][mask], ended_at[mask]
+    sent, ended = rows["request_first_ns"][mask], rows["response_last_ns"][mask]
     served = rows["status"][mask] < 500
     overtaken = overtaking(sent[served], ended[served])
-    at_once = int(np.quantile(overtaken, 0.99)) + 1 if len(overtaken) else 1
+    at_once = int(np.quantile(overtaken, 0.95)) + 1 if len(overtaken) else 1
+    worst = int(_in_flight(sent, ended, sent).max()) + 1
+    if worst < 2 * at_once:
+        return None
     return Queue(
         queued,
         waits,
         at_once,
         _needed(rows, mask, recorded),
-        int(_in_flight(sent, ended, sent).max()) + 1,
+        worst,
         _throughput(ended[served] if served.any() else ended),
         _own_times(rows, mask, queued, at_once),
     )
 
 
-def _waiting(rows: Rows, alone: Array, recorded: Array) -> Array:
+def _waiting_endpoints(rows: Rows, waits: Array) -> tuple[tuple[int, ...], bool]:
+    """The codes of the endpoints that wait, and whether there are others that hardly do."""
+    count = len(rows.endpoints)
+    answered = np.bincount(rows.endpoint[rows.answered], minlength=count)
+    share = np.bincount(rows.endpoint[waits], minlength=count) / np.maximum(1, answered)
+    known = answered >= FEWEST
+    queued = np.flatnonzero((share > WAITING_SHARE) & known)
+    return tuple(int(code) for code in queued), bool((known & (share < WAITING_SHARE / 5)).any())
+
+
+def _waiting(rows: Rows, alone: Array, recorded: Array, longer_ns: int) -> Array:
     """Mask of the rows that took several times what was recorded or what they take alone."""
     base = np.where(recorded == NEVER, np.nan_to_num(alone)[rows.endpoint], recorded)
     took = rows.service_ns
-    return np.asarray(rows.answered & (took > WAITS * base) & (took > base + WAITED_NS))
+    return np.asarray(rows.answered & (took > WAITS * base) & (took > base + longer_ns))
 
 
 def _own_times(rows: Rows, mask: Array, codes: tuple[int, ...], at_once: int) -> dict[int, float]:
