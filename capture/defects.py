@@ -21,7 +21,7 @@ class Defect(IntFlag):
     BAD_REQUEST_LINE = 1 << 4  # the first line is no request line
     BAD_VERSION = 1 << 5  # a version other than HTTP/1.0 and HTTP/1.1
     SPACING = 1 << 6  # more or other white space in the request line than single spaces
-    BAD_TARGET = 1 << 7  # bytes in the target that no target may hold
+    BAD_TARGET = 1 << 7  # a target of the wrong form, or with bytes that none may hold
     UNKNOWN_METHOD = 1 << 8  # a method that no registry lists
     BAD_METHOD = 1 << 9  # a method that is no token
     NO_COLON = 1 << 10  # a header line without a colon
@@ -40,8 +40,12 @@ class Defect(IntFlag):
     CHUNK_BARE_LF = 1 << 23  # a line of the chunked coding ends in LF without CR
     HEAD_TOO_LARGE = 1 << 24  # a head larger than the limit
     GAP_IN_HEAD = 1 << 25  # packets are missing within the head
-    CUT = 1 << 26  # the stream ended before the request did
+    CUT = 1 << 26  # the stream ended before the request did, or the client left its body unsent
     GARBAGE = 1 << 27  # bytes before or between requests that begin none
+    CHUNK_SPACING = 1 << 28  # white space after the size of a chunk, where no extension follows
+    TRAILER_FORBIDDEN = 1 << 29  # a trailer that frames or routes: Content-Length, Host, …
+    LOOKALIKE = 1 << 30  # a header that some take for Content-Length or Transfer-Encoding
+    TARGET_8BIT = 1 << 31  # bytes above ASCII in the target
 
 
 FATAL = (
@@ -56,3 +60,20 @@ FATAL = (
     | Defect.GARBAGE
 )
 """Any of these makes an exchange one of kind `malformed`."""
+
+HARMLESS = (
+    Defect.LEADING_BLANK_LINES
+    | Defect.HTTP09
+    | Defect.UNKNOWN_METHOD
+    | Defect.TARGET_8BIT
+    | Defect.HOST_MISSING
+    | Defect.CUT
+)
+"""On where the request ends, and on what it asks for, all parsers agree in spite of these."""
+
+
+def verdict(defects: int) -> str:
+    """`valid`, `ambiguous` (some parsers refuse it or read it otherwise) or `fatal`."""
+    if defects & FATAL:
+        return "fatal"
+    return "ambiguous" if defects & ~HARMLESS else "valid"

@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from .exchange import Close, Connection, Exchange, Flag, Kind, RequestEnd
-from .http1_head import HEAD_LIMIT, LINE, METHODS, Heads, ResponseHead
+from .http1_head import GLANCE, HEAD_LIMIT, METHODS, Heads, ResponseHead
 from .http1_request import Mode, Requests
 from .http1_response import Mode as Answering
 from .http1_response import Responses
@@ -68,8 +68,8 @@ class Http1:
     def client(self, time_ns: int, data: bytes) -> None:
         """Take the next bytes of the client's stream."""
         if self.requests.mode == 0:
-            line = LINE.match(data)
-            if line and line[1] in METHODS and line[1] != b"CONNECT":
+            line = GLANCE.match(data)
+            if line and line[1] in METHODS:
                 at = line.end()
                 end = data.find(b"\r\n\r\n", at - 2) + 4
                 if end > 3 and self._whole(time_ns, data, at, end):

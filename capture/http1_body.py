@@ -9,22 +9,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from .defects import Defect
+
 Sink = Callable[[bytes], object]
 
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n\0]*)?(\r?\n)")
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})([ \t]*)(;[^\r\n\0]*)?\r?\n")
+_FRAMING = re.compile(rb"(?i:content-length|transfer-encoding|host|trailer|te)[ \t]*:")
 _LINE_LIMIT = 16_384
 
 
 class Sized:
     """A body of a known number of bytes; of so many that no stream has them: until it closes."""
 
-    __slots__ = ("broken", "done", "left", "loose")
+    __slots__ = ("broken", "defects", "done", "left")
 
     def __init__(self, length: int) -> None:
         self.left = length
         self.done = length == 0
         self.broken = False
-        self.loose = False
+        self.defects = 0
 
     def take(self, data: bytes, at: int, sink: Sink | None) -> int:
         """Take what is this body's of `data` from `at` on; the place after it."""
@@ -49,7 +52,7 @@ ENDLESS = 1 << 62
 class Chunked:
     """A body in chunks, with extensions and trailers. `broken` where a chunk cannot be read."""
 
-    __slots__ = ("_left", "_line", "_state", "broken", "done", "loose")
+    __slots__ = ("_left", "_line", "_state", "broken", "defects", "done")
 
     def __init__(self) -> None:
         self._line = bytearray()
@@ -57,7 +60,7 @@ class Chunked:
         self._left = 0
         self.done = False
         self.broken = False
-        self.loose = False  # a line ended in LF without CR
+        self.defects = 0
 
     def take(self, data: bytes, at: int, sink: Sink | None) -> int:
         """Take what is this body's of `data` from `at` on; the place after it."""
@@ -94,7 +97,8 @@ class Chunked:
         elif end >= 0:
             line = bytes(self._line)
             self._line.clear()
-            self.loose = self.loose or not line.endswith(b"\r\n")
+            if not line.endswith(b"\r\n"):
+                self.defects |= Defect.CHUNK_BARE_LF
             self._read(line)
         return stop
 
@@ -103,11 +107,15 @@ class Chunked:
             self._state = "size"
         elif self._state == "trailer":
             self.done = line in (b"\r\n", b"\n")
+            if _FRAMING.match(line):
+                self.defects |= Defect.TRAILER_FORBIDDEN
         else:
             size = _SIZE.fullmatch(line)
             if not size:
                 self.broken = True
                 return
+            if size[2] and not size[3]:
+                self.defects |= Defect.CHUNK_SPACING
             self._left = int(size[1], 16)
             self._state = "data" if self._left else "trailer"
 

@@ -24,12 +24,22 @@ METHODS = frozenset(
     b"RPC_CONNECT RDG_IN_DATA RDG_OUT_DATA CCM_POST".split()
 )
 LINE = re.compile(rb"(" + TOKEN + rb") ([!-~]+) HTTP/1\.([01])\r\n")
+_TARGET = re.compile(
+    rb"/[!-~]*"
+    rb"|[A-Za-z][A-Za-z0-9+.\-]*://"
+    rb"[!-.0-Z\\^-~]*(?:\[[!-Z^-~]+\][!-.0-Z\\^-~]*)?(?:/[!-~]*)?"
+)
+_ASTERISK_METHODS = (b"OPTIONS", b"M-SEARCH", b"NOTIFY")
+_HIGH = bytes(range(0x80, 0x100))
+_LOOKALIKE = re.compile(rb"(?:content[-_]+length|transfer[-_]+encoding)")
+_AUTHORITY = re.compile(rb"(?:[!-.0-9;-~]+|\[[!-~]+\]):[0-9]+")
+GLANCE = re.compile(rb"(" + TOKEN + rb") /[!-~]* HTTP/1\.[01]\r\n")
 LOOSE_LINE = re.compile(rb"([^\s]+)[ \t]+([^\r\n]*?)[ \t]*(?:[ \t](HTTP/[^\s]*)[ \t]*)?(\r?\n)")
 HTTP09_LINE = re.compile(rb"GET[ \t]+(?:/|https?://)[^\s]*[ \t]*\r?\n")
 STATUS_LINE = re.compile(rb"HTTP/(\d)\.(\d)[ \t]+(\d{3})(?!\d)[^\n]*\n", re.I)
 _PLAIN = re.compile(rb"(?:" + TOKEN + rb":[^\x00-\x08\n-\x1f\x7f]*\r\n)*\r\n")
 _TELLING = re.compile(
-    rb"(?:^|\n)(?:[cC][oO][nN][tT][eE][nN][tT]-[lL]|[tT][rR][aA][nN][sS][fF]|[uU][pP][gG][rR]"
+    rb"(?:^|\n)(?:[cC][oO][nN][tT][eE][nN][tT][-_]+[lL]|[tT][rR][aA][nN][sS][fF]|[uU][pP][gG][rR]"
     rb"|[eE][xX][pP][eE][cC][tT]|[hH][oO][sS][tT]|[cC][oO][nN][nN][eE][cC][tT])"
 )
 _DIGITS = re.compile(rb"[0-9]{1,18}").fullmatch
@@ -101,8 +111,9 @@ def read_line(line: bytes) -> RequestLine:
     exact = LINE.fullmatch(line)
     if exact:
         method, target, minor = exact.groups()
-        unknown = 0 if method in METHODS else Defect.UNKNOWN_METHOD
-        return RequestLine(method, target, 11 if minor == b"1" else 10, int(unknown))
+        wrong = Defect.NONE if method in METHODS else Defect.UNKNOWN_METHOD
+        wrong |= _form(method, target)
+        return RequestLine(method, target, 11 if minor == b"1" else 10, int(wrong))
     loose = LOOSE_LINE.fullmatch(line)
     if not loose:
         return RequestLine(b"", b"", 11, int(_unreadable(line)))
@@ -120,14 +131,26 @@ def read_line(line: bytes) -> RequestLine:
         defects |= Defect.BAD_REQUEST_LINE
     if line != b"%b %b %b%b" % (method, target, version, end) or re.search(rb"\s", target):
         defects |= Defect.SPACING
-    if re.search(rb"[^!-~ \t]", target):
-        defects |= Defect.BAD_TARGET
+    defects |= _form(method, target)
     number = {b"HTTP/1.1": 11, b"HTTP/1.0": 10}.get(version, 0)
     if not number:
         defects |= Defect.BAD_VERSION
         if not re.fullmatch(rb"(?i:HTTP)/\d\.\d", version):
             defects |= Defect.BAD_REQUEST_LINE
     return RequestLine(method, target, number or 11, int(defects))
+
+
+def _form(method: bytes, target: bytes) -> Defect:
+    """Whether a target is of a form that its method may have."""
+    ascii = target.translate(None, _HIGH)
+    high = Defect.TARGET_8BIT if len(ascii) < len(target) else Defect.NONE
+    if method == b"CONNECT":
+        fits = bool(_AUTHORITY.fullmatch(ascii))
+    elif ascii == b"*":
+        fits = method in _ASTERISK_METHODS
+    else:
+        fits = bool(_TARGET.fullmatch(ascii))
+    return high if fits else high | Defect.BAD_TARGET
 
 
 def _unreadable(line: bytes) -> Defect:
@@ -215,6 +238,8 @@ def _weigh(headers: list[tuple[bytes, bytes, int]], defects: int) -> Fields:
             close = close or b"close" in options
         elif name == b"upgrade":
             upgrade = value.lower()
+        elif _LOOKALIKE.fullmatch(name):
+            defects |= Defect.LOOKALIKE
         elif name == b"expect":
             expect = expect or value.lower() == b"100-continue"
     if hosts > 1:

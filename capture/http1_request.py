@@ -10,7 +10,6 @@ After CONNECT or Upgrade what follows is held until the answer says what it is.
 
 from __future__ import annotations
 
-from collections import deque
 from enum import IntEnum
 from typing import Protocol
 
@@ -19,13 +18,10 @@ from .exchange import Exchange, Flag, Kind, RequestEnd
 from .http1_body import Body, Chunked, Sized
 from .http1_head import HEAD_LIMIT, LINE, Heads
 from .http1_headend import HeadEnd
+from .http1_held import Held
+from .http1_pieces import Pieces
 from .http1_resync import Search
 
-PAUSE_NS = 2_000_000
-"""A piece of a request is noted where the pause before it is longer than this."""
-
-MOST_PIECES = 4096
-_HELD_LIMIT = 1 << 16
 _TUNNEL_LEAST = 1 << 12  # a tunnel's exchange takes at least so many bytes
 _STEP = 1 << 12
 
@@ -58,7 +54,7 @@ class Requests:
     """Frames the client's direction of one connection."""
 
     __slots__ = (
-        "_body", "_buffer", "_gappy", "_head_end", "_held", "_held_bytes", "_last_ns", "_limit",
+        "_body", "_buffer", "_gappy", "_head_end", "_held", "_limit",
         "_pairing", "_pieces", "_refused", "_search", "_will_hold", "exchange", "mode",
     )  # fmt: skip
 
@@ -70,14 +66,12 @@ class Requests:
         self._head_end = HeadEnd()
         self._body: Body | None = None
         self._search: Search | None = None  # while framing is lost
-        self._pieces: list[tuple[int, int]] = []
-        self._last_ns = 0
+        self._pieces = Pieces(0)
         self._limit = 0
         self._gappy = False
         self._refused = False  # the answer came instead of "100 Continue"
         self._will_hold = False  # its answer may switch protocols
-        self._held: deque[tuple[int, bytes, int, int]] = deque()  # time, bytes, missing, from
-        self._held_bytes = 0
+        self._held = Held()
 
     # --- what comes in
 
@@ -102,18 +96,16 @@ class Requests:
         self.mode = Mode.TUNNEL if tunnel else Mode.IDLE
         self._replay(self._held)
 
-    def _replay(self, held: deque[tuple[int, bytes, int, int]]) -> None:
+    def _replay(self, held: Held) -> None:
         while held and self.mode != Mode.HELD:
-            time_ns, data, missing, at = held.popleft()
-            self._held_bytes -= len(data) - at
+            time_ns, data, missing, at = held.take()
             if missing:
                 missing = self._pass_over(time_ns, missing)
             else:
                 at = self._run(time_ns, data, at)
             if missing or at < len(data):
-                held.appendleft((time_ns, data, missing, at))
-                self._held_bytes += len(data) - at
-            if self._held_bytes > _HELD_LIMIT:
+                held.put_back((time_ns, data, missing, at))
+            if held.too_much:
                 self._judge()
 
     def answered(self) -> None:
@@ -129,7 +121,7 @@ class Requests:
     def end(self, how: RequestEnd) -> None:
         """The stream has ended."""
         while self.mode == Mode.HELD and self._held:
-            self.release(self._speaks_otherwise())
+            self.release(self._held.speaks_otherwise())
         exchange = self.exchange
         if exchange is None:
             return
@@ -139,7 +131,8 @@ class Requests:
             exchange.defects |= self._head_end.line_defects(self._buffer)
             if self._head_end.line is None:
                 exchange.kind = Kind.MALFORMED
-        if self.mode in (Mode.HEAD, Mode.BODY):
+        blank = self.mode == Mode.HEAD and not self._buffer.strip(b"\r\n")
+        if self.mode in (Mode.HEAD, Mode.BODY) and not blank:
             exchange.defects |= Defect.CUT
             exchange.ended = how
         self._finish()
@@ -148,24 +141,17 @@ class Requests:
         """A tunnel whose server spoke first: the client's bytes will join its exchange."""
         self.exchange = exchange
         self._limit = self._pairing.max_body
-
-    # --- waiting for the answer to a CONNECT or Upgrade
+        self._pieces = Pieces(exchange.request_first_ns)
 
     def _hold(self, time_ns: int, data: bytes, missing: int, at: int) -> None:
-        self._held.append((time_ns, data, missing, at))
-        self._held_bytes += len(data) - at
-        if self._held_bytes > _HELD_LIMIT:
-            self.release(self._speaks_otherwise())
+        self._held.add((time_ns, data, missing, at))
+        if self._held.too_much:
+            self.release(self._held.speaks_otherwise())
 
     def _judge(self) -> None:
         """No answer came, and too much waits for it."""
         if self.mode == Mode.HELD:
-            self.mode = Mode.TUNNEL if self._speaks_otherwise() else Mode.IDLE
-
-    def _speaks_otherwise(self) -> bool:
-        """What is held does not begin with a request, so the answer must have switched."""
-        _, data, _, at = self._held[0]
-        return not LINE.match(data, at)
+            self.mode = Mode.TUNNEL if self._held.speaks_otherwise() else Mode.IDLE
 
     # --- framing
 
@@ -175,10 +161,9 @@ class Requests:
             if (self._gappy or self._refused) and LINE.match(data):
                 self._leave()
             else:
-                self._note_pause(self.exchange, time_ns)
+                self._note(self.exchange, time_ns)
         while at < len(data) and self.mode != Mode.HELD:
             at = self._step(time_ns, data, at)
-        self._last_ns = time_ns
         return at
 
     def _step(self, time_ns: int, data: bytes, at: int) -> int:
@@ -194,7 +179,7 @@ class Requests:
         most = max(self._limit, _TUNNEL_LEAST)
         end = min(len(data), at + max(1, most - exchange.request_bytes))
         self._take(exchange, data[at:end])
-        if exchange.request_bytes >= most or len(self._pieces) >= MOST_PIECES:
+        if exchange.request_bytes >= most or self._pieces.full:
             self._finish()
         return end
 
@@ -202,8 +187,7 @@ class Requests:
         """Missing bytes go to the request at hand; how many of them are to be held."""
         while count and self.mode != Mode.HELD:
             exchange = self.exchange or self._begin(time_ns)
-            self._note_pause(exchange, time_ns)
-            self._last_ns = time_ns
+            self._note(exchange, time_ns)
             took = count
             if self.mode == Mode.BODY and self._body is not None:
                 took = self._body.skip(count)
@@ -232,14 +216,13 @@ class Requests:
             self.mode = Mode.HEAD
         self.exchange = exchange
         self._limit = self._pairing.max_body
+        self._pieces = Pieces(time_ns)
         exchange.request_first_ns = exchange.request_last_ns = time_ns
         return exchange
 
-    def _note_pause(self, exchange: Exchange, time_ns: int) -> None:
-        if time_ns - self._last_ns > PAUSE_NS:
-            at = exchange.request_bytes + (len(self._search.tail) if self._search else 0)
-            if at and len(self._pieces) < MOST_PIECES:
-                self._pieces.append((at, time_ns))
+    def _note(self, exchange: Exchange, time_ns: int) -> None:
+        kept_back = len(self._search.tail) if self._search is not None else 0
+        self._pieces.note(exchange.request_bytes + kept_back, time_ns)
 
     def _take(self, exchange: Exchange, data: bytes) -> None:
         exchange.request_bytes += len(data)
@@ -298,8 +281,7 @@ class Requests:
         self._refused = False
         end = body.take(data, at, None)
         self._take(exchange, data[at:end] if at or end < len(data) else data)
-        if body.loose:
-            exchange.defects |= Defect.CHUNK_BARE_LF
+        exchange.defects |= body.defects
         if body.done:
             self._finish()
         elif body.broken:
@@ -315,8 +297,6 @@ class Requests:
             exchange.defects |= Defect.CUT
         self._give_up_search()
         self._finish()
-
-    # --- lost
 
     def _lose(self, exchange: Exchange, ended: RequestEnd, line_start: bool | None = None) -> None:
         if ended == RequestEnd.COMPLETE:
@@ -338,8 +318,7 @@ class Requests:
             self._take(exchange, found.lost)
             exchange.request_last_ns = time_ns if found.place > at else exchange.request_last_ns
         if found.found:
-            whole = exchange.request_bytes
-            late = [(place - whole, when) for place, when in self._pieces if place > whole]
+            late = self._pieces.after(exchange.request_bytes)
             self._finish()
             if found.begun:
                 exchange = self._begin(since_ns)
@@ -357,13 +336,12 @@ class Requests:
             return
         exchange.request = bytes(self._buffer)
         size = exchange.request_bytes
-        exchange.pieces = tuple([piece for piece in self._pieces if piece[0] < size])
+        exchange.pieces = self._pieces.before(size)
         if size > len(exchange.request):
             exchange.flags |= Flag.CUT_BY_CAPTURE
         if self.mode != Mode.TUNNEL:
             self.mode = Mode.HELD if self._will_hold else Mode.IDLE
         self._buffer = bytearray()
-        self._pieces = []
         self._head_end, self._body, self._search = HeadEnd(), None, None
         self.exchange = None
         self._gappy = self._refused = self._will_hold = False

@@ -16,7 +16,7 @@ GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
 TWO = b"GET /b HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = b"POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-CHUNKS = b'5;name="a;b"\r\nhello\r\n00A\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n'
+CHUNKS = b'5;name="a;b"\r\nhello\r\n00A\r\n0123456789\r\n0\r\nX-Sum: x\r\n\r\n'
 EXPECT = b"PUT /e HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
 CONNECT = b"CONNECT b:443 HTTP/1.1\r\nHost: b:443\r\n\r\n"
 UPGRADE = b"GET /w HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: %b\r\n\r\n"
