@@ -206,18 +206,27 @@ def views(data: bytes, depth: int = DEPTH) -> Iterator[bytes]:
             yield from views(view, depth - 1)
 
 
+_CONTROL = bytes(set(range(32)) - set(b"\0\t\r\n"))
+_UNICODE = re.compile(rb"\\u00([0-9A-Fa-f]{2})")
+
+
 def _respelt(data: bytes) -> Iterator[bytes]:
-    if b"%" in data:
-        yield unquote_to_bytes(data)
-    if b"\\" in data:
-        plain = re.sub(rb"\\u00([0-9A-Fa-f]{2})", lambda m: bytes.fromhex(m[1].decode()), data)
-        yield re.sub(rb"\\(.)", rb"\1", plain)
-    if b"&" in data and b";" in data:
-        yield html.unescape(data.decode("latin-1")).encode("latin-1", "replace")
-    if b"\0" in data:
+    if re.search(rb"(?:[ -~]\0){6}|(?:\0[ -~]){6}", data):
         yield data.replace(b"\0", b"")
-    if b"\n" in data:
-        yield re.sub(rb"\r?\n(?:[ \t]+|[0-9A-Fa-f]{1,8}\r?\n)", b"", data)
+    if (len(data) - len(data.translate(None, _CONTROL))) * 50 > len(data):
+        return  # a picture or the like: what looks like an escape in it is chance
+    if re.search(rb"%[0-9A-Fa-f]{2}", data):
+        yield unquote_to_bytes(data)
+    if re.search(rb'\\["\\/bfnrtu]', data):
+        plain = _UNICODE.sub(lambda match: bytes.fromhex(match[1].decode()), data)
+        yield re.sub(rb"\\(.)", rb"\1", plain)
+    if re.search(rb"&#?\w{2,6};", data):
+        yield html.unescape(data.decode("latin-1")).encode("latin-1", "replace")
+    if _BREAK.search(data):
+        yield _BREAK.sub(b"", data)
+
+
+_BREAK = re.compile(rb"\r?\n(?:[ \t]+|[0-9A-Fa-f]{1,8}\r?\n)")
 
 
 def _runs(data: bytes) -> Iterator[bytes]:
