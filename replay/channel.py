@@ -53,8 +53,8 @@ def heard(end: socket.socket) -> Told | None:
     """What the sender told; None where it has gone."""
     try:
         message = end.recv(_TELL.size)
-    except ConnectionResetError:
-        return None
+    except ConnectionResetError:  # it left batches unread; what it told before is still there
+        message = end.recv(_TELL.size)
     if not message:
         return None
     what, *numbers = _TELL.unpack(message)

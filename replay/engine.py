@@ -104,6 +104,8 @@ class Engine(Settle):
             now = now_ns()
             if self.stopping or (end and now >= end):
                 self.stopped_at = min(now, end) if end else now
+                if batch and row < rows and 0 < now - start - batch.due[row] < LATE_NS:
+                    self.stopped_at = start + batch.due[row]  # this very turn was to send it
                 break
             if timers.next_at <= now:
                 self._ring(now)

@@ -244,7 +244,7 @@ class Feeder:
 
     def _was_due(self, rows: Chunk) -> Any:
         until = self.stopped_at + self._times[1]
-        return (rows["due_ns"] <= until) | (rows["request_first_ns"] != NEVER)
+        return (rows["due_ns"] < until) | (rows["request_first_ns"] != NEVER)
 
     def _connections(self) -> dict[str, Any]:
         table = np.asarray(self._wires, np.int64).T

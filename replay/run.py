@@ -18,7 +18,7 @@ from .crew import Crew
 from .options import ReplayOptions
 from .outcome import Summary
 from .safety import raise_file_limit, refuse_production
-from .targets import targets_of
+from .targets import targets_of, tls_context
 
 HEAD_START_NS = 100_000_000
 
@@ -33,6 +33,9 @@ def replay(
 ) -> Summary:
     """Send a tape as the options say; what happened is written to `run_path` and summed up."""
     targets = targets_of(options)
+    if any(target.secure for target in targets):
+        tls_context(options)
+    start_instant(options)
     with Tape.open(tape_path) as tape:
         if not options.yes_this_is_production:
             refuse_production(tape, targets)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,7 +70,9 @@ def answering(answer: bytes = ANSWER) -> Callable[[socket.socket, list[bytes]], 
 
 
 @contextmanager
-def recorder(behave: Callable[[socket.socket, list[bytes]], None] | None = None):
+def recorder(
+    behave: Callable[[socket.socket, list[bytes]], None] | None = None,
+) -> Iterator[Recorder]:
     target = Recorder(behave or answering())
     try:
         yield target
@@ -78,7 +80,7 @@ def recorder(behave: Callable[[socket.socket, list[bytes]], None] | None = None)
         target.close()
 
 
-def write_tape(path: Path, requests: list[tuple[int, float, bytes]]) -> Path:
+def write_tape(path: Path, requests: Sequence[tuple[int, float, bytes]]) -> Path:
     """A tape of (connection, ms, bytes)."""
     writer = TapeWriter(path, TapeHeader())
     positions: dict[int, int] = {}

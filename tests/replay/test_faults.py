@@ -1,0 +1,245 @@
+"""A replay that is interrupted, loses a worker or its disk still ends, and tells the truth."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from capture.errors import WiretapeError
+from capture.exchange import NEVER, Outcome
+from capture.tape import Tape
+from replay.cli import replay as command
+from replay.options import ReplayOptions
+from replay.run import replay
+
+from .recorder import ANSWER, get, recorder, waited
+from .taping import Request, tape_of
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def options(url: str, **more: object) -> ReplayOptions:
+    settings = {"timeout": 500_000_000, "no_calibrate": True, **more}
+    return ReplayOptions(target=(url,), **settings)  # type: ignore[arg-type]
+
+
+def long_tape(path: Path, seconds: int = 60) -> Path:
+    return tape_of(path, [Request(n % 4, n * 10, get(f"/{n}")) for n in range(seconds * 100)])
+
+
+def started(tape: Path, run: Path, url: str, *more: str) -> subprocess.Popen[str]:
+    """The command, in a process of its own."""
+    command = [sys.executable, "-m", "wiretape", "replay", str(tape), "--target", url, "-o"]
+    return subprocess.Popen(
+        [*command, str(run), "--no-calibrate", *more],
+        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def rows_of(run: Path, name: str) -> np.ndarray:
+    with Tape.open(run) as tape:
+        assert tape.whole
+        return np.concatenate([np.asarray(block[name]) for block in tape.columns([name])])
+
+
+def test_ctrl_c_leaves_a_valid_run_of_what_was_due_until_then(tmp_path: Path) -> None:
+    tape = long_tape(tmp_path / "x.tape")
+    with recorder() as target:
+        process = started(tape, tmp_path / "run.tape", target.url)
+        assert waited(lambda: len(target.received) == 4)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        said, error = process.communicate(timeout=20)
+    assert process.returncode == 0, error
+    assert "Traceback" not in error
+    assert "Stopped before its end" in said
+    assert set(rows_of(tmp_path / "run.tape", "outcome").tolist()) == {Outcome.ANSWERED}
+    assert len(rows_of(tmp_path / "run.tape", "outcome")) < 6000
+
+
+def test_a_second_ctrl_c_ends_at_once_with_a_valid_run(tmp_path: Path) -> None:
+    def never(sock: socket.socket, pieces: list[bytes]) -> None:
+        while data := sock.recv(65536):
+            pieces.append(data)
+
+    tape = long_tape(tmp_path / "x.tape")
+    with recorder(never) as target:
+        process = started(tape, tmp_path / "run.tape", target.url)
+        assert waited(lambda: len(target.received) >= 4)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert Outcome.ABANDONED in rows_of(tmp_path / "run.tape", "outcome")
+
+
+def children(pid: int) -> list[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(text) for text in path.read_text().split()]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+@pytest.mark.parametrize("which", ["feeder", "sender"])
+def test_a_dead_workers_share_is_booked_as_unsent_and_the_rest_goes_on(
+    tmp_path: Path, which: str
+) -> None:
+    tape = long_tape(tmp_path / "x.tape", 2)
+    with recorder() as target:
+        process = started(tape, tmp_path / "run.tape", target.url, "--workers", "2")
+        assert waited(lambda: len(target.received) == 4)
+        feeder = children(process.pid)[0]
+        os.kill(feeder if which == "feeder" else children(feeder)[0], signal.SIGKILL)
+        said, error = process.communicate(timeout=20)
+    assert process.returncode == 0, error
+    assert "died" in said
+    outcomes = rows_of(tmp_path / "run.tape", "outcome")
+    assert len(outcomes) == 200
+    assert 50 <= np.count_nonzero(outcomes == Outcome.ANSWERED) < 200
+    assert Outcome.UNSENT in outcomes
+    sources = rows_of(tmp_path / "run.tape", "source")
+    assert sorted(sources.tolist()) == list(range(200))
+
+
+def test_a_full_disk_ends_the_replay_with_one_sentence(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    tape = long_tape(tmp_path / "x.tape", 1)
+    full = tmp_path / "run.tape"
+    full.symlink_to("/dev/full")
+    with recorder() as target:
+        process = started(tape, full, target.url)
+        _, error = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "Traceback" not in error
+    assert len(error.strip().splitlines()[-1]) > 20
+
+
+def test_a_duration_ends_the_run_and_leaves_out_what_was_due_later(tmp_path: Path) -> None:
+    tape = long_tape(tmp_path / "x.tape")
+    with recorder() as target:
+        summary = replay(tape, options(target.url, duration=300_000_000), tmp_path / "run.tape")
+    assert summary.outcomes == {"ANSWERED": summary.sent}
+    assert 10 < summary.sent < 60
+
+
+def test_a_target_that_never_answers_is_given_up(tmp_path: Path) -> None:
+    def never(sock: socket.socket, pieces: list[bytes]) -> None:
+        while data := sock.recv(65536):
+            pieces.append(data)
+
+    tape = tape_of(tmp_path / "x.tape", [Request(1, 0, get())])
+    with recorder(never) as target:
+        summary = replay(tape, options(target.url), tmp_path / "run.tape")
+    assert summary.outcomes == {"TIMED_OUT": 1}
+    assert (rows_of(tmp_path / "run.tape", "response_last_ns") == NEVER).all()
+
+
+@pytest.mark.parametrize(
+    ("piece", "outcome"),
+    [
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100, "GARBAGE"),  # endless headers
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", "TIMED_OUT"),  # endless body
+    ],
+)
+def test_an_endless_response_ends_in_bounded_time_and_memory(
+    tmp_path: Path, piece: bytes, outcome: str
+) -> None:
+    def behave(sock: socket.socket, pieces: list[bytes]) -> None:
+        pieces.append(sock.recv(65536))
+        sock.sendall(piece)
+        while True:
+            sock.sendall(b"X-More: and more and more\r\n" * 1000)
+            time.sleep(0.002)
+
+    tape = tape_of(tmp_path / "x.tape", [Request(1, 0, get())])
+    with recorder(behave) as target:
+        summary = replay(tape, options(target.url), tmp_path / "run.tape")
+    assert summary.outcomes == {outcome: 1}
+
+
+def test_a_response_that_dribbles_is_read_to_its_end(tmp_path: Path) -> None:
+    def behave(sock: socket.socket, pieces: list[bytes]) -> None:
+        pieces.append(sock.recv(65536))
+        for byte in ANSWER:
+            sock.sendall(bytes([byte]))
+            time.sleep(0.002)
+        sock.recv(1)
+
+    tape = tape_of(tmp_path / "x.tape", [Request(1, 0, get())])
+    with recorder(behave) as target:
+        summary = replay(tape, options(target.url), tmp_path / "run.tape")
+    assert summary.outcomes == {"ANSWERED": 1}
+
+
+def test_a_target_that_hangs_while_connecting_is_given_up(tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        with socket.create_connection(listener.getsockname()):
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            tape = tape_of(tmp_path / "x.tape", [Request(n, 0, get()) for n in range(3)])
+            hasty = options(url, connect_timeout=200_000_000)
+            summary = replay(tape, hasty, tmp_path / "run.tape")
+    assert summary.outcomes["CONNECT_TIMED_OUT"] >= 1
+    assert sum(summary.outcomes.values()) == 3
+
+
+def said_by(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(command, list(arguments))
+    return result.exit_code, result.output if result.exit_code else str(result.exception)
+
+
+def test_no_target_is_a_usage_error(tmp_path: Path) -> None:
+    tape = tape_of(tmp_path / "x.tape", [Request(1, 0, get())])
+    assert said_by(str(tape))[0] == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"target": ("ftp://x",)},
+        {"target": ("http://no-such-name.invalid:1",)},
+        {"set_header": ("no colon",)},
+        {"map_path": ("(=x",)},
+        {"resolve": ("nonsense",)},
+        {"bearer_env": "NOT_SET_ANYWHERE"},
+        {"hook": "no-such-file.py"},
+        {"start_at": "yesterday-ish"},
+        {"ca": "no-such-file.pem", "target": ("https://127.0.0.1:1",)},
+    ],
+)
+def test_what_cannot_be_done_is_told_in_one_sentence(
+    tmp_path: Path, wrong: dict[str, object]
+) -> None:
+    tape = tape_of(tmp_path / "x.tape", [Request(1, 0, get())])
+    settings = {"target": ("http://127.0.0.1:1",), "no_calibrate": True, **wrong}
+    with pytest.raises(WiretapeError) as told:
+        replay(tape, ReplayOptions(**settings), tmp_path / "run.tape")  # type: ignore[arg-type]
+    assert "\n" not in str(told.value)
+    assert threading.active_count() == 1
+
+
+def test_the_recorded_server_is_refused_as_a_target(tmp_path: Path) -> None:
+    from capture.exchange import Close
+
+    with recorder() as target:
+        server = target.url.removeprefix("http://")
+        ends = {1: (10.0, Close.FIN_CLIENT)}
+        requests = [Request(1, 0, get())]
+        tape = tape_of(tmp_path / "x.tape", requests, closed_ms=ends, server=server)
+        with pytest.raises(WiretapeError, match="--yes-this-is-production"):
+            replay(tape, options(target.url), tmp_path / "run.tape")
+        sure = options(target.url, yes_this_is_production=True)
+        assert replay(tape, sure, tmp_path / "run.tape").answered == 1
