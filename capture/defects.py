@@ -46,6 +46,7 @@ class Defect(IntFlag):
     TRAILER_FORBIDDEN = 1 << 29  # a trailer that frames or routes: Content-Length, Host, …
     LOOKALIKE = 1 << 30  # a header that some take for Content-Length or Transfer-Encoding
     TARGET_8BIT = 1 << 31  # bytes above ASCII in the target
+    TYPE_REPEATED = 1 << 32  # several Content-Type headers
 
 
 FATAL = (

@@ -39,7 +39,7 @@ HTTP09_LINE = re.compile(rb"GET[ \t]+(?:/|https?://)[^\s]*[ \t]*\r?\n")
 STATUS_LINE = re.compile(rb"HTTP/(\d)\.(\d)[ \t]+(\d{3})(?!\d)[^\n]*\n", re.I)
 _PLAIN = re.compile(rb"(?:" + TOKEN + rb":[^\x00-\x08\n-\x1f\x7f]*\r\n)*\r\n")
 _TELLING = re.compile(
-    rb"(?:^|\n)(?:[cC][oO][nN][tT][eE][nN][tT][-_]+[lL]|[tT][rR][aA][nN][sS][fF]|[uU][pP][gG][rR]"
+    rb"(?:^|\n)(?:[cC][oO][nN][tT][eE][nN][tT][-_]+(?:[lL]|[tT][yY])|[tT][rR][aA][nN][sS][fF]|[uU][pP][gG][rR]"
     rb"|[eE][xX][pP][eE][cC][tT]|[hH][oO][sS][tT]|[cC][oO][nN][nN][eE][cC][tT])"
 )
 _DIGITS = re.compile(rb"[0-9]{1,18}").fullmatch
@@ -223,7 +223,7 @@ def _weigh(headers: list[tuple[bytes, bytes, int]], defects: int) -> Fields:
     """Put together what the headers say."""
     lengths: list[bytes] = []
     codings: list[bytes] = []
-    hosts, switch, close, expect, upgrade = 0, False, False, False, b""
+    hosts, types, switch, close, expect, upgrade = 0, 0, False, False, False, b""
     for name, value, wrong in headers:
         defects |= wrong
         if name == b"content-length":
@@ -238,12 +238,16 @@ def _weigh(headers: list[tuple[bytes, bytes, int]], defects: int) -> Fields:
             close = close or b"close" in options
         elif name == b"upgrade":
             upgrade = value.lower()
+        elif name == b"content-type":
+            types += 1
         elif _LOOKALIKE.fullmatch(name):
             defects |= Defect.LOOKALIKE
         elif name == b"expect":
             expect = expect or value.lower() == b"100-continue"
     if hosts > 1:
         defects |= Defect.HOST_REPEATED
+    if types > 1:
+        defects |= Defect.TYPE_REPEATED
     length, wrong = _length(lengths)
     defects |= wrong
     chunked = codings[-1:] == [b"chunked"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from .http1_head import LINE
+from .http1_resync import LINE_LIMIT
 
 _LIMIT = 1 << 16
 
@@ -47,5 +48,9 @@ class Held:
 
     def speaks_otherwise(self) -> bool:
         """It does not begin with a request, so that the answer must have switched protocols."""
-        _, data, _, at = self._parts[0]
-        return not LINE.match(data, at)
+        text = b""
+        for _, data, missing, at in self._parts:
+            if missing or len(text) > LINE_LIMIT:
+                break
+            text += data[at : at + LINE_LIMIT]
+        return not LINE.match(text)
