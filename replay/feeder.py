@@ -101,12 +101,18 @@ def _compact(column: Any) -> Any:
 def batches(
     chunks: Iterator[Chunk], tape: Tape, rewrite: Rewriter, authorities: list[str]
 ) -> Iterator[tuple[int, Made]]:
-    """Chunks with their bytes, one batch a target, in order."""
+    """Chunks with their bytes, one batch a target, in order; clones with their own identities."""
     for whole in chunks:
         for chunk in _bounded(whole):
             payloads = list(tape.payloads(chunk["source"]))
             heads = chunk["head_bytes"].tolist()
             raw = [None if each.damaged else each.request for each in payloads]
+            if rewrite.identities is not None:
+                clones = chunk["clone"].tolist()
+                raw = [
+                    None if request is None else rewrite.identities(request, head, clone)
+                    for request, head, clone in zip(raw, heads, clones, strict=True)
+                ]
             kept = np.asarray([len(request or b"") for request in raw], np.int64)
             chunk["fill"] = np.where(kept > 0, np.maximum(chunk["request_bytes"] - kept, 0), 0)
             chunk["method"], methods = method_codes(chunk["method"]), chunk["method"]

@@ -13,6 +13,8 @@ import click
 
 from capture.options import DURATION, option
 
+from .more import HerdType, ScaleType, SpikeType
+
 if TYPE_CHECKING:
     _ParamType = click.ParamType[Any]
 else:
@@ -123,6 +125,17 @@ class ReplayOptions:
     drop: tuple[str, ...] = option((), help="Leave out endpoints like this.", metavar="PATTERN")
     read_only: bool = option(False, help="Send safe methods only (GET, HEAD, OPTIONS, TRACE).")
     sessions: float = option(1.0, help="Send this share of the sessions.", type=SHARE)
+    scale: float = option(
+        1.0, help="So many times the users: whole sessions cloned, each itself.", type=ScaleType()
+    )
+    spike: tuple[Any, ...] = option(
+        (), help="More users for a while: at=30s,for=5s,x=20[,shape=step|ramp|decay].",
+        type=SpikeType(), metavar="SPIKE",
+    )  # fmt: skip
+    herd: tuple[Any, ...] = option(
+        (), help="Users who all begin at once: at=30s,users=10000.", type=HerdType(), metavar="HERD"
+    )
+    seed: int = option(0, help="Seed of what is drawn when sessions are cloned.")
     timeout: int = option(30_000_000_000, help="Give up an answer after this.", type=DURATION)
     connect_timeout: int = option(10_000_000_000, help="Give up connecting.", type=DURATION)
     max_in_flight: int = option(

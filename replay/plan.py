@@ -20,6 +20,7 @@ import numpy as np
 from capture.exchange import NEVER
 
 from .endings import Endings
+from .more import more_load
 from .options import ReplayOptions
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def plan_chunks(
 ) -> Iterator[Chunk]:
     """The plan of one shard of `of`, chunk by chunk. `more` may clone and move what is planned."""
     chunks = _laps(tape, options)
+    more = more or more_load(options, lambda: _lap(tape, options))
     if more is not None:
         chunks = more(chunks)
     chunks = (_with_lanes(chunk) for chunk in chunks)

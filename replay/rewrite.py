@@ -16,6 +16,8 @@ from pathlib import Path
 
 from capture.errors import ReplayError
 
+from .identity import Identities
+from .more import clones
 from .options import ReplayOptions
 
 Edit = Callable[[bytes, str], bytes]
@@ -30,6 +32,7 @@ class Rewriter:
     def __init__(self, options: ReplayOptions) -> None:
         self.counts: Counter[str] = Counter()
         self._edits: list[tuple[str, Edit]] = list(_edits(options))
+        self.identities = Identities(options.seed) if clones(options) else None
         self._hook = _load_hook(options.hook) if options.hook else None
 
     def __call__(self, request: bytes, head_bytes: int, authority: str) -> bytes | None:

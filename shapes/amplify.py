@@ -25,23 +25,34 @@ from .tallies import Words, mix
 Chunk = dict[str, Any]
 Factor = Callable[[Ints], NDArray[np.float64]]
 NEAREST = 16
+_HELD = 500_000
 
 
 class Starts:
     """When each session begins and how far its clones may move."""
 
     def __init__(self, blocks: Iterable[tuple[NDArray[np.uint64], Ints]]) -> None:
-        ids: NDArray[np.uint64] = np.empty(0, np.uint64)
-        first: Ints = np.empty(0, np.int64)
-        for sessions, times in blocks:
-            ids = np.concatenate([ids, sessions])
-            first = np.concatenate([first, times])
+        self.ids: NDArray[np.uint64] = np.empty(0, np.uint64)
+        self.first: Ints = np.empty(0, np.int64)
+        held: list[tuple[NDArray[np.uint64], Ints]] = []
+        rows = 0
+        for block in blocks:
+            held.append(block)
+            rows += block[1].size
+            if rows > max(_HELD, self.ids.size):
+                self._settle(held)
+                held, rows = [], 0
+        self._settle(held)
+        self.reach = reaches(self.first)
+
+    def _settle(self, held: list[tuple[NDArray[np.uint64], Ints]]) -> None:
+        ids = np.concatenate([self.ids, *(block[0] for block in held)])
+        first = np.concatenate([self.first, *(block[1] for block in held)])
+        if ids.size:
             order = np.lexsort((first, ids))
             ids, first = ids[order], first[order]
-            fresh = np.append(True, ids[1:] != ids[:-1]) if ids.size else np.empty(0, bool)
-            ids, first = ids[fresh], first[fresh]
-        self.ids, self.first = ids, first
-        self.reach = reaches(first)
+            fresh = np.append(True, ids[1:] != ids[:-1])
+            self.ids, self.first = ids[fresh], first[fresh]
 
     def of(self, sessions: NDArray[np.uint64]) -> tuple[Ints, Ints]:
         """The start and the reach of each of these sessions."""
@@ -102,7 +113,9 @@ def _cloned(chunk: Chunk, starts: Starts, factor: Factor, seed: int) -> Chunk:
     times = copies(sessions, factor(first), seed)
     row = np.repeat(np.arange(sessions.size), times)
     clone = np.arange(row.size) - np.repeat(np.cumsum(times) - times, times)
-    word = mix(sessions[row].view(np.int64), clone * 7919 + seed + 1)
+    # Laps already numbered their clones: a lap's clones follow those of the laps before it.
+    number = chunk["clone"][row] * np.int64(_stride(factor, starts)) + clone
+    word = mix(sessions[row].view(np.int64), number * 7919 + seed + 1)
     moved = ((2 * _unit(word) - 1) * reach[row]).astype(np.int64)
     moved[clone == 0] = 0
     # A session is moved as a whole, and never to before the start of the run.
@@ -111,10 +124,7 @@ def _cloned(chunk: Chunk, starts: Starts, factor: Factor, seed: int) -> Chunk:
     out["due_ns"] = chunk["due_ns"][row] + moved
     if "open_ns" in chunk:
         out["open_ns"] = np.maximum(chunk["open_ns"][row] + moved, 0)
-    # Laps already numbered their clones: a lap's clones follow those of the laps before it.
-    out["clone"] = (chunk["clone"][row] * np.int64(_stride(factor, starts)) + clone).astype(
-        np.int32
-    )
+    out["clone"] = number.astype(np.int32)
     return out
 
 

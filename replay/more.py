@@ -1,0 +1,88 @@
+"""More load than was recorded, as a stage of the plan: --scale, --spike and --herd.
+
+A first pass over the plan (columns only) learns when each session starts; the second clones whole
+sessions as `shapes.amplify` says. Every worker makes the same clones, since they depend on nothing
+but the tape, the options and the seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from .options import ReplayOptions
+
+    _ParamType = click.ParamType[Any]
+else:
+    _ParamType = click.ParamType
+
+Chunk = dict[str, Any]
+Stage = Callable[[Iterator[Chunk]], Iterator[Chunk]]
+
+
+class ScaleType(_ParamType):
+    """A positive factor."""
+
+    name = "factor"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            factor = float(value)
+        except ValueError:
+            factor = -1.0
+        if not 0 < factor <= 100_000:
+            self.fail(f"{value!r} is no factor; write a number like 10 or 0.5.", param, ctx)
+        return factor
+
+
+class SpikeType(_ParamType):
+    """`at=30s,for=5s,x=20,shape=step`."""
+
+    name = "spike"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from shapes.spike import Spike, parse
+
+        del param, ctx
+        return value if isinstance(value, Spike) else parse(str(value))
+
+
+class HerdType(_ParamType):
+    """`at=30s,users=10000`."""
+
+    name = "herd"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from shapes.herd import Herd, parse
+
+        del param, ctx
+        return value if isinstance(value, Herd) else parse(str(value))
+
+
+def clones(options: ReplayOptions) -> bool:
+    """Whether the options ask for more (or fewer) users than were recorded."""
+    return options.scale != 1 or bool(options.spike or options.herd)
+
+
+def more_load(options: ReplayOptions, recorded: Callable[[], Iterator[Chunk]]) -> Stage | None:
+    """The stage that the options ask for; `recorded` gives the plan of one lap as it was."""
+    if not clones(options):
+        return None
+
+    def stage(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+        from shapes.amplify import Starts, scaled
+        from shapes.herd import herds_in
+        from shapes.spike import combined
+
+        starts = Starts((chunk["session"], chunk["due_ns"]) for chunk in recorded())
+        if options.scale != 1 or options.spike:
+            factor = combined(options.scale, options.spike)
+            chunks = scaled(chunks, starts, factor, options.seed)
+        return herds_in(chunks, recorded, starts, options.herd)
+
+    return stage
