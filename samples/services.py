@@ -21,7 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCTION = ("--rows", "100000")
-BUSY = ("--rate", "3", "--burst", "6", "--flash", "1.2", "--odd", "0.06")
+BUSY = ("--rate", "2.5", "--burst", "6", "--flash", "1.2", "--odd", "0.06")
 """The production of the demo, and the traffic it sees."""
 
 

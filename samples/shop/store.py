@@ -11,7 +11,10 @@ The pool is a stack of connections and as many threads: whoever finds none waits
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import sys
+import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -87,11 +90,17 @@ class Connection:
         self._db.close()
 
 
+def _stand_back() -> None:
+    """A query must not take the processor from who speaks HTTP, as it would not on two machines."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+
 class Pool:
     """So many connections and not one more."""
 
     def __init__(self, path: Path, size: int, wait: float) -> None:
-        self._threads = ThreadPoolExecutor(size, thread_name_prefix="db")
+        self._threads = ThreadPoolExecutor(size, "db", initializer=_stand_back)
         self._all = [Connection(path, self._threads) for _ in range(size)]
         self._free: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
         for connection in self._all:
