@@ -93,6 +93,8 @@ class Blind:
         """Bytes that no parser can frame: telling names and detectors; framing is left alone."""
         if self._policy.level == "none":
             return data
+        # First what stands over a fold or a boundary: half of it may look like a whole.
+        data = self.unfolded(data)
         edits: list[tuple[int, int, bytes]] = []
         if self._policy.level == "strict":
             edits = [(a, b, self.value(data[a:b])) for a, b in values(data, self._kept)]
@@ -108,8 +110,11 @@ class Blind:
                 raw = data[place.start : end]
                 if not edits or place.start >= edits[-1][1]:
                     edits.append((place.start, end, self._line(place.name, raw)))
-        new = self.clean(data, edits)
-        return views.folded(new, lambda plain: self.clean(plain, depth=1))
+        return self.clean(data, edits)
+
+    def unfolded(self, data: bytes) -> bytes:
+        """The data sanitized as it reads without line folds and boundaries of chunks."""
+        return views.folded(data, lambda plain: self.clean(plain, depth=1))
 
     def _kept(self, header: str) -> bool:
         return self._policy.action("header", header) == "keep"

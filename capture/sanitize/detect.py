@@ -119,7 +119,7 @@ TABLE: tuple[Detector, ...] = (
          rf"(?<![{_A}:-])[0-9A-Fa-f]{{2}}(?:([:-])[0-9A-Fa-f]{{2}})(?:\1[0-9A-Fa-f]{{2}}){{4}}"
          rf"(?![{_A}:-])", "hex"),
     _row("phone", r"(?:\+|\b00|\(|\d)[ (]{0,2}\d(?:[ ().-]{0,3}\d){5}",
-         r"(?<![\w.+/=-])(?<!\d )(?:\+\d{8,15}(?![\d])|[2-9]\d\d[2-9]\d{6}(?![\w]|[.-]\d)"
+         r"(?<![\w.+-])\+\d{8,15}(?!\d)|(?<![\w.+/=-])(?<!\d )(?:[2-9]\d\d[2-9]\d{6}(?![\w]|[.-]\d)"
          r"|(?:\+\d{1,3}[ .-]?|00\d{1,3}[ .-])?(?:\(\d{1,5}\)[ .-]?)?"
          r"\d{1,7}(?:[ .-]\d{2,7}){0,5}(?:[xX#]\d{1,6})?(?![\w]|[.-]\d))", "phone", is_.is_phone),
     _row("coordinates", r"-?\d{1,3}\.\d{4,}, ?-?\d{1,3}\.\d{4,}",
@@ -202,7 +202,14 @@ class Scanner:
 
     def _apart(self, found: list[tuple[int, int, int]]) -> list[tuple[int, int, Detector]]:
         """What precedes in the table wins; the rest of an overlapped span stays a span."""
-        return [(a, b, self.detectors[number]) for a, b, number in apart(found)]
+        spans = set(found)
+        return [
+            (a, b, self.detectors[number])
+            for a, b, number in apart(spans)
+            # What another row leaves of a random-looking string is its prefix, which tells its
+            # kind ("ghp_"): nothing secret, and without it nobody knows the key for one.
+            if b - a > _PREFIX or self.detectors[number].name != "token" or (a, b, number) in spans
+        ]
 
 
 def apart(found: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
@@ -230,6 +237,7 @@ def apart(found: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
     return out
 
 
+_PREFIX = 12
 _GROUPS = re.compile(rb"\d+")
 
 

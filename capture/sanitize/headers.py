@@ -82,7 +82,10 @@ class Head:
         return None if rule is None else self._done(data, rule.action, rule)
 
     def line(self, line: bytes) -> bytes:
-        """A header line; one that is dropped becomes empty bytes."""
+        """A header line with its folds; one that is dropped becomes empty bytes."""
+        return self._line(self._blind.unfolded(line) if b"\n" in line else line)
+
+    def _line(self, line: bytes) -> bytes:
         name, colon, value = line.partition(b":")
         low = name.strip().lower()
         if not colon or low in FRAMING:

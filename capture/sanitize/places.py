@@ -25,7 +25,7 @@ class Place(NamedTuple):
 
 
 _PAIR = re.compile(rb"([^=&;?#\s]{1,400})=([^&#\s]*)")
-_COOKIE = re.compile(rb"\s*([^=;\s]{1,400})\s*=\s*([^;]*)")
+_COOKIE = re.compile(rb"\s*(?:([^=;\s]{1,400})\s*=\s*([^;]*)|([^;\s][^;]*))")
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)"(\s*:)?|([{}\[\]])|(-?[0-9][0-9.eE+-]*)', re.S)
 _XML = re.compile(
     rb"<!\[CDATA\[|</([A-Za-z_][\w:.-]*)\s*>|<([A-Za-z_][\w:.-]*)((?:\s[^<>]*)?)>|([^<>]+)", re.S
@@ -47,9 +47,10 @@ def pairs(data: bytes, start: int, end: int, kind: str) -> Iterator[Place]:
 
 
 def cookies(data: bytes, start: int, end: int) -> Iterator[Place]:
-    """The values of a Cookie header."""
+    """The values of a Cookie header; what has no name is one, too."""
     for match in _COOKIE.finditer(data, start, end):
-        yield Place("cookie", match[1].decode("latin-1"), match.start(2), match.end(2))
+        group = 3 if match[2] is None else 2
+        yield Place("cookie", (match[1] or b"").decode("latin-1"), *match.span(group))
 
 
 def json_values(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Place]:

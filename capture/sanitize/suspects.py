@@ -96,7 +96,8 @@ def _mail(text: str) -> bool:
 
 
 def _unmarked(text: str) -> bool:
-    return not is_marked(_b(text))
+    """Whether it is no pseudonym, nor one behind the prefix of a provider."""
+    return not is_marked(_b(text)) and not is_marked(_b(_PREFIX.sub("", text, count=1)))
 
 
 def _number(text: str) -> bool:
@@ -118,7 +119,7 @@ def _random(text: str) -> bool:
     shares = [text.count(each) / len(text) for each in set(text)]
     bits = -sum(share * math.log2(share) for share in shares)
     least = 3.0 if re.fullmatch(r"[0-9A-Fa-f-]+", text) else 3.9
-    return bits >= least and _plain_base64(text) is None and not is_marked(_b(text))
+    return bits >= least and _plain_base64(text) is None and _unmarked(text)
 
 
 _PATTERNS: tuple[tuple[str, re.Pattern[str], Judge], ...] = tuple(
@@ -166,7 +167,7 @@ _PLUGINS = (
     "ibm_cos_hmac", "mailchimp", "npm", "openai", "pypi_token", "sendgrid", "slack", "softlayer",
     "square_oauth", "stripe", "telegram_token", "twilio",
 )  # fmt: skip
-_PREFIX = re.compile(r"(?:\w{2,12}[_-]){1,2}|AKIA|AC|SK|SG\.|AccountKey=")
+_PREFIX = re.compile(r"(?:[a-zA-Z]{2,12}[_-]){1,2}|AKIA|ASIA|AIza|AC|SK|SG\.|AccountKey=")
 
 
 def suspects(data: bytes) -> Iterator[Suspect]:
@@ -181,8 +182,7 @@ def suspects(data: bytes) -> Iterator[Suspect]:
                     yield Suspect(kind, _name(text, match.start()), len(found))
         for kind, pattern in _borrowed():
             for match in pattern.finditer(text):
-                bare = _PREFIX.sub("", match[0], count=1)
-                if _unmarked(match[0]) and _unmarked(bare) and len(bare) >= 16:
+                if _unmarked(match[0]) and len(match[0]) >= 20:
                     yield Suspect(kind, _name(text, match.start()), len(match[0]))
 
 

@@ -150,7 +150,7 @@ def is_token(text: bytes) -> bool:
     if not any(48 <= byte <= 57 for byte in text):
         return False
     words = sum(len(run) for run in _VOWELS_RUN.findall(text))
-    if words * 2 > len(text):
+    if words * 5 > len(text) * 3:
         return False
     is_hex = all(byte in b"0123456789abcdefABCDEF-" for byte in text)
     return entropy(text) >= (2.8 if is_hex else 3.6) and not is_base64_text(text)

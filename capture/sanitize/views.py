@@ -21,8 +21,8 @@ _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
 _JSON = re.compile(rb'\\u00[0-7][0-9A-Fa-f]|\\["\\/bfnrt]')
 _ENTITY = re.compile(rb"&#(?:x[0-9A-Fa-f]{2}|[0-9]{2,3});|&(?:amp|lt|gt|quot|apos);")
 _NAMED = {b"&amp;": b"&", b"&lt;": b"<", b"&gt;": b">", b"&quot;": b'"', b"&apos;": b"'"}
-_FOLD = re.compile(rb"\r?\n[ \t]+")
-_CHUNK = re.compile(rb"\r\n[0-9A-Fa-f]{1,8}(?:;[^\r\n]{0,200})?\r\n")
+# A boundary of chunks (a size of more than six digits would be a number in a line), or a fold.
+_BREAK = re.compile(rb"\r\n[0-9A-Fa-f]{1,6}(?:;[^\r\n]{0,200})?\r\n|\r?\n[ \t]+")
 BASE64_RUN = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}")
 _UTF16 = re.compile(rb"(?:[\x20-\x7e]\0){6,}|(?:\0[\x20-\x7e]){6,}")
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
@@ -119,11 +119,7 @@ def spelt(data: bytes, clean: Clean) -> bytes:
 
 def folded(data: bytes, clean: Clean) -> bytes:
     """Clean the data as it reads without line folds, and without chunk boundaries."""
-    if _FOLD.search(data):
-        data = through(_FOLD, _nothing, data, clean)
-    if _CHUNK.search(data):
-        data = through(_CHUNK, _nothing, data, clean)
-    return data
+    return through(_BREAK, _nothing, data, clean) if b"\n" in data else data
 
 
 def _utf16(run: bytes, clean: Clean) -> bytes:
