@@ -23,6 +23,7 @@ COMMANDS = {
     "plan": ("replay.cli:plan", "Show what a replay would send, before a byte is sent."),
     "replay": ("replay.cli:replay", "Send a tape to a target, on time, and record the run."),
     "report": ("replay.judge_cli:report", "Write the report of a run as one offline page."),
+    "compare": ("replay.judge_cli:compare", "Compare two tapes or runs, endpoint by endpoint."),
     "trial": ("replay.judge_cli:trial", "Judge a candidate against a baseline by pairs of runs."),
 }
 

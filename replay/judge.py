@@ -131,7 +131,8 @@ def _causes(rows: Rows, table: tuple[EndpointRow, ...], in_flight: Array) -> lis
     queue = find_queue(rows, alone, recorded_ns(rows))
     if queue is not None:
         table = tuple(_put_right(row, code, queue) for code, row in enumerate(table))
-    slow = [code for code, row in enumerate(table) if is_slow(row)]
+    least = max(FLOOR_NS, rows.blur_ns)
+    slow = [code for code, row in enumerate(table) if is_slow(row, least)]
     found = [_slow(rows, table[code]) for code in slow]
     explained = np.zeros(len(rows), bool)
     if queue is not None:
@@ -195,12 +196,12 @@ def _endpoint(rows: Rows, code: int, in_flight: Array) -> EndpointRow:
     )
 
 
-def is_slow(row: EndpointRow) -> bool:
+def is_slow(row: EndpointRow, least_ns: float) -> bool:
     """Whether an endpoint takes much longer than recorded with nobody else waiting."""
     before = row.recorded[0]
     if row.count < FEWEST or not np.isfinite(row.alone_ms) or not before > 0:
         return False
-    return row.alone_ms >= SLOWER * before and (row.alone_ms - before) * MS >= FLOOR_NS
+    return row.alone_ms >= SLOWER * before and (row.alone_ms - before) * MS >= least_ns
 
 
 def _slow(rows: Rows, row: EndpointRow) -> Finding:

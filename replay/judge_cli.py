@@ -1,4 +1,4 @@
-"""`wiretape report` and `wiretape trial`: what a run, and pairs of runs, come to."""
+"""`wiretape report`, `compare` and `trial`: what a run, two runs and pairs of runs come to."""
 
 from __future__ import annotations
 
@@ -62,6 +62,32 @@ def report(
     for written in filter(None, (html, markdown)):
         click.echo(f"wrote {written}", err=True)
     if code := gates.end(run.name, told.rows, told.verdict):
+        raise click.exceptions.Exit(code)
+
+
+@click.command()
+@click.argument("a", type=click.Path(exists=True, path_type=Path))
+@click.argument("b", type=click.Path(exists=True, path_type=Path))
+@click.option("--json", "as_json_", is_flag=True, help="Print the comparison as JSON.")
+@gates_of
+def compare(a: Path, b: Path, as_json_: bool, gates: Gates) -> None:
+    """Compare two tapes or runs, B against A. Gates are checked on B.
+
+    \b
+    Example:
+      wiretape compare yesterday.tape today.tape
+    """
+    import json
+
+    from .compare import as_text
+    from .compare import compare as side_by_side
+    from .judge import judge
+    from .rows import read_rows
+
+    before, after = read_rows(a), read_rows(b)
+    told = side_by_side(before, after)
+    click.echo(json.dumps(told.as_dict()) if as_json_ else as_text(told))
+    if gates and (code := gates.end(b.name, after, judge(after))):
         raise click.exceptions.Exit(code)
 
 

@@ -76,10 +76,10 @@ def alone_ns(service: Array, in_flight: Array) -> tuple[float, float]:
 
 def find_queue(rows: Rows, alone: Array, recorded: Array) -> Queue | None:
     """What two endpoints or more wait for, if they do. `alone` is by endpoint, in ns."""
-    waits = _waiting(rows, alone, recorded, WAITED_NS)
+    waits = _waiting(rows, alone, recorded, max(WAITED_NS, rows.blur_ns))
     queued, others = _waiting_endpoints(rows, waits)
     if not others:
-        waits = _waiting(rows, alone, recorded, ALL_WAITED_NS)
+        waits = _waiting(rows, alone, recorded, max(ALL_WAITED_NS, rows.blur_ns))
         queued, _ = _waiting_endpoints(rows, waits)
     if len(queued) < 2:
         return None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from capture.errors import ReplayError
-from capture.exchange import NEVER, Outcome
+from capture.exchange import NEVER, Lateness, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -85,6 +85,17 @@ class Rows:
         """Lateness of the rows that were sent."""
         sent = (self["request_first_ns"] != NEVER) & (self["due_ns"] != NEVER)
         return np.asarray(self["request_first_ns"][sent] - self["due_ns"][sent])
+
+    @property
+    def blur_ns(self) -> int:
+        """What times are uncertain by: five times the p99 of lateness that was our own fault.
+
+        Whatever kept us from sending kept us from seeing answers as well.
+        """
+        ours = np.isin(self["late_cause"], (Lateness.NONE, Lateness.LOOP))
+        ours &= (self["request_first_ns"] != NEVER) & (self["due_ns"] != NEVER)
+        late = (self["request_first_ns"] - self["due_ns"])[ours]
+        return 5 * int(np.quantile(late, 0.99)) if len(late) else 0
 
     @property
     def span_ns(self) -> tuple[int, int]:

@@ -29,6 +29,7 @@ def run_columns(
     return {
         "endpoint": [ENDPOINTS[code] for code in which],
         "target": ["/x"] * count,
+        "connection": np.arange(count),
         "session": rng.integers(1, 50, count),
         "key": np.arange(count),
         "due_ns": due,
