@@ -97,8 +97,8 @@ def test_the_glance_and_the_slow_way_come_to_the_same_under_any_split(
 
 
 LIKELY = st.sampled_from(
-    [b"GET / HTTP/1.1\r\n", b"Host: a\r\n", b"\r\n", b"\n", b"\r", b" ", b"Content-Length: 3\r\n", b"0",
-     b"Transfer-Encoding: chunked\r\n", b"HTTP/1.1 200 OK\r\n", b"3\r\nabc\r\n", b"0\r\n\r\n",
+    [b"GET / HTTP/1.1\r\n", b"Host: a\r\n", b"\r\n", b"\n", b"\r", b" ", b"Content-Length: 3\r\n",
+     b"0", b"Transfer-Encoding: chunked\r\n", b"HTTP/1.1 200 OK\r\n", b"3\r\nabc\r\n", b"0\r\n\r\n",
      b"CONNECT a:1 HTTP/1.1\r\n\r\n", b"Connection: Upgrade\r\nUpgrade: websocket\r\n",
      b"GET /\r\n", b"HTTP/1.1 101 X\r\n\r\n", b"HTTP/1.1 100 X\r\n\r\n", b"Content-Length: x\r\n"]
 )  # fmt: skip
