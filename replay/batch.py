@@ -21,7 +21,7 @@ from .plan import Chunk, rows_in
 
 PLANNED = (
     "due_ns", "open_ns", "close_after", "close", "first", "lane", "client", "flags", "ended",
-    "method", "at", "size", "fill", "pieces_at", "pieces",
+    "method", "target_index", "at", "size", "fill", "pieces_at", "pieces",
 )  # fmt: skip
 TIMES = ("request_first_ns", "request_last_ns", "response_first_ns", "response_last_ns")
 RESULTS = (
@@ -88,13 +88,13 @@ class Batch:
     __slots__ = (
         "_at", "_bytes", "_memory", "_pieces", "client", "close", "close_after", "due", "ended",
         "fill", "first", "flags", "lane", "methods", "number", "open_rows", "opened", "piece_count",
-        "pieces_at", "results", "rows", "sizes", "target",
+        "pieces_at", "results", "rows", "sizes", "targets",
     )  # fmt: skip
 
-    def __init__(self, fd: int, number: int, rows: int, pieces: int, target: int) -> None:
+    def __init__(self, fd: int, number: int, rows: int, pieces: int) -> None:
         populate = getattr(mmap, "MAP_POPULATE", 0)
         self._memory = mmap.mmap(fd, 0, flags=mmap.MAP_SHARED | populate)
-        self.number, self.rows, self.open_rows, self.target = number, rows, rows, target
+        self.number, self.rows, self.open_rows = number, rows, rows
         ints = memoryview(self._memory)[: (len(COLUMNS) * rows + 2 * pieces) * 8].cast("q")
         by_name = {
             name: ints[place * rows : (place + 1) * rows] for place, name in enumerate(COLUMNS)
@@ -110,6 +110,7 @@ class Batch:
         self.ended = by_name["ended"]
         self.methods = by_name["method"]
         self.sizes = by_name["size"]
+        self.targets = by_name["target_index"]
         self.fill = by_name["fill"]
         self.piece_count = by_name["pieces"]
         self.pieces_at = by_name["pieces_at"]

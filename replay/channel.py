@@ -12,7 +12,7 @@ import struct
 
 from .batch import Batch, Written
 
-_OFFER = struct.Struct("<cqqqq")
+_OFFER = struct.Struct("<cqqq")
 _TELL = struct.Struct("<c8q")
 BATCH, END, START = b"b", b"e", b"a"
 BEGUN, SETTLED, COUNT, CONNECTION, STOPPED = b"b", b"s", b"c", b"w", b"x"
@@ -27,21 +27,21 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return ours, theirs
 
 
-def offer(end: socket.socket, number: int, written: Written, target: int) -> None:
+def offer(end: socket.socket, number: int, written: Written) -> None:
     """Hand a batch to the sender."""
-    message = _OFFER.pack(BATCH, number, written.rows, written.pieces, target)
+    message = _OFFER.pack(BATCH, number, written.rows, written.pieces)
     socket.send_fds(end, [message], [written.fd])
     os.close(written.fd)
 
 
 def offer_end(end: socket.socket) -> None:
     """Tell the sender that the plan has ended."""
-    end.send(_OFFER.pack(END, 0, 0, 0, 0))
+    end.send(_OFFER.pack(END, 0, 0, 0))
 
 
 def offer_start(end: socket.socket, instant: int) -> None:
     """Tell the sender when due time 0 is (monotonic ns)."""
-    end.send(_OFFER.pack(START, instant, 0, 0, 0))
+    end.send(_OFFER.pack(START, instant, 0, 0))
 
 
 def tell(end: socket.socket, what: bytes, *numbers: int) -> None:
@@ -88,7 +88,7 @@ class Intake:
         if not message or message[:1] == END:
             self.ended = True
             return None
-        _, number, rows, pieces, target = _OFFER.unpack(message)
-        batch = Batch(fds[0], number, rows, pieces, target)
+        _, number, rows, pieces = _OFFER.unpack(message)
+        batch = Batch(fds[0], number, rows, pieces)
         os.close(fds[0])
         return batch

@@ -152,14 +152,15 @@ class Engine(Settle):
 
     def _schedule(self, batch: Batch) -> None:
         """Wires open when they were opened, or with a head start before their first request."""
-        head_start = self._head_start[batch.target]
         for row, first in enumerate(batch.first.tolist()):
             if first:
-                instant = min(batch.opened[row], batch.due[row] - head_start)
+                instant = min(
+                    batch.opened[row], batch.due[row] - self._head_start[batch.targets[row]]
+                )
                 self._timers.add(self._start + instant, self._open_ahead, (batch, row))
 
     def _open_ahead(self, batch: Batch, row: int) -> None:
-        key = (batch.lane[row], batch.target)
+        key = (batch.lane[row], batch.targets[row])
         if key not in self._lanes:
             wire = self._dial(batch, row)
             if isinstance(wire, Wire):
@@ -237,7 +238,7 @@ class Engine(Settle):
             batch.due[row] = now - start
         self.in_flight += 1
         self.sent += 1
-        key = (batch.lane[row], batch.target)
+        key = (batch.lane[row], batch.targets[row])
         wire: Wire | None = self._lanes.get(key)
         if wire is None:
             wire = self._connect(batch, row)
@@ -270,7 +271,7 @@ class Engine(Settle):
             self._dialer.watch(wire)
 
     def _spare(self, batch: Batch, row: int) -> Wire | None:
-        spares = self._spares[batch.target]
+        spares = self._spares[batch.targets[row]]
         while spares:
             wire = spares.pop()
             if wire.state == OPEN and wire.idle:
@@ -290,7 +291,7 @@ class Engine(Settle):
         return None
 
     def _dial(self, batch: Batch, row: int) -> Wire | Outcome:
-        wire = self._dialer.open(batch.lane[row], batch.target)
+        wire = self._dialer.open(batch.lane[row], batch.targets[row])
         if isinstance(wire, Wire):
             wire.client = batch.client[row]
             self._timers.add(now_ns() + self._options.connect_timeout, self._give_up, (wire,))
@@ -369,7 +370,7 @@ class Engine(Settle):
 
     def _again(self, batch: Batch, row: int) -> None:
         """A request that waited for a connection that the target closed gets a new one."""
-        key = (batch.lane[row], batch.target)
+        key = (batch.lane[row], batch.targets[row])
         wire: Wire | None = self._lanes.get(key)
         if wire is None:
             wire = self._connect(batch, row)

@@ -60,9 +60,10 @@ class Made:
     def __init__(self, chunk: Chunk, requests: list[bytes | None], pieces: list[Pieces]) -> None:
         self.chunk = chunk
         self.digests = [xxhash.xxh3_64_intdigest(request or b"") for request in requests]
-        self.written = Written(chunk, requests, pieces)
+        planned = {**chunk, "method": method_codes(chunk["method"])}
+        self.written = Written(planned, requests, pieces)
 
-    def rows(self, start: int, offset: int, worker: int, target: int) -> Chunk:
+    def rows(self, start: int, offset: int, worker: int) -> Chunk:
         """As columns of a run; monotonic times become times since the epoch."""
         chunk, column = dict(self.chunk), self.written.column
         chunk["recorded_status"] = chunk["status"]
@@ -80,7 +81,6 @@ class Made:
         chunk["request_digest"] = np.asarray(self.digests, np.uint64)
         chunk["request_bytes"] = np.maximum(column("size"), 0) + chunk["fill"]
         full = rows_in(chunk)
-        chunk["target_index"] = np.full(full, target, np.uint8)
         chunk["worker"] = np.full(full, worker, np.uint16)
         chunk["flags"] = chunk["flags"] & ~np.uint32(Flag.CUT_BY_CAPTURE)
         chunk["pieces"] = np.zeros(full, np.int32)
@@ -100,30 +100,39 @@ def _compact(column: Any) -> Any:
 
 def batches(
     chunks: Iterator[Chunk], tape: Tape, rewrite: Rewriter, authorities: list[str]
-) -> Iterator[tuple[int, Made]]:
-    """Chunks with their bytes, one batch a target, in order; clones with their own identities."""
+) -> Iterator[Made]:
+    """Chunks with their bytes; of several targets each gets each row, one after another."""
     for whole in chunks:
         for chunk in _bounded(whole):
             payloads = list(tape.payloads(chunk["source"]))
-            heads = chunk["head_bytes"].tolist()
-            raw = [None if each.damaged else each.request for each in payloads]
-            if rewrite.identities is not None:
-                clones = chunk["clone"].tolist()
-                raw = [
-                    None if request is None else rewrite.identities(request, head, clone)
-                    for request, head, clone in zip(raw, heads, clones, strict=True)
-                ]
+            raw = _as_cloned(chunk, payloads, rewrite)
             kept = np.asarray([len(request or b"") for request in raw], np.int64)
             chunk["fill"] = np.where(kept > 0, np.maximum(chunk["request_bytes"] - kept, 0), 0)
-            chunk["method"], methods = method_codes(chunk["method"]), chunk["method"]
-            for target, authority in enumerate(authorities):
-                requests = [
-                    None if request is None else rewrite(request, head, authority)
-                    for request, head in zip(raw, heads, strict=True)
-                ]
-                made = Made(chunk, requests, _pieces(chunk, payloads, requests))
-                made.chunk = {**chunk, "method": methods}
-                yield target, made
+            heads = chunk["head_bytes"].tolist()
+            requests = [
+                None if request is None else rewrite(request, head, authority)
+                for request, head in zip(raw, heads, strict=True)
+                for authority in authorities
+            ]
+            many, rows = len(authorities), rows_in(chunk)
+            if many > 1:
+                chunk = take(chunk, np.repeat(np.arange(rows), many))
+                payloads = [each for each in payloads for _ in authorities]
+            chunk["target_index"] = np.tile(np.arange(many, dtype=np.uint8), rows)
+            yield Made(chunk, requests, _pieces(chunk, payloads, requests))
+
+
+def _as_cloned(chunk: Chunk, payloads: list[Any], rewrite: Rewriter) -> list[bytes | None]:
+    """The bytes of each row, clones with their own identities; None where they are damaged."""
+    raw = [None if each.damaged else each.request for each in payloads]
+    identities = rewrite.identities
+    if identities is None:
+        return raw
+    heads, clones = chunk["head_bytes"].tolist(), chunk["clone"].tolist()
+    return [
+        None if request is None else identities(request, head, clone)
+        for request, head, clone in zip(raw, heads, clones, strict=True)
+    ]
 
 
 def _bounded(chunk: Chunk) -> Iterator[Chunk]:
@@ -164,18 +173,16 @@ def _pieces(chunk: Chunk, payloads: list[Any], requests: list[bytes | None]) -> 
 class Feeder:
     """Feeds one sender through `end` and emits the rows of what it settles."""
 
-    def __init__(
-        self, end: socket.socket, source: Iterator[tuple[int, Made]], emit: Emit, worker: int
-    ) -> None:
+    def __init__(self, end: socket.socket, source: Iterator[Made], emit: Emit, worker: int) -> None:
         self._end = end
         self._source = source
         self._emit = emit
         self._worker = worker
-        self._live: dict[int, tuple[int, Made]] = {}
+        self._live: dict[int, Made] = {}
         self._number = self._ahead = 0
         self._fed = False
         self._wires: list[tuple[int, ...]] = []
-        self._first: tuple[int, Made] | None = None
+        self._first: Made | None = None
         self._times = (0, 0)
         self.stopped_at = NEVER
 
@@ -188,7 +195,7 @@ class Feeder:
         self._times = (start, offset)
         offer_start(self._end, start - offset)
         if self._first is not None:
-            self._hand_over(*self._first)
+            self._hand_over(self._first)
         give_way()
         while True:
             if not self._fed and self._ahead < AHEAD:
@@ -203,15 +210,15 @@ class Feeder:
 
     def _feed(self) -> None:
         try:
-            target, made = next(self._source)
+            made = next(self._source)
         except StopIteration:
             self._fed = True
             self._offer(None)
             return
-        self._hand_over(target, made)
+        self._hand_over(made)
 
-    def _hand_over(self, target: int, made: Made) -> None:
-        self._live[self._number] = (target, made)
+    def _hand_over(self, made: Made) -> None:
+        self._live[self._number] = made
         self._offer(made)
         self._number += 1
         self._ahead += 1
@@ -221,7 +228,7 @@ class Feeder:
             if made is None:
                 offer_end(self._end)
             else:
-                offer(self._end, self._number, made.written, self._live[self._number][0])
+                offer(self._end, self._number, made.written)
         except (BrokenPipeError, ConnectionResetError):
             self._fed = True
 
@@ -239,8 +246,8 @@ class Feeder:
             self._fed = True
 
     def _settle(self, number: int) -> None:
-        target, made = self._live.pop(number)
-        rows = made.rows(*self._times, self._worker, target)
+        made = self._live.pop(number)
+        rows = made.rows(*self._times, self._worker)
         if self.stopped_at != NEVER:
             rows = take(rows, self._was_due(rows))
         if rows_in(rows):
@@ -267,13 +274,13 @@ class Feeder:
     def _finish(self) -> None:
         """The sender has gone: what it had not settled, and what it never got, was not sent."""
         for number in list(self._live):
-            _book_unsent(self._live[number][1])
+            _book_unsent(self._live[number])
             self._settle(number)
         if self.stopped_at == NEVER:
-            for target, made in self._source:
+            for made in self._source:
                 os.close(made.written.fd)
                 _book_unsent(made)
-                self._live[self._number] = (target, made)
+                self._live[self._number] = made
                 self._settle(self._number)
                 self._number += 1
         if self._wires:
@@ -299,7 +306,7 @@ def unsent_rows(
         source = batches(
             plan_chunks(tape, options, shard, of), tape, Rewriter(options), authorities
         )
-        for number, (target, made) in enumerate(source):
+        for number, made in enumerate(source):
             os.close(made.written.fd)
             _book_unsent(made)
-            yield number, made.rows(start, 0, shard, target)
+            yield number, made.rows(start, 0, shard)

@@ -160,8 +160,8 @@ def worker_main(pipe: Any, tape_path: str, options: ReplayOptions, shard: int, o
 
     try:
         run_shard(tape_path, options, shard, of, start_at, pipe.send)
-    except BrokenPipeError:
-        pass
+    except (BrokenPipeError, EOFError):
+        pass  # nobody listens any more
     except (WiretapeError, OSError) as failure:
         pipe.send(("failed", str(failure)))
     finally:
