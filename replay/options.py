@@ -125,6 +125,9 @@ class ReplayOptions:
     drop: tuple[str, ...] = option((), help="Leave out endpoints like this.", metavar="PATTERN")
     read_only: bool = option(False, help="Send safe methods only (GET, HEAD, OPTIONS, TRACE).")
     sessions: float = option(1.0, help="Send this share of the sessions.", type=SHARE)
+    arrivals: str = option(
+        "", help="Send at the times of this CSV (ISO 8601 or seconds) instead.", metavar="FILE"
+    )
     scale: float = option(
         1.0, help="So many times the users: whole sessions cloned, each itself.", type=ScaleType()
     )

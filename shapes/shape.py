@@ -31,7 +31,7 @@ COLUMNS = (
     "request_bytes", "response_bytes", "status", "content_type", "defects", "key",
 )  # fmt: skip
 _PARTS = {"arrivals", "mix", "sessions", "clients", "in_flight"}
-_BATCH = 500_000
+_BATCH = 250_000
 
 
 class ShapeMeter:
