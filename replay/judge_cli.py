@@ -19,6 +19,12 @@ from .trial_options import TrialOptions
     type=click.Path(path_type=Path),
     help="The tape that was replayed, for what became of the traffic it saw.",
 )
+@click.option(
+    "--watched",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="CSV",
+    help="What the target used meanwhile: seconds and one metric a column; leaks are found.",
+)
 @click.option("--html", type=click.Path(path_type=Path), help="Write the offline page here.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write Markdown here.")
 @click.option("--json", "as_json_", is_flag=True, help="Print the report as JSON.")
@@ -26,6 +32,7 @@ from .trial_options import TrialOptions
 def report(
     run: Path,
     tape: Path | None,
+    watched: Path | None,
     html: Path | None,
     markdown: Path | None,
     as_json_: bool,
@@ -42,13 +49,16 @@ def report(
     from capture.tape import Tape
 
     from .fidelity import in_a_line
+    from .leaks import leaks, read_samples
     from .report import as_html, as_json, as_markdown, report_of
     from .rows import read_rows
 
     ledger = Ledger()
     for path in (run, *([tape] if tape else [])):
         ledger.add(Tape.open(path).ledger)
-    told = report_of(run.name, read_rows(run), ledger)
+    rows = read_rows(run)
+    evidence = leaks(read_samples(watched), rows) if watched else ()
+    told = report_of(run.name, rows, ledger, evidence)
     if html:
         html.write_text(as_html(told), encoding="utf-8")
     if markdown:
