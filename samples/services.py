@@ -2,7 +2,7 @@
 
 A copy of the shop has one core, and whatever records or sends has the others: a target that eats
 the generator's core would make the generator late, and a late generator proves nothing. For the
-same reason it goes before other programs, where that is allowed. Each process leads a group, so
+same reason all go before other programs, where that is allowed. Each process leads a group, so
 that Ctrl-C reaches this program alone, which then ends them in order.
 """
 
@@ -55,9 +55,8 @@ def _place(pid: int, own_core: bool) -> None:
     first, *others = sorted(os.sched_getaffinity(0))
     with contextlib.suppress(OSError):
         os.sched_setaffinity(pid, {first} if own_core or not others else set(others))
-    if not own_core:
-        with contextlib.suppress(OSError):  # only root may
-            os.setpriority(os.PRIO_PROCESS, pid, -10)
+    with contextlib.suppress(OSError):  # only root may
+        os.setpriority(os.PRIO_PROCESS, pid, -10)
 
 
 def _end(process: subprocess.Popen[str], number: int, patience: float = 20) -> None:

@@ -93,7 +93,8 @@ class Connection:
 def _stand_back() -> None:
     """A query must not take the processor from who speaks HTTP, as it would not on two machines."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+        me = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, me, os.getpriority(os.PRIO_PROCESS, me) + 10)
 
 
 class Pool:
