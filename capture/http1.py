@@ -164,11 +164,17 @@ class Http1:
         else:
             self._emit(exchange)
 
+    @property
+    def others_wait(self) -> bool:
+        """A whole request waits for its answer behind the oldest."""
+        return len(self.waiting) > 1 and self.waiting[1] is not self.requests.exchange
+
     def after_gap(self) -> None:
-        """Answers may be missing: where the client never pipelines, only the last one waits."""
-        if not self._pipelines:
-            while len(self.waiting) > 2:
-                self._emit(self.waiting.popleft())
+        """Answers may be missing: where the client never pipelines, this is for its latest."""
+        while self.others_wait and not self._pipelines:
+            exchange = self.waiting.popleft()
+            exchange.flags |= Flag.RESPONSE_GAP
+            self._emit(exchange)
 
     def switch(self, exchange: Exchange, head: ResponseHead) -> bool:
         """An answer that switches protocols: the rest of both streams is a tunnel."""
@@ -193,6 +199,9 @@ class Http1:
         return exchange
 
     def _pipelined(self, exchange: Exchange) -> None:
+        answering = self.responses.exchange
+        if answering is not None and answering.flags & Flag.RESPONSE_GAP:
+            return  # the end of that answer, and others, may be what is missing
         exchange.flags |= Flag.PIPELINED
         self._pipelines = True
         if len(self.waiting) >= _MOST_WAITING and self.responses.exchange is None:
@@ -265,7 +274,7 @@ class Http1:
         return exchange
 
     def _emit(self, exchange: Exchange) -> None:
-        if not exchange.response_bytes:
+        if not exchange.response_bytes and not exchange.flags & Flag.RESPONSE_GAP:
             exchange.flags |= Flag.NO_RESPONSE
         self.connection.exchanges += 1
         self.out.append(exchange)

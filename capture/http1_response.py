@@ -48,6 +48,9 @@ class Pairing(Protocol):
 
     def response_done(self, exchange: Exchange) -> None: ...
 
+    @property
+    def others_wait(self) -> bool: ...
+
     def after_gap(self) -> None: ...
 
     def switch(self, exchange: Exchange, head: ResponseHead) -> bool: ...
@@ -215,8 +218,11 @@ class Responses:
     def _frame(self, exchange: Exchange, head: ResponseHead) -> None:
         method = self._pairing.method(exchange)
         switches = head.status == 101 or (method == b"CONNECT" and 200 <= head.status < 300)
-        if switches and self._pairing.switch(exchange, head):
-            return
+        if switches:
+            exchange.response = bytes(self._kept)
+            if self._pairing.switch(exchange, head):
+                self._kept.clear()
+                return
         if method == b"HEAD" or (head.length == 0 and not head.chunked):
             self._finish()
             return
@@ -265,10 +271,11 @@ class Responses:
     def _take_junk(self, time_ns: int, data: bytes, at: int) -> int:
         if STATUS_LINE.match(data, at) and data.startswith((b"HTTP/1.", b"http/1."), at):
             exchange = self.exchange
-            if exchange is not None and (exchange.status or exchange.flags & Flag.RESPONSE_GAP):
-                if exchange.flags & Flag.RESPONSE_GAP:
-                    self._pairing.after_gap()
+            if exchange is not None and (exchange.status or self._pairing.others_wait):
+                gap = exchange.flags & Flag.RESPONSE_GAP
                 self._finish()
+                if gap:
+                    self._pairing.after_gap()
             self._kept.clear()  # junk before a head is only counted
             self.mode = Mode.HEAD
             return at

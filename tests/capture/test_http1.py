@@ -9,7 +9,17 @@ import pytest
 
 from capture.defects import Defect
 from capture.exchange import Close, Exchange, Flag, Kind, RequestEnd
-from tests.capture.conversations import SPLITS, Split, Turn, client, converse, pause, server, whole
+from tests.capture.conversations import (
+    SPLITS,
+    Split,
+    Turn,
+    client,
+    converse,
+    pause,
+    server,
+    server_gap,
+    whole,
+)
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -264,6 +274,8 @@ def seen(exchange: Exchange, want: Want) -> Want:
 def test_a_conversation_gives_its_exchanges_however_it_is_cut(name: str, split: Split) -> None:
     script, want, close = CASES[name]
     got = converse(script, split, close)
+    for each in got:
+        assert len(each.response) >= each.response_head_bytes > 0 or not each.status
     padded = [*want, *[Want(b"?")] * (len(got) - len(want))]
     assert [seen(each, wanted) for each, wanted in zip(got, padded, strict=False)] == list(want)
 
@@ -330,3 +342,26 @@ def test_a_request_line_within_a_lost_stretch_keeps_the_time_of_its_first_byte()
     assert lost.pieces == ()
     assert (kept.request, kept.request_first_ns) == (GET, 1_000_000)
     assert kept.pieces == ((9, 8_000_000),)
+
+
+def test_answers_lost_in_a_gap_do_not_shift_the_ones_after_it() -> None:
+    script = [client(GET), server(OK), client(TWO), server_gap(len(OK)), client(POST),
+              server_gap(len(OK)), client(HEAD), server(NO_BODY % b"304 Same")]  # fmt: skip
+    got = converse(script)
+    assert [each.request for each in got] == [GET, TWO, POST, HEAD]
+    assert [each.status for each in got] == [200, 0, 0, 304]
+    assert [each.flags for each in got] == [0, Flag.RESPONSE_GAP, Flag.RESPONSE_GAP, 0]
+
+
+def test_a_gap_before_the_head_of_the_only_answer_awaited_leaves_it_that_answer() -> None:
+    script = [client(GET), server(OK[:-1]), client(TWO), server_gap(1), server_gap(5), server(OK)]
+    got = converse(script)
+    assert [(each.request, each.status) for each in got] == [(GET, 200), (TWO, 200)]
+    assert got[1].flags & Flag.RESPONSE_GAP
+
+
+def test_a_gap_within_the_body_of_an_answer_is_counted_and_leaves_no_digest() -> None:
+    script = [client(GET), server(OK[:-2]), server_gap(1), server(b"k"), client(TWO), server(OK)]
+    first, second = converse(script)
+    assert (first.status, first.flags, first.response_bytes) == (200, Flag.RESPONSE_GAP, len(OK))
+    assert first.response_digest == 0 != second.response_digest
