@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from difflib import SequenceMatcher
 from pathlib import Path
 
 import click
@@ -51,13 +50,17 @@ def explain(path: str, policy_file: str, level: str, as_json: bool) -> None:
     raw = Path(path).read_bytes()
     exchange = request_of(raw)
     options = SanitizeOptions(policy=policy_file, level=level)
-    new = sanitizer_from(options).exchange(exchange).exchange.request
-    rows = changes(raw, new)
+    from .explain import explain as explained
+
+    head_bytes = exchange.head_bytes
+    sanitizer = sanitizer_from(options)
+    new = sanitizer.exchange(exchange).exchange.request
+    rows = explained(sanitizer.policy, raw, head_bytes, new)
     if as_json:
         click.echo(json.dumps(rows))
         return
     for row in rows:
-        click.echo(f"byte {row['at']}: {row['before']!r} -> {row['after']!r}")
+        click.echo(f"{row['place']} ({row['rule']}): {row['before']!r} -> {row['after']!r}")
     click.echo(f"{len(rows)} changes in {len(raw)} bytes.")
 
 
@@ -100,31 +103,3 @@ def request_of(raw: bytes) -> Exchange:
     exchange.head_bytes = end + 4 if end >= 0 else 0
     exchange.kind = Kind.HTTP1 if end >= 0 else Kind.MALFORMED
     return exchange
-
-
-def changes(old: bytes, new: bytes) -> list[dict[str, object]]:
-    """Spans that differ, as text; bytes of equal length are compared place by place."""
-    if len(old) == len(new):
-        spans = _differing(old, new)
-        return [_row(a, old[a:b], new[a:b]) for a, b in spans]
-    matcher = SequenceMatcher(None, old, new, autojunk=False)
-    return [
-        _row(a, old[a:b], new[c:d]) for tag, a, b, c, d in matcher.get_opcodes() if tag != "equal"
-    ]
-
-
-def _differing(old: bytes, new: bytes) -> list[tuple[int, int]]:
-    spans: list[tuple[int, int]] = []
-    for at, (before, after) in enumerate(zip(old, new, strict=True)):
-        if before == after:
-            continue
-        # A pseudonym may share a letter or two with what it replaces: one change all the same.
-        if spans and at - spans[-1][1] <= 2:
-            spans[-1] = (spans[-1][0], at + 1)
-        else:
-            spans.append((at, at + 1))
-    return spans
-
-
-def _row(at: int, before: bytes, after: bytes) -> dict[str, object]:
-    return {"at": at, "before": before.decode("latin-1"), "after": after.decode("latin-1")}

@@ -75,7 +75,7 @@ class Content:
         if done is not None:
             return done
         edits: list[tuple[int, int, bytes]] = []
-        found = self._places(data, kind.lower(), kind)
+        found = places_of(data, kind)
         if found is None:
             if self._head.strict:
                 return self._blind.value(data)
@@ -90,18 +90,21 @@ class Content:
                 edits.append(edit)
         return self._blind.clean(data, edits)
 
-    def _places(self, data: bytes, kind: bytes, raw: bytes) -> Iterator[places.Place] | None:
-        start = data[:64].lstrip()[:1]
-        if b"json" in kind or (start in (b"{", b"[") and b"urlencoded" not in kind):
-            return places.json_values(data)
-        if b"urlencoded" in kind:
-            return places.pairs(data, 0, len(data), "form")
-        boundary = _BOUNDARY.search(raw) if b"multipart" in kind else None
-        if boundary:
-            return places.multipart_values(data, 0, len(data), boundary[1])
-        if b"xml" in kind or start == b"<":
-            return places.xml_values(data, 0, len(data))
-        return None
+
+def places_of(data: bytes, raw: bytes) -> Iterator[places.Place] | None:
+    """The values of a body of a content type; None where it has no structure that is known."""
+    kind = raw.lower()
+    start = data[:64].lstrip()[:1]
+    if b"json" in kind or (start in (b"{", b"[") and b"urlencoded" not in kind):
+        return places.json_values(data)
+    if b"urlencoded" in kind:
+        return places.pairs(data, 0, len(data), "form")
+    boundary = _BOUNDARY.search(raw) if b"multipart" in kind else None
+    if boundary:
+        return places.multipart_values(data, 0, len(data), boundary[1])
+    if b"xml" in kind or start == b"<":
+        return places.xml_values(data, 0, len(data))
+    return None
 
 
 def _chunks(body: bytes) -> list[tuple[int, int]] | None:
