@@ -81,6 +81,9 @@ class Stream:
             if piece.end <= self.offset:
                 return
             piece = _trim(piece, old)
+        if not self.pending or piece.start >= self.pending[-1].end:
+            self.pending.append(piece)  # behind a gap, in order: the usual case
+            return
         for known in list(self.pending):
             if piece.end <= known.start or piece.start >= known.end:
                 continue
