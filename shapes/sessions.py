@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .counts import Counts, Ints
 from .sketch import Sketch
+from .tallies import grouped
 
 _QS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999)
 
@@ -32,7 +33,7 @@ class Users:
         """Add requests in time order, with the time each was answered (-1: never)."""
         if ids.size == 0:
             return
-        order = np.argsort(ids, kind="stable")
+        order = grouped(ids)
         ids, asked = ids[order], asked[order]
         ended = np.maximum(answered[order], asked)
         at = np.concatenate(([0], np.flatnonzero(ids[1:] != ids[:-1]) + 1))
@@ -78,7 +79,7 @@ class Users:
         if ids.size == 0:
             return
         ids = np.concatenate([self.ids, ids])
-        order = np.argsort(ids, kind="stable")
+        order = np.argsort(ids)
         ids = ids[order]
         at = np.concatenate(([0], np.flatnonzero(ids[1:] != ids[:-1]) + 1))
         self.ids = ids[at]

@@ -27,6 +27,26 @@ def mix(first: NDArray[Any], second: NDArray[Any]) -> Words:
     return word
 
 
+def grouped(ids: Words) -> NDArray[np.int64]:
+    """An order in which equal identities stand together, each as they came.
+
+    Sorting words that carry their place in the low bits is many times faster than a stable argsort;
+    where two identities share the high bits that are left, that is what it comes to after all.
+    """
+    bits = np.uint64(max(int(ids.size).bit_length(), 1))
+    place = (np.uint64(1) << bits) - np.uint64(1)
+    words = ids * np.uint64(0x9E3779B97F4A7C15)
+    words &= ~place
+    words |= np.arange(ids.size, dtype=np.uint64)
+    words.sort()
+    order = (words & place).astype(np.int64)
+    high = words >> bits
+    among = ids[order]
+    if bool(np.any((high[1:] == high[:-1]) & (among[1:] != among[:-1]))):
+        return np.argsort(ids, kind="stable")
+    return order
+
+
 class Kept:
     """For each identity, how many requests were planned and how many of those were sent."""
 
@@ -53,7 +73,7 @@ class Kept:
         if words.size == 0:
             return
         words = np.concatenate([self._words, words])
-        order = np.argsort(words, kind="stable")
+        order = np.argsort(words)
         words = words[order]
         at = np.concatenate(([0], np.flatnonzero(words[1:] != words[:-1]) + 1))
         self._words = words[at]
