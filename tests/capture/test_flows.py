@@ -23,6 +23,7 @@ from tests.capture.conversation import (
     post,
     summary,
 )  # fmt: skip
+from tests.fuzz.fuzz_flows import one_input
 
 SECOND = 1000 * MS
 
@@ -326,3 +327,8 @@ def test_random_packets_never_fail_and_every_byte_has_one_fate(
     packets: list[Packet], batch: int, asked: bool
 ) -> None:
     check(hear(packets, batch=batch, ports=[80] if asked else []))
+
+
+@given(st.binary(max_size=400))
+def test_what_the_fuzzer_makes_of_any_bytes_keeps_its_invariant(data: bytes) -> None:
+    one_input(data)

@@ -1,0 +1,1 @@
+"""Fuzz targets: each a script with one invariant. `python -m tests.fuzz` runs them all."""
