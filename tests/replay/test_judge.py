@@ -10,6 +10,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from runs import run, run_columns
 
+from capture.exchange import Lateness
 from replay.judge import judge
 from replay.rows import rows_of
 
@@ -62,3 +63,23 @@ def test_a_late_generator_makes_the_run_invalid_and_is_blamed():
     verdict = judge(run(late_ms=200, slow=100))
     assert verdict.word == "INVALID"
     assert "this generator is to blame" in verdict.sentence
+
+
+def test_a_run_that_the_target_itself_held_up_is_judged():
+    columns = run_columns(slow=100)
+    held = np.arange(2000) % 50 == 0
+    columns["late_cause"] = np.where(held, Lateness.CONNECTION, Lateness.NONE)
+    columns["request_first_ns"] = columns["due_ns"] + np.where(held, 2_000_000_000, 10_000)
+    columns["response_last_ns"] = columns["response_last_ns"] + np.where(held, 2_000_000_000, 0)
+    verdict = judge(rows_of(columns))
+    assert verdict.fidelity is not None
+    assert (verdict.fidelity.verdict, verdict.fidelity.blame) == ("INVALID", "target")
+    assert verdict.word == "FAIL"
+
+
+def test_what_the_generators_own_lateness_blurs_is_not_called_slow():
+    columns = run_columns(slow=3)  # 24 ms more
+    blurred = np.random.default_rng(1).exponential(3e6, 2000).astype(np.int64)  # p99 14 ms
+    columns["request_first_ns"] = columns["due_ns"] + blurred
+    columns["response_last_ns"] = columns["response_last_ns"] + blurred
+    assert judge(rows_of(columns)).findings == ()
