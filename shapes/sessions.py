@@ -42,6 +42,8 @@ class Users:
         within[at] = False
         pauses = asked[within] - ended[np.flatnonzero(within) - 1]
         self.thinks.add(np.maximum(pauses, 0))
+        by = np.argsort(ids[at])  # a search for sorted values is the faster one
+        at, lasts = at[by], lasts[by]
         self._add_pauses(ids[at], asked[at])
         self._join(ids[at], lasts - at + 1, asked[at], ended[lasts])
 
