@@ -30,6 +30,7 @@ FIN, SYN, RST, ACK = 1, 2, 4, 16
 _SECOND = 1_000_000_000
 _LINGER_NS = _SECOND
 _WINDOW = 1 << 16
+_FIN_REACH = 1 << 20  # so much may be missing before an end that is believed
 BYTES = "stream bytes"
 
 
@@ -155,10 +156,15 @@ class Flows:
             acked = other.reached(ack) if flags & ACK else -1
             self._order += 1
             stream.add(Piece(start, self._order, time_ns, payload, cut, acked))
+        end = start + len(payload) + cut
+        if not stream.ended and 0 <= stream.fin < end:
+            stream.fin = -1
+            self._ledger.book("ends", "contradicted by what came after, ignored")
         if flags & FIN and stream.fin < 0:
-            end = start + len(payload) + cut
-            if end >= stream.offset and end - stream.offset <= 1 << 24:
+            if stream.offset <= end <= stream.offset + _FIN_REACH:
                 stream.fin = end
+            else:
+                self._ledger.book("ends", "outside the window, ignored")
         self._settle(flow, time_ns)
 
     def _opened(

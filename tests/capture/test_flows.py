@@ -169,6 +169,16 @@ def test_a_forged_end_outside_the_window_ends_nothing(flags: int, away: int) -> 
     assert heard.connections[0].close == Close.FIN_CLIENT
 
 
+def test_an_end_that_later_data_contradicts_is_forged_and_ends_nothing() -> None:
+    talk = Talk()
+    packets = [*talk.opening(), talk.up(get("/1")), talk.down(ok())]
+    packets.append(talk.up(flags=FIN | 16, at=10))
+    heard = hear([*packets, talk.up(get("/2")), talk.down(ok()), *talk.closing()])
+    assert [(one.status, one.missing_bytes) for one in heard.exchanges] == [(200, 0), (200, 0)]
+    assert heard.ledger.count("ends") == 1
+    assert heard.connections[0].close == Close.FIN_CLIENT
+
+
 def test_a_reset_cuts_the_request_and_says_who_did_it() -> None:
     talk = Talk()
     heard = hear([*talk.opening(), talk.up(post(b"b" * 100)[:-20]), talk.reset()])
