@@ -54,8 +54,8 @@ def main() -> None:
         shape = describe(Tape.open(str(path)))
         took, used = time.perf_counter() - began, time.process_time() - used
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{shape['arrivals']['exchanges']:,} exchanges described in {took:.2f} s, {used:.2f} s of CPU "
-          f"(limit 10 s for 10 million), resident peak {peak:.0f} MB "
+    print(f"{shape['arrivals']['exchanges']:,} exchanges described in {took:.2f} s, "
+          f"{used:.2f} s of CPU (limit 10 s for 10 million), resident peak {peak:.0f} MB "
           f"({before:.0f} MB before; limit 600 MB)")  # fmt: skip
 
 
