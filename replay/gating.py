@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .rows import Rows
 
 FAILED = 3
+UNFAITHFUL = 4
 
 
 class GateFileError(WiretapeError):

@@ -8,7 +8,7 @@ import click
 
 from capture.options import options_of
 
-from .gating import FAILED, Gates, gates_of
+from .gating import FAILED, UNFAITHFUL, Gates, gates_of
 from .trial_options import TrialOptions
 
 
@@ -106,7 +106,9 @@ def compare(a: Path, b: Path, as_json_: bool, gates: Gates) -> None:
 @click.option("--json", "as_json_", is_flag=True, help="Print the result as JSON.")
 @options_of(TrialOptions)
 def trial(tape: Path, as_json_: bool, options: TrialOptions) -> None:
-    """Judge a candidate against a baseline by pairs of runs of one tape; exit 3 on FAIL.
+    """Judge a candidate against a baseline by pairs of runs of one tape.
+
+    Exit 3 on FAIL, 4 where no pair was faithful enough to its plan to be judged.
 
     \b
     Example:
@@ -123,3 +125,5 @@ def trial(tape: Path, as_json_: bool, options: TrialOptions) -> None:
     click.echo(json.dumps(told.as_dict()) if as_json_ else as_text(told))
     if told.word == "FAIL":
         raise click.exceptions.Exit(FAILED)
+    if not told.pairs:
+        raise click.exceptions.Exit(UNFAITHFUL)

@@ -68,9 +68,9 @@ def test_pairs_of_runs_against_real_targets_are_interleaved_and_decided(tmp_path
             [str(tape), "--baseline", old.url, "--candidate", new.url, "--pairs", "2", "--json",
              "--no-calibrate", "--keep", str(tmp_path / "runs")],
         )  # fmt: skip
-    assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert told["pairs"] + len(told["left_out"]) == 2
+    assert done.exit_code == (0 if told["pairs"] else 4)  # a busy machine may keep no pair to time
     assert len(list((tmp_path / "runs").glob("*.tape"))) == 4
     order = [line for line in done.stderr.splitlines() if line.startswith("pair ")]
     assert [line.split(": ")[1] for line in order] == [
