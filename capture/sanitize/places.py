@@ -123,7 +123,7 @@ def multipart_values(data: bytes, start: int, end: int, boundary: bytes) -> Iter
 
 # Broken or unknown structures: a telling name, a sign of assignment, a value.
 LOOSE = re.compile(
-    rb"[\"']?([A-Za-z][A-Za-z0-9_.-]{1,60})[\"']?(?:\]?\s{0,4}[=:]\s{0,4})"
+    rb"(?<![A-Za-z0-9_.-])([A-Za-z0-9_.-]{2,61}+)[\"']?(?:\]?\s{0,4}[=:]\s{0,4})"
     rb"(?:\"((?:[^\"\\]|\\.)*+)|'([^']*)|([^\s&;,\"'<>{}\[\]]+))",
     re.S,
 )

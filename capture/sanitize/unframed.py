@@ -29,10 +29,12 @@ def values(data: bytes, kept: Callable[[str], bool]) -> Iterator[tuple[int, int]
         text = line[0]
         if not text.strip():
             in_head = in_head and first
-        elif first or _REQUEST.fullmatch(text):
+            continue
+        header = _HEADER.match(text) if in_head else None
+        if (first and not header) or _REQUEST.fullmatch(text):
             yield from _target(data, start, text)
-            first, in_head = False, True
-        elif in_head and (header := _HEADER.match(text)):
+            in_head = True
+        elif header:
             name = header[1].lower()
             if (
                 name not in FRAMING
@@ -42,6 +44,7 @@ def values(data: bytes, kept: Callable[[str], bool]) -> Iterator[tuple[int, int]
                 yield start + header.end(), end
         elif not _CHUNK.fullmatch(text):
             yield start, end
+        first = False
 
 
 def _target(data: bytes, start: int, line: bytes) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,156 @@
+"""What the rules of a policy do, and that a malformed request stays malformed in the same way."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from capture.exchange import Exchange, Flag, Kind
+from capture.http1_head import read_fields, read_line
+from capture.sanitize import Policy, Sanitizer
+from capture.sanitize.suspects import suspects
+
+POLICY = """
+level = "standard"
+
+[[rule]]
+places = ["json"]
+names = ["masked"]
+action = "mask"
+
+[[rule]]
+places = ["json"]
+names = ["dropped"]
+action = "drop"
+
+[[rule]]
+places = ["json", "header"]
+names = ["constant"]
+action = "fixed"
+value = "same"
+
+[[rule]]
+places = ["json"]
+paths = ["order.**.place", "list.*.at"]
+
+[[rule]]
+places = ["graphql"]
+names = ["*"]
+
+[[rule]]
+places = ["xml"]
+names = ["holder"]
+
+[[rule]]
+places = ["header"]
+names = ["x gone"]
+action = "drop"
+
+[[rule]]
+places = ["body"]
+types = ["text/csv"]
+action = "mask"
+"""
+
+
+@pytest.fixture(scope="module")
+def ruled() -> Sanitizer:
+    return Sanitizer(Policy.parse(POLICY, "a test"), b"k" * 32)
+
+
+@pytest.fixture(scope="module")
+def built_in() -> dict[str, Sanitizer]:
+    return {level: Sanitizer(Policy.built_in(level), b"k" * 32) for level in ("standard", "strict")}
+
+
+def sent(sanitizer: Sanitizer, body: bytes, kind: bytes, more: bytes = b"") -> Exchange:
+    made = Exchange()
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: %s\r\n%sContent-Length: %d\r\n\r\n" % (
+        kind, more, len(body),
+    )  # fmt: skip
+    made.request, made.head_bytes = head + body, len(head)
+    made.request_bytes = len(made.request)
+    return sanitizer.exchange(made).exchange
+
+
+def body_of(exchange: Exchange) -> bytes:
+    return exchange.request[exchange.head_bytes :]
+
+
+def test_mask_drop_and_fixed_do_as_they_say_and_the_length_is_repaired(ruled: Sanitizer) -> None:
+    body = b'{"masked":"Ab1","dropped":"gone","constant":"different"}'
+    done = sent(ruled, body, b"application/json", b"X-Gone: a\r\nConstant: b\r\n")
+    assert json.loads(body_of(done)) == {"masked": "Xx9", "dropped": "", "constant": "same"}
+    assert b"Content-Length: %d\r\n" % len(body_of(done)) in done.request
+    assert b"X-Gone" not in done.request
+    assert b"Constant: same\r\n" in done.request
+    assert done.flags & Flag.RESIZED
+    assert done.request_bytes == len(done.request)
+
+
+def test_paths_reach_through_objects_and_lists(ruled: Sanitizer) -> None:
+    body = b'{"order":{"a":{"b":{"place":"home"}},"other":"kept"},"list":[{"at":"work"}]}'
+    new = json.loads(body_of(sent(ruled, body, b"application/json")))
+    assert new["order"]["a"]["b"]["place"] != "home"
+    assert new["list"][0]["at"] != "work"
+    assert new["order"]["other"] == "kept"
+
+
+def test_variables_of_a_graphql_query_are_a_place_of_their_own(ruled: Sanitizer) -> None:
+    body = b'{"query":"{ user }","variables":{"any":"thing"}}'
+    new = json.loads(body_of(sent(ruled, body, b"application/json")))
+    assert new["query"] == "{ user }"
+    assert new["variables"]["any"] != "thing"
+
+
+def test_elements_and_attributes_of_xml_are_named(ruled: Sanitizer) -> None:
+    new = body_of(sent(ruled, b'<a holder="Ann"><Holder>Bob</Holder><c>Cat</c></a>', b"text/xml"))
+    assert b"Ann" not in new
+    assert b"Bob" not in new
+    assert b"<c>Cat</c>" in new
+
+
+def test_a_rule_for_a_content_type_takes_the_whole_body(ruled: Sanitizer) -> None:
+    assert body_of(sent(ruled, b"Ann;12", b"text/csv; charset=utf-8")) == b"Xxx;99"
+
+
+LINES = st.sampled_from(
+    [
+        b"GET /a?b=c HTTP/1.1", b"GET  /a HTTP/1.1", b"GET /a", b"get /a HTTP/1.1", b"/a HTTP/1.1",
+        b"POST /a HTTP/2.7", b"Host: a", b"Host : a", b"no colon", b"Content-Length: 3",
+        b"Content-Length: 4", b"Content-Length: x1", b"Transfer-Encoding: chunked", b" folded",
+        b"Transfer-Encoding: gzip, x", b"X-User: someone", b"Bad Name: a", b"X: a\x00b", b"3",
+        b"Authorization: Basic x", b"Cookie: a=b; c", b"token=abc&d=e",
+    ]
+)  # fmt: skip
+ENDS = st.sampled_from([b"\r\n", b"\n"])
+
+
+@pytest.mark.parametrize("level", ["standard", "strict"])
+@given(parts=st.lists(st.tuples(LINES, ENDS), min_size=1, max_size=8))
+@settings(max_examples=150, deadline=None)
+def test_malformed_bytes_keep_their_length_and_their_defects(
+    built_in: dict[str, Sanitizer], level: str, parts: list[tuple[bytes, bytes]]
+) -> None:
+    raw = b"".join(line + end for line, end in parts)  # a head: no line of it is empty
+    made = Exchange()
+    made.kind, made.request, made.request_bytes = Kind.MALFORMED, raw, len(raw)
+    new = built_in[level].exchange(made).exchange.request
+    assert len(new) == len(raw)
+    first, _, rest = raw.partition(b"\n")
+    first_now, _, rest_now = new.partition(b"\n")
+    assert read_line(first_now).defects == read_line(first).defects
+    assert read_fields(rest_now).defects == read_fields(rest).defects
+
+
+@given(data=st.text("ab@.:/=&%+-_ 0123456789", max_size=120))
+@settings(max_examples=150, deadline=None)
+def test_what_was_sanitized_holds_nothing_that_an_audit_would_find(
+    built_in: dict[str, Sanitizer], data: str
+) -> None:
+    done = sent(built_in["strict"], b"z=" + data.encode(), b"application/x-www-form-urlencoded")
+    kinds = {suspect.kind for suspect in suspects(done.request)}
+    assert not kinds & {"card", "IBAN", "SSN", "JWT", "provider key"}
