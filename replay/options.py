@@ -13,7 +13,7 @@ import click
 
 from capture.options import DURATION, option
 
-from .more import HerdType, ScaleType, SpikeType
+from .load_types import HerdType, ScaleType, SpikeType
 
 if TYPE_CHECKING:
     _ParamType = click.ParamType[Any]
@@ -153,6 +153,9 @@ class ReplayOptions:
     )
     source_ip: tuple[str, ...] = option(
         (), help="Local addresses to send from (A,B,…).", metavar="ADDR"
+    )
+    realtime: bool = option(
+        False, help="Senders in a real-time class: on time even on a busy machine (needs root)."
     )
     no_calibrate: bool = option(False, help="Do not measure the machine's noise floor first.")
     yes_this_is_production: bool = option(False, help="Send even to the server that was recorded.")
