@@ -365,3 +365,12 @@ def test_a_gap_within_the_body_of_an_answer_is_counted_and_leaves_no_digest() ->
     first, second = converse(script)
     assert (first.status, first.flags, first.response_bytes) == (200, Flag.RESPONSE_GAP, len(OK))
     assert first.response_digest == 0 != second.response_digest
+
+
+@pytest.mark.parametrize("before", [CONFLICT + b"x\r\nGET /a", GET[:9], POST[:-2], EXPECT])
+def test_a_switch_that_the_request_at_hand_did_not_ask_for_loses_none_of_it(before: bytes) -> None:
+    script = [client(GET), client(before), server(SWITCH % b"moo"), client(b"moo")]
+    got = converse(script)
+    assert [each.request for each in got] == [GET, before, b"moo"]
+    assert [each.status for each in got] == [101, 0, 0]
+    assert got[2].kind == Kind.TCP
