@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import resource
 import select
 import socket
 import ssl
@@ -17,6 +18,8 @@ from .options import ReplayOptions
 from .targets import Target, source_addresses, tls_context
 
 _BOTH = select.EPOLLIN | select.EPOLLOUT
+RESERVED = 64
+"""Descriptors that are kept for other things than wires: batches come as descriptors."""
 _IN_PROGRESS = (0, errno.EINPROGRESS)
 
 
@@ -35,9 +38,12 @@ class Dialer:
         self._places = [itertools.cycle(target.addresses) for target in targets]
         self._heads: dict[bytes, Head] = {}
         self.wires: dict[int, Wire] = {}
+        self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED
 
     def open(self, lane: int, target: int) -> Wire | Outcome:
         """A wire that is connecting, or why there is none."""
+        if len(self.wires) >= self._most:
+            return Outcome.NO_RESOURCES
         place = next(self._places[target])
         source = next(self._sources)
         sock = None

@@ -14,6 +14,8 @@ import struct
 import sys
 import threading
 
+from capture.errors import ReplayError
+
 _BEHIND = 10
 _AHEAD = -10
 _SLICE_NS = 100_000
@@ -32,8 +34,16 @@ def give_way() -> None:
         pass
 
 
-def go_first() -> None:
-    """Raise the priority of this process where that is allowed: it sleeps most of the time."""
+def go_first(realtime: bool = False) -> None:
+    """Raise the priority of this process where that is allowed: it sleeps most of the time.
+
+    One that was started with a real-time policy (`chrt`) has it already.
+    """
+    if sys.platform.startswith("linux") and os.sched_getscheduler(0) != os.SCHED_OTHER:
+        return
+    if realtime:
+        _run_in_real_time()
+        return
     nice = 0
     try:
         os.setsid()
@@ -47,3 +57,12 @@ def go_first() -> None:
     if number is not None and sys.platform.startswith("linux"):
         wanted = struct.pack("IIQiIQQQ", 48, 0, 0, nice, 0, _SLICE_NS, 0, 0)
         ctypes.CDLL(None).syscall(number, 0, wanted, 0)
+
+
+def _run_in_real_time() -> None:
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except (OSError, AttributeError):
+        raise ReplayError(
+            "--realtime is not permitted here: run as root, grant CAP_SYS_NICE, or leave it out."
+        ) from None

@@ -111,7 +111,7 @@ def _carry_out(end: socket.socket, targets: list[Target], options: ReplayOptions
                 wire.sent, wire.received, wire.served,
             )  # fmt: skip
 
-    go_first()
+    go_first(options.realtime)
     intake = Intake(end)
     engine = Engine(intake, targets, options, settled, begun, closed)
     _obey_signals(engine)
