@@ -1,112 +1,120 @@
-"""Reading packets: frames of a pcap to TCP packets, beside tshark and a bare pcap reader.
+"""`capture pcap` beside tshark on the same capture: the whole of it, and its parts.
 
-Each reader gets the same file, made here: keep-alive connections of small exchanges, a bare
-acknowledgement after every second packet. Medians of several runs on one core; read the ratios.
+The capture is made by samples/packets.py: keep-alive connections of small exchanges, a session
+cookie each. Each figure is the median of rounds in turns, on one core, in processor seconds of that
+core, since nothing here waits; read the ratios.
+
+    python tests/bench/bench_capture.py
 """
 
 from __future__ import annotations
 
-import shutil
-import statistics
-import struct
-import subprocess
+import os
+import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-_EXCHANGES = 200_000
-_CONNECTIONS = 64
-_RUNS = 5
-_REQUEST = b"GET /orders/%06d?page=2 HTTP/1.1\r\nHost: shop.example\r\nAccept: */*\r\n\r\n"
-_RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nServer: bench\r\n\r\nhello world\n"
+from tests.bench.common import SENDER_CORE, Table, alternate, have, output_of, stay_on_core
 
-
-def _packet(number: int, port: int, outgoing: bool, seq: int, ack: int, payload: bytes) -> bytes:
-    ends = (b"\x0a\0\0\1", b"\x0a\0\0\2") if outgoing else (b"\x0a\0\0\2", b"\x0a\0\0\1")
-    ports = (port, 80) if outgoing else (80, port)
-    flags = 0x18 if payload else 0x10
-    tcp = struct.pack(">HHIIBBHHH", *ports, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, 0x50, flags,
-                      1000, 0, 0)  # fmt: skip
-    size = 40 + len(payload)
-    ip = struct.pack(">BBHHHBBH", 0x45, 0, size, 0, 0, 64, 6, 0) + ends[0] + ends[1]
-    frame = bytes(12) + b"\x08\0" + ip + tcp + payload
-    record = struct.pack("<IIII", number // 50_000, number % 50_000 * 20, len(frame), len(frame))
-    return record + frame
-
-
-def write_capture(path: Path, exchanges: int = _EXCHANGES) -> int:
-    """Write the capture; the number of its packets."""
-    seqs = [1] * _CONNECTIONS
-    acks = [1] * _CONNECTIONS
-    number = 0
-    with path.open("wb") as out:
-        out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
-        for count in range(exchanges):
-            one = count % _CONNECTIONS
-            request = _REQUEST % count
-            for outgoing, payload in ((True, request), (False, _RESPONSE), (True, b"")):
-                near, far = (seqs, acks) if outgoing else (acks, seqs)
-                out.write(_packet(number, 20_000 + one, outgoing, near[one], far[one], payload))
-                near[one] += len(payload)
-                number += 1
-    return number
+_CONNECTIONS = 2000
+_EXCHANGES = 60  # per connection
+_ROUNDS = 3
 
 
 def decapsulated(path: Path) -> None:
-    """Our frames to packets."""
+    """Frames to packets."""
     from capture.decap import Decapsulator
     from capture.ledger import Ledger
     from capture.sources import open_capture
 
-    ledger = Ledger()
-    decapsulator = Decapsulator(ledger)
+    decapsulator = Decapsulator(Ledger())
     for frames in open_capture(str(path)).frames():
         decapsulator.packets(frames)
     decapsulator.close()
 
 
-def read_only(path: Path) -> None:
-    """scapy's raw reader, which looks at no header but the record's."""
-    from scapy.utils import RawPcapReader
+def framed(path: Path) -> None:
+    """Frames to exchanges: reassembly and framing, nothing kept."""
+    from capture.decap import Decapsulator
+    from capture.flows import Flows
+    from capture.ledger import Ledger
+    from capture.sources import open_capture
 
-    with RawPcapReader(str(path)) as reader:
-        for _ in reader:
-            pass
+    ledger = Ledger()
+    decapsulator, flows = Decapsulator(ledger), Flows(ledger)
+    for frames in open_capture(str(path)).frames():
+        flows.feed(decapsulator.packets(frames))
+        flows.closed()
+    flows.finish()
+
+
+def recorded(path: Path, level: str) -> None:
+    """Frames to a tape."""
+    from capture.recording import RecordOptions, open_recorder
+    from capture.sources import open_capture
+
+    options = RecordOptions(
+        output=str(path.with_suffix(".tape")), level=level, unsafe_raw=level == "none"
+    )
+    recorder = open_recorder(options, str(path), print)
+    for frames in open_capture(str(path)).frames():
+        recorder.take(frames)
+        recorder.tick()
+    recorder.close()
+    assert not recorder.ledger.imbalances()
+    assert recorder.ledger.count("exchanges", "kept") == _CONNECTIONS * _EXCHANGES
 
 
 def tshark(path: Path) -> None:
-    """tshark, listing the fields of every request."""
-    command = ["tshark", "-n", "-r", str(path), "-Y", "http.request", "-T", "fields",
-               "-e", "http.request.method", "-e", "http.request.uri"]  # fmt: skip
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    """tshark, listing method and target of every request."""
+    fields = ["-T", "fields", "-e", "http.request.method", "-e", "http.request.uri"]
+    output_of(["tshark", "-n", "-r", str(path), "-Y", "http.request", *fields])
 
 
-def seconds(work: Callable[[Path], None], path: Path, runs: int) -> float:
-    """The median time of some runs."""
-    taken = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        work(path)
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken)
+def processor_seconds(work: Callable[[], None]) -> float:
+    """What some work took of this process and of the children it waited for."""
+
+    before = os.times()
+    work()
+    after = os.times()
+    return sum(after[:4]) - sum(before[:4])
 
 
 def main() -> None:
     """Print the table."""
+    from capture.recording import calm_collector
+    from samples.packets import Conversations, write
+
+    stay_on_core(SENDER_CORE)
+    calm_collector()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.pcap"
-        packets = write_capture(path)
-        print(f"{packets} packets, {_EXCHANGES} exchanges, {path.stat().st_size >> 20} MB")
-        rows = [("wiretape, frames to packets", decapsulated, _RUNS),
-                ("scapy RawPcapReader, reading only", read_only, 3)]  # fmt: skip
-        if shutil.which("tshark"):
-            rows.append(("tshark, requests", tshark, 1))
-        print(f"{'reader':36} {'packets/s':>12} {'exchanges/s':>12}")
-        for name, work, runs in rows:
-            took = seconds(work, path, runs)
-            print(f"{name:36} {packets / took:12,.0f} {_EXCHANGES / took:12,.0f}")
+        with path.open("wb") as out:
+            packets = write(Conversations(connections=_CONNECTIONS, exchanges=_EXCHANGES), out)
+        exchanges = _CONNECTIONS * _EXCHANGES
+        size = path.stat().st_size >> 20
+        print(f"{packets:,} packets, {exchanges:,} exchanges, {size} MB\n")
+        works: dict[str, Callable[[], None]] = {
+            "capture pcap, default policy": lambda: recorded(path, "standard"),
+            "capture pcap, no policy": lambda: recorded(path, "none"),
+            "reassembly and framing only": lambda: framed(path),
+            "decapsulation only": lambda: decapsulated(path),
+        }
+        if have("tshark"):
+            works["tshark, requests"] = lambda: tshark(path)
+
+        def rate(work: Callable[[], None]) -> Callable[[], float]:
+            return lambda: exchanges / processor_seconds(work)
+
+        figures = alternate({name: rate(work) for name, work in works.items()}, _ROUNDS)
+        table = Table("From a capture file, one core", "exchanges/s")
+        for name, rates in figures.items():
+            per_exchange = packets / exchanges
+            middle = sorted(rates)[len(rates) // 2]
+            table.add(name, rates, f"{middle * per_exchange:,.0f} packets/s")
+        print(table)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,7 +11,6 @@ import os
 import random
 import select
 import socket
-import sys
 import tempfile
 import time
 from array import array
@@ -21,9 +20,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
-from common import ROOT, SENDER_CORE, TARGET_CORE, median, stay_on_core
 
-sys.path.insert(0, str(ROOT))
+from tests.bench.common import SENDER_CORE, TARGET_CORE, median, stay_on_core
 
 RATES = (2_000,)
 SECONDS = 8.0

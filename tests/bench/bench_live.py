@@ -1,76 +1,93 @@
-"""The live ring on loopback beside wrk: packets seen, lost in the kernel, and processor time.
+"""`capture live` on loopback beside wrk: exchanges kept, packets lost, processor time per exchange.
 
-nginx (one worker) and wrk share one core, the ring and decapsulation have the other. It needs
-root, nginx and wrk, and touches nothing but loopback.
+nginx (one worker) and wrk share one core, the recorder has the other; one load is held back by a
+loop in wrk's script, the other is whatever that core gives. The same load runs without the recorder
+before, to see what recording costs the server. It needs root, nginx and wrk, and touches nothing
+but loopback. Every request that wrk counts has to be on the tape.
+
+    python tests/bench/bench_live.py [seconds]
 """
 
 from __future__ import annotations
 
+import json
 import os
-import socket
+import signal
 import subprocess
+import sys
 import tempfile
-import time
+from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.common import ROOT, SENDER_CORE, TARGET_CORE, Load, nginx, on_core, wrk
+
 _SECONDS = 10
-_CONFIG = """daemon off; worker_processes 1; error_log stderr crit; pid {folder}/pid;
-events {{ worker_connections 1024; }}
-http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {folder};
-proxy_temp_path {folder}; fastcgi_temp_path {folder}; uwsgi_temp_path {folder};
-scgi_temp_path {folder}; server {{ listen 127.0.0.1:{port};
-location / {{ return 200 "hello world\\n"; }} }} }}
+# name, connections of wrk, turns of an idle loop before each request
+_LOADS = (("held back", 8, 12_000), ("no limit", 64, 0))
+_SCRIPT = """
+function request()
+  local sum = 0
+  for turn = 1, {turns} do sum = sum + turn % 7 end
+  return wrk.format(sum < 0 and "POST" or "GET", "/")
+end
 """
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+@dataclass(frozen=True)
+class Outcome:
+    """What a recording said, and what it took."""
+
+    ledger: dict[str, dict[str, int]]
+    processor_s: float
+
+    def count(self, unit: str, fate: str = "seen") -> int:
+        return self.ledger.get(unit, {}).get(fate, 0)
 
 
-def measure(port: int, seconds: int) -> tuple[int, int, float, str]:
-    """Packets seen, packets dropped, our processor seconds, and wrk's own line of its rate."""
-    from capture.decap import Decapsulator
-    from capture.ledger import Ledger
-    from capture.ring import Ring, RingOptions, compile_filter, port_filter
-
-    ledger = Ledger()
-    decapsulator = Decapsulator(ledger, (port,))
-    ring = Ring(RingOptions("lo", 64 << 20, program=compile_filter(port_filter((port,)), 1)))
-    command = ["taskset", "-c", "0", "wrk", "-t1", "-c64", f"-d{seconds}s",
-               f"http://127.0.0.1:{port}/"]  # fmt: skip
-    load = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    os.sched_setaffinity(0, {1})
-    began = time.process_time()
-    while load.poll() is None:
-        for frames in ring.read():
-            decapsulator.packets(frames)
-        ring.wait(0.01)
-    used = time.process_time() - began
-    drops = ring.drops()
-    ring.close()
-    output = load.communicate()[0]
-    rate = next(line for line in output.splitlines() if "Requests/sec" in line)
-    return ledger.count("packets"), drops, used, rate.strip()
+def recorded(port: int, folder: Path, load: tuple[int, int, Path]) -> tuple[Outcome, Load]:
+    """A load while it is recorded."""
+    connections, seconds, script = load
+    command = [sys.executable, "-m", "wiretape", "capture", "live", "-i", "lo", "--json",
+               "--port", str(port), "-o", str(folder / "live.tape")]  # fmt: skip
+    process = subprocess.Popen(
+        on_core(SENDER_CORE, command), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    if b"recording" not in (line := process.stderr.readline()):
+        sys.exit(line.decode().strip())
+    done = wrk(f"http://127.0.0.1:{port}", seconds, connections, TARGET_CORE, script)
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout is not None
+    out, err = process.stdout.read(), process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(err.decode())
+    return Outcome(json.loads(out)["ledger"], usage.ru_utime + usage.ru_stime), done
 
 
 def main() -> None:
     """Print the table."""
-    port = _free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "nginx.conf"
-        config.write_text(_CONFIG.format(folder=folder, port=port))
-        server = subprocess.Popen(["taskset", "-c", "0", "nginx", "-c", str(config)])
-        try:
-            time.sleep(0.5)
-            packets, drops, used, rate = measure(port, _SECONDS)
-        finally:
-            server.terminate()
-            server.wait()
-    print(f"{packets:,} packets seen, {drops:,} dropped by the kernel, wrk: {rate}")
-    print(
-        f"processor: {used:.2f} s in {_SECONDS} s, {1e6 * used / max(packets, 1):.2f} us a packet"
-    )
+    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else _SECONDS
+    print("| load | wrk alone, requests/s | recorded | requests | on the tape | packets |"
+          " dropped by the kernel | missing bytes | core, us per exchange |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name, connections, turns in _LOADS:
+        with nginx() as server, tempfile.TemporaryDirectory() as folder:
+            script = Path(folder) / "load.lua"
+            script.write_text(_SCRIPT.format(turns=turns))
+            alone = wrk(server.url, max(2, seconds // 3), connections, TARGET_CORE, script)
+            load_of = (connections, seconds, script)
+            outcome, load = recorded(server.port, Path(folder), load_of)
+        kept = outcome.count("exchanges", "kept")
+        print(
+            f"| {name} | {alone.rate:,.0f} | {load.rate:,.0f} | {load.requests:,} | {kept:,} "
+            f"| {outcome.count('packets'):,} "
+            f"| {outcome.count('packets', 'dropped by the kernel'):,} "
+            f"| {outcome.count('missing bytes'):,} "
+            f"| {1e6 * outcome.processor_s / max(kept, 1):.1f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

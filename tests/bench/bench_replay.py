@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-import sys
 import tempfile
 from pathlib import Path
 
-from common import ROOT, Table, alternate, nginx, stay_on_core, wrk
-
-sys.path.insert(0, str(ROOT))
+from tests.bench.common import Table, alternate, nginx, stay_on_core, wrk
 
 REQUESTS = 200_000
 CONNECTIONS = 64
