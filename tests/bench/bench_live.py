@@ -23,7 +23,7 @@ from tests.bench.common import ROOT, SENDER_CORE, TARGET_CORE, Load, nginx, on_c
 
 _SECONDS = 10
 # name, connections of wrk, turns of an idle loop before each request
-_LOADS = (("held back", 8, 12_000), ("no limit", 64, 0))
+_LOADS = (("held back", 8, 4_000), ("no limit", 64, 0))
 _SCRIPT = """
 function request()
   local sum = 0
