@@ -26,6 +26,7 @@ from .steady import SteadyClock
 
 _LOOK_S = 1.0
 _TICK_S = 0.2
+_IN_KERNEL_NS = 1_000_000_000
 _WAIT_S = 0.05
 _MOST_WAITING = 256 << 20  # bytes taken from the rings that are not decoded yet
 DROPPED = "dropped by the kernel"
@@ -95,6 +96,7 @@ class LiveLoop:
         self._interruptions = 0
         self._waiting: deque[Frames] = deque()
         self._waiting_bytes = 0
+        self._last: tuple[int, int] | None = None  # last packet's time, and when it was taken
         self._poll = select.poll()
         for descriptor in self._by_descriptor:
             self._poll.register(descriptor, select.POLLIN | select.POLLERR)
@@ -153,6 +155,7 @@ class LiveLoop:
         frames = self._waiting.popleft()
         self._waiting_bytes -= len(frames.data)
         self._recorder.take(frames)
+        self._last = int(frames.times[-1]), time.monotonic_ns()
         return True
 
     def _wait(self) -> None:
@@ -179,6 +182,10 @@ class LiveLoop:
         self._report()
 
     def _tick(self) -> None:
+        if not self._waiting and self._last is not None:
+            seen_ns, at_ns = self._last
+            # What the kernel has not handed over yet is younger than this.
+            self._recorder.pass_time(seen_ns + time.monotonic_ns() - at_ns - _IN_KERNEL_NS)
         self._recorder.tick()
         if self._wishes.rotate:
             self._wishes.rotate = False

@@ -35,6 +35,10 @@ class Assembler(Protocol):
         """The connections that have ended since this was last asked."""
         ...
 
+    def expire(self, now_ns: int) -> Iterable[Exchange]:
+        """No packet came, but time passed: what has waited or been silent too long."""
+        ...
+
     def finish(self) -> Iterable[Exchange]:
         """The capture has ended: what was still open."""
         ...
@@ -123,6 +127,11 @@ class Recorder:
             self._try(self._writer.tick)
             if self._tapes.due():
                 self.rotate()
+
+    def pass_time(self, now_ns: int) -> None:
+        """No packet came up to this time, on the packets' clock: give up what waits too long."""
+        self._keep(self._assembler.expire(now_ns))
+        self._keep_connections()
 
     def waiting_s(self) -> float:
         """For how long the oldest row that is not on the disk yet has waited."""

@@ -9,7 +9,7 @@ import click
 
 from capture.options import options_of
 
-from .gating import Gates, gates_of
+from .gating import UNFAITHFUL, Gates, gates_of
 from .options import ReplayOptions
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def replay(
     summary = carry_out(tape, options, output, tell)
     click.echo(json.dumps({"summary": summary.as_dict()}) if as_json else as_text(summary))
     failed = gates.end_run(output) if gates else 0
-    return summary.exit_code or failed or _fidelity_code(summary, require_fidelity)
+    return failed or _fidelity_code(summary, require_fidelity)
 
 
 def _fidelity_code(summary: Summary, required: float | None) -> int:
@@ -61,7 +61,7 @@ def _fidelity_code(summary: Summary, required: float | None) -> int:
         return 0
     found = summary.fidelity["s"]
     click.echo(f"Fidelity S is {found:.1f}, below the {required:g} that was required.", err=True)
-    return 4
+    return UNFAITHFUL
 
 
 @click.command()

@@ -74,18 +74,6 @@ def _top(place: int) -> int:
     return ((place - bucket * _HALF + 1) << bucket) - 1
 
 
-def write_hgrm(histogram: Histogram, path: str) -> None:
-    """The percentile distribution (ms) as HdrHistogram's tools and plotters read it."""
-    seen, total = 0, histogram.total
-    with open(path, "w", encoding="ascii") as file:
-        file.write(f"{'Value':>12} {'Percentile':>14} {'TotalCount':>10} 1/(1-Percentile)\n\n")
-        for value, count in histogram.bars():
-            seen += count
-            share = seen / total
-            inverse = f"{1 / (1 - share):.2f}" if seen < total else "inf"
-            file.write(f"{value / 1e6:12.6f} {share:14.12f} {seen:10d} {inverse:>14}\n")
-
-
 @dataclass
 class EndpointTimes:
     """One endpoint: what was recorded beside what came back. Times in ns."""
@@ -116,7 +104,6 @@ class Summary:
     endpoints: list[dict[str, Any]]
     fidelity: dict[str, Any] | None
     warnings: list[str]
-    aborted: str = ""
     run: str = ""
 
     @property
@@ -125,11 +112,6 @@ class Summary:
         fine = (Outcome.ANSWERED.name, Outcome.ABANDONED.name, Outcome.UNSENT.name)
         failed = sum(count for name, count in self.outcomes.items() if name not in fine)
         return failed + sum(n for status, n in self.statuses.items() if status.startswith("5"))
-
-    @property
-    def exit_code(self) -> int:
-        """0: it ran, whatever came back; 3: a condition stopped it."""
-        return 3 if self.aborted else 0
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for `--json`."""

@@ -5,7 +5,7 @@
 - **IDC(τ)**: variance of the counts in bins of width τ over their mean; a Poisson stream is 1.
 - **fidelity**: how close a run came to its plan, with a verdict and whom to blame.
 - **scale**: more users, each as recorded; **speed**: the same users on a faster clock;
-  **spike**: more users for a while; **soak**: the same users in laps.
+  **spike**: more users for a while.
 
 Everything reads columns only. Accumulators `add`, `merge` and `render`; merging is associative.
 """

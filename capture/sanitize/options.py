@@ -30,7 +30,9 @@ class SanitizeOptions:
         "", help="Policy file (TOML); see `wiretape sanitize policy`.", metavar="FILE"
     )
     level: str = option(
-        "standard", help="Built-in policy.", type=click.Choice(["standard", "strict", "none"])
+        "",
+        help="Built-in policy; standard where no --policy is given.",
+        type=click.Choice(["standard", "strict", "none"]),
     )
     key_file: str = option(
         "", help=f"File with the key of pseudonyms (or ${KEY_VARIABLE}).", metavar="FILE"
@@ -59,7 +61,13 @@ def load_key(path: str = "") -> bytes:
 
 def sanitizer_from(options: SanitizeOptions) -> Sanitizer:
     """The sanitizer that the options ask for."""
-    policy = Policy.load(options.policy) if options.policy else Policy.built_in(options.level)
+    if options.policy and options.level:
+        raise PolicyError(
+            f"--level {options.level} and --policy {options.policy}: a policy file has its own "
+            "level; give one of the two."
+        )
+    level = options.level or "standard"
+    policy = Policy.load(options.policy) if options.policy else Policy.built_in(level)
     if policy.level == "none" and not options.unsafe_raw:
         raise PolicyError(
             "level none would write secrets as they are; add --unsafe-raw if that is meant."

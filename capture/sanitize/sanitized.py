@@ -1,6 +1,6 @@
 """The one type that a tape accepts: an exchange whose secrets have been replaced.
 
-Only modules of `capture.sanitize` construct it (tests/capture/test_sanitized.py enforces that),
+Only modules of `capture.sanitize` construct it (tests/test_architecture.py enforces that),
 so that nothing unsanitized can be written to a tape.
 """
 

@@ -11,12 +11,10 @@ from replay.cli import replay as command
 from replay.outcome import Tally
 
 
-def invoked(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, *args: str, s: float = 93.0, aborted: str = ""
-) -> Any:
+def invoked(folder: Path, monkeypatch: pytest.MonkeyPatch, *args: str, s: float = 93.0) -> Any:
     (folder / "x.tape").touch()
     fidelity = {"s": s, "verdict": "VALID"}
-    summary = Tally().summary(noise_floor={}, fidelity=fidelity, warnings=[], aborted=aborted)
+    summary = Tally().summary(noise_floor={}, fidelity=fidelity, warnings=[])
     monkeypatch.setattr(replay.run, "replay", lambda *_: summary)
     options = [str(folder / "x.tape"), "--target", "http://127.0.0.1:1", *args]
     return CliRunner().invoke(command, options, standalone_mode=False)
@@ -33,13 +31,6 @@ def test_a_score_below_what_is_required_exits_4(
 
 def test_nothing_is_required_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert invoked(tmp_path, monkeypatch, s=0.0).return_value == 0
-
-
-def test_a_run_that_a_condition_stopped_exits_3_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = invoked(tmp_path, monkeypatch, "--require-fidelity", "95", aborted="too many errors")
-    assert found.return_value == 3
 
 
 @pytest.mark.parametrize("args", [("101",), ("abc",), ("95", "--speed", "max")])
