@@ -29,8 +29,8 @@ class SanitizeOptions:
     policy: str = option(
         "", help="Policy file (TOML); see `wiretape sanitize policy`.", metavar="FILE"
     )
-    level: str = option(
-        "",
+    level: str | None = option(
+        None,
         help="Built-in policy; standard where no --policy is given.",
         type=click.Choice(["standard", "strict", "none"]),
     )
