@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,10 @@ def pcap(file: str, options: PcapOptions) -> None:
     from .recording import calm_collector, open_recorder
     from .sources import open_capture
 
+    if _same_file(file, options.output):
+        raise CaptureError(
+            f"{options.output} is the capture that is read; give another path with -o."
+        )
     calm_collector()
     tell = teller(options.log_format, "warning")
     source = open_capture(file)
@@ -134,3 +139,10 @@ def _print(ledger: Ledger, failure: str, as_json: bool) -> None:
     Console().print(table)
     for sentence in ledger.imbalances():
         teller("text")(f"the ledger does not balance: {sentence}")
+
+
+def _same_file(source: str, output: str) -> bool:
+    try:
+        return os.path.samefile(source, output)
+    except OSError:  # one of them is not there
+        return False

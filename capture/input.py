@@ -95,6 +95,8 @@ def open_input(path: str) -> Input:
     """Open a file, or standard input for `-`, and take off its compression (gzip, zstandard)."""
     stream: BinaryIO
     if path == "-":
+        if sys.stdin is None:
+            raise CaptureError("standard input is closed; pipe a capture into it.")
         name, stream = "standard input", sys.stdin.buffer
     else:
         name = path

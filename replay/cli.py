@@ -128,6 +128,8 @@ def as_text(summary: Summary) -> str:
         f"{_pair(row['recorded']):>22} {_pair(row['response']):>18}"
         for row in summary.endpoints[:20]
     ]
+    if not summary.answered:
+        lines.append("Warning: nothing was answered; look at the outcomes above and at the target.")
     lines += [f"Warning: {warning}" for warning in summary.warnings]
     return "\n".join([*lines, f"Run: {summary.run}"])
 
@@ -137,4 +139,6 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def _pair(times: dict[str, int]) -> str:
+    if not times["p99"]:  # nothing came back
+        return "–"
     return f"{times['p50'] / 1e6:.2f} / {times['p99'] / 1e6:.2f}"

@@ -45,6 +45,7 @@ def report(
       wiretape report run.tape --tape theirs.tape --html report.html
       wiretape report run.tape --fail-if 'p99(GET /search) > 1.2 * recorded'
     """
+    from capture.errors import ReplayError
     from capture.ledger import Ledger
     from capture.tape import Tape
 
@@ -55,7 +56,10 @@ def report(
 
     ledger = Ledger()
     for path in (run, *([tape] if tape else [])):
-        ledger.add(Tape.open(path).ledger)
+        with Tape.open(path) as opened:
+            ledger.add(opened.ledger)
+            if path == run and opened.header.kind != "run":
+                raise ReplayError(f"{run}: is a recording, not a run; replay it, or compare it.")
     rows = read_rows(run)
     evidence = leaks(read_samples(watched), rows) if watched else ()
     told = report_of(run.name, rows, ledger, evidence)

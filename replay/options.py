@@ -139,8 +139,12 @@ class ReplayOptions:
         (), help="Users who all begin at once: at=30s,users=10000.", type=HerdType(), metavar="HERD"
     )
     seed: int = option(0, help="Seed of what is drawn when sessions are cloned.")
-    timeout: int = option(30_000_000_000, help="Give up an answer after this.", type=DURATION)
-    connect_timeout: int = option(10_000_000_000, help="Give up connecting.", type=DURATION)
+    timeout: int = option(
+        30_000_000_000, help="Give up an answer after this.", type=DURATION, show_default="30s"
+    )
+    connect_timeout: int = option(
+        10_000_000_000, help="Give up connecting.", type=DURATION, show_default="10s"
+    )
     max_in_flight: int = option(
         0, help="At most so many requests without an answer; 0: no limit.", type=click.IntRange(0)
     )

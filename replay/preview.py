@@ -83,14 +83,14 @@ def _count(counter: Counter[str], column: Any) -> None:
 
 
 def _picture(seconds: Counter[int]) -> str:
-    if not seconds:
+    if not seconds or max(seconds) < 0:  # beyond what a clock holds, at the slowest speeds
         return ""
     span = max(seconds) + 1
     step = -(-span // _WIDTH)
-    bars = [
-        max(seconds[second] for second in range(start, min(start + step, span)))
-        for start in range(0, span, step)
-    ]
+    highest: Counter[int] = Counter()
+    for second, count in seconds.items():
+        highest[second // step] = max(highest[second // step], count)
+    bars = [highest[mark] for mark in range(-(-span // step))]
     peak = max(bars)
     drawn = "".join(_BARS[round(bar / peak * (len(_BARS) - 1))] for bar in bars)
     return f"{drawn}  one mark is {step} s, the highest {peak:,}/s"

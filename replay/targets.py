@@ -57,7 +57,10 @@ def targets_of(options: ReplayOptions) -> list[Target]:
 
 def _target(text: str, number: int, overrides: dict[tuple[str, int], str]) -> Target:
     name, url = _named(text, number)
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ReplayError(f"{text!r} is no target; write it like http://HOST:PORT.") from None
     if parts.scheme == "http+unix":
         path = unquote(parts.path)
         place = Address(socket.AF_UNIX, path)

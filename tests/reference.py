@@ -33,12 +33,13 @@ def commands(
 def reference() -> str:
     """The whole page."""
     parts = [TOP]
-    for names, command in commands(wiretape.cli):
+    for names, _ in commands(wiretape.cli):
         called = " ".join(("wiretape", *names))
         # A fixed width: the page must not depend on whose terminal made it.
         result = CliRunner().invoke(
-            command, ["--help"], prog_name=called, terminal_width=100, max_content_width=100
-        )
+            wiretape.cli, [*names, "--help"], prog_name="wiretape",
+            terminal_width=100, max_content_width=100,
+        )  # fmt: skip
         parts.append(f"## {called}\n\n```\n{result.output.strip()}\n```\n")
     return "\n".join(parts)
 

@@ -69,3 +69,21 @@ def test_a_file_that_is_none_of_ours_is_one_sentence(arguments: tuple[str, ...])
     assert done.returncode in (1, 2)
     assert "Traceback" not in done.stderr
     assert done.stderr.strip()
+
+
+def test_a_target_that_is_no_url_is_one_sentence() -> None:
+    done = run("replay", "samples/tapes/v1.tape", "--target", "http://[::1", "-o", "/dev/null")
+    assert done.returncode == 1
+    assert "is no target" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_plan_at_the_slowest_speed_is_shown() -> None:
+    done = run("plan", "samples/tapes/v1.tape", "--speed", "1e-300")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_recording_is_not_judged_as_a_run() -> None:
+    done = run("report", "samples/tapes/v1.tape")
+    assert done.returncode == 1
+    assert "is a recording, not a run" in done.stderr

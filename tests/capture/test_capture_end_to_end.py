@@ -430,3 +430,12 @@ def test_a_recorder_that_is_killed_loses_no_more_than_the_last_moment(
     due = [number for number, when in answered if when < killed - 1.5]
     assert due
     assert not [number for number in due if not found[f"/item/n{number}"]]
+
+
+def test_a_capture_is_never_written_over_by_its_tape(tmp_path: Path, capture) -> None:
+    pcap = sample(tmp_path / "a.pcap", connections=2, exchanges=2)
+    before = pcap.read_bytes()
+    said = capture("pcap", pcap, "-o", pcap)
+    assert said.code == 1
+    assert "another path" in said.err
+    assert pcap.read_bytes() == before
