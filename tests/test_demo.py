@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,9 @@ def mark() -> Iterator[str]:
     """A mark in the environment of everything that a demo starts; none of it may stay."""
     mark = uuid.uuid4().hex
     yield mark
+    until = time.monotonic() + 20
+    while running(mark) and time.monotonic() < until:
+        time.sleep(0.05)  # a sender notices within a poll that its run has gone
     assert running(mark) == []
 
 
