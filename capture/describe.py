@@ -33,8 +33,6 @@ _TEMPLATES = (
 )
 _LONGEST = 200
 _REMEMBERED_BLOCK = 4096  # bytes; longer blocks of header lines are read anew
-_LONGEST_LINE = 1 << 16
-_COMMON = frozenset((b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"PATCH", b"OPTIONS"))
 
 
 class Description(NamedTuple):

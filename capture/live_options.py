@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from .log import FORMATS
-from .options import DURATION, SIZE, option
+from .options import DURATION, SIZE, ParamType, option
 from .recording import RecordOptions
 
 
-class _Share(click.ParamType):  # type: ignore[type-arg]
+class _Share(ParamType):
     """A share of one core."""
 
     name = "share"
@@ -30,7 +30,7 @@ class _Share(click.ParamType):  # type: ignore[type-arg]
         return share
 
 
-class _Place(click.ParamType):  # type: ignore[type-arg]
+class _Place(ParamType):
     """Where to serve: `:9464`, `9464` or `127.0.0.1:9464`."""
 
     name = "address"

@@ -18,9 +18,14 @@ import dataclasses
 import functools
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    ParamType = click.ParamType[Any]
+else:  # not every version of click that is supported has it generic
+    ParamType = click.ParamType
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -75,7 +80,7 @@ def _click_option(field: dataclasses.Field[Any]) -> Callable[[Any], Any]:
     return click.option(*names, default=field.default, **spec)
 
 
-class _Measure(click.ParamType):  # type: ignore[type-arg]
+class _Measure(ParamType):
     """A number with a unit, as people write them; the value is in the smallest unit."""
 
     def __init__(self, name: str, units: dict[str, float], example: str) -> None:

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterator
 
 from .errors import CaptureError
+from .frame_file import MOST_FRAME, FrameFile
 from .input import Input
 from .packets import Frames
 
@@ -24,17 +25,13 @@ MAGICS = {
     b"\xa1\xb2\xcd\x34": (">", 1000, 24),
 }
 _HEADER = 24
-MOST_FRAME = 16 << 20
-"""No frame is longer than this; a longer one means a damaged file."""
 
 
-class PcapFile:
+class PcapFile(FrameFile):
     """The frames of a classic pcap file."""
 
     def __init__(self, source: Input) -> None:
-        self._source = source
-        self.damage = ""
-        self.cut = False
+        super().__init__(source)
         head = source.peek(_HEADER)
         self._order, self._tick, self._record = MAGICS[head[:4]]
         if len(head) < _HEADER:
@@ -43,17 +40,6 @@ class PcapFile:
             )
         # The upper bits tell of a frame check sequence, which IP lengths trim off anyway.
         self.link = struct.unpack(self._order + "I", head[20:24])[0] & 0x0FFFFFFF
-
-    def frames(self) -> Iterator[Frames]:
-        """The frames, batch by batch; `damage` tells afterwards whether all were read."""
-        try:
-            yield from self._read()
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._source.close()
 
     def _read(self) -> Iterator[Frames]:
         rest = b""

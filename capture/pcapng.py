@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from .frame_file import MOST_FRAME, FrameFile
 from .input import Input
 from .packets import Frames
-from .pcapfile import MOST_FRAME
 
 if TYPE_CHECKING:
     from .packets import Int64s
@@ -41,26 +41,13 @@ class _Interface:
         return ticks * 1_000_000_000 // unit + self.offset_s * 1_000_000_000
 
 
-class PcapngFile:
+class PcapngFile(FrameFile):
     """The frames of a pcapng file."""
 
     def __init__(self, source: Input) -> None:
-        self._source = source
+        super().__init__(source)
         self._order = "<"
         self._interfaces: list[_Interface] = []
-        self.damage = ""
-        self.cut = False
-
-    def frames(self) -> Iterator[Frames]:
-        """The frames, batch by batch; `damage` tells afterwards whether all were read."""
-        try:
-            yield from self._read()
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._source.close()
 
     def _read(self) -> Iterator[Frames]:
         rest = b""

@@ -42,7 +42,6 @@ _ETHERNET, _COOKED_HARDWARE, _RAW = 1, 772, 101
 _LINKS = {1: 1, 772: 1, 512: 9, 519: 101, 65534: 101, 768: 101, 769: 101, 776: 101, 778: 101,
           801: 105, 803: 127}  # fmt: skip
 _BLOCK_HEADER = struct.Struct("=8xIIIIQ").unpack_from  # status, packets, first, length, number
-_PACKET_HEADER = struct.Struct("=IIIIIIHH").unpack_from
 _DIRECTION = 48 + 10  # sll_pkttype in the address behind the packet's header
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from .options import DURATION, SIZE
+from .options import DURATION, SIZE, ParamType
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Limit:
         return bool((self.size and size >= self.size) or (self.age_ns and age_ns >= self.age_ns))
 
 
-class _LimitType(click.ParamType):  # type: ignore[type-arg]
+class _LimitType(ParamType):
     name = "size or duration"
 
     def convert(

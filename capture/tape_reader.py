@@ -29,7 +29,6 @@ Opener = Callable[[TapeHeader], "Cipher | None"]
 T = TypeVar("T")
 
 _ORDER = ("request_first_ns", "due_ns", "response_first_ns", "opened_ns")
-_PLACES = ("request_at", "request_kept", "response_at", "response_kept", "pieces_at", "pieces")
 _CACHED_BLOCKS = 4
 IDENTITY_VARIABLE = "WIRETAPE_IDENTITY"
 
@@ -229,12 +228,6 @@ class Tape:
                 yield Payload(b"", b"", (), damaged=True)
                 continue
             yield _payload(heap, exchange - self.blocks[number].first_exchange)
-
-    def block_ledger(self, number: int) -> Ledger:
-        """The ledger that a block carries; empty where it carries none."""
-        place = self.blocks[number]
-        header, _ = place.file.block_header(place)
-        return Ledger.from_dict(header.meta.get("ledger", {}))
 
     def block_heap(self, number: int) -> tuple[bytes, Array] | None:
         """The heap and the pieces (n × 2) of a block, as stored; None where damaged."""

@@ -18,10 +18,9 @@ from capture.exchange import NEVER
 
 from .fidelity import fidelity_of_rows
 from .judge import human
+from .pairs import NEEDED, QUANTILES
 from .rows import Array, Rows
 
-QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-NEEDED = {"p50": 20, "p90": 50, "p99": 100}
 WINDOWS = 40
 DRAWS = 400
 CHANCE = 0.001

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    _ParamType = click.ParamType[Any]
-else:
-    _ParamType = click.ParamType
+from capture.options import ParamType
 
 
-class ScaleType(_ParamType):
+class ScaleType(ParamType):
     """A positive factor."""
 
     name = "factor"
@@ -29,7 +26,7 @@ class ScaleType(_ParamType):
         return factor
 
 
-class SpikeType(_ParamType):
+class SpikeType(ParamType):
     """`at=30s,for=5s,x=20,shape=step`."""
 
     name = "spike"
@@ -41,7 +38,7 @@ class SpikeType(_ParamType):
         return value if isinstance(value, Spike) else parse(str(value))
 
 
-class HerdType(_ParamType):
+class HerdType(ParamType):
     """`at=30s,users=10000`."""
 
     name = "herd"

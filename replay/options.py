@@ -7,21 +7,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from capture.options import DURATION, option
+from capture.options import DURATION, ParamType, option
 
 from .load_types import HerdType, ScaleType, SpikeType
 
-if TYPE_CHECKING:
-    _ParamType = click.ParamType[Any]
-else:
-    _ParamType = click.ParamType
 
-
-class _Speed(_ParamType):
+class _Speed(ParamType):
     """A positive factor, or `max`."""
 
     name = "speed"
@@ -40,7 +35,7 @@ class _Speed(_ParamType):
         return speed
 
 
-class _Share(_ParamType):
+class _Share(ParamType):
     """A share: `10%` or `0.1`."""
 
     name = "share"
@@ -63,7 +58,7 @@ class _Share(_ParamType):
 SHARE = _Share()
 
 
-class _Workers(_ParamType):
+class _Workers(ParamType):
     """A number of processes, or `auto` (0)."""
 
     name = "workers"

@@ -18,6 +18,8 @@ MARGIN = 0.04
 ALPHA = 0.05
 FEWEST_PAIRS = 5
 BUDGET = 0.005  # of all requests
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+NEEDED = {"p50": 20, "p90": 50, "p99": 100}  # answers, for the quantile to mean something
 
 
 @dataclass(frozen=True)

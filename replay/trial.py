@@ -18,12 +18,10 @@ from typing import Any
 import numpy as np
 
 from .judge import Verdict, judge
-from .pairs import Decision, decide
+from .pairs import NEEDED, QUANTILES, Decision, decide
 from .rows import Rows, read_rows
 from .trial_options import TrialOptions
 
-QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-NEEDED = {"p50": 20, "p90": 50, "p99": 100}  # answers of a run, for the quantile to mean something
 Side = dict[str, float]
 
 

@@ -16,7 +16,6 @@ from .counts import Counts, Ints
 from .sketch import Sketch
 
 STEP_NS = 100_000_000
-_NEVER = 1 << 62
 
 
 class InFlight:

@@ -46,7 +46,6 @@ def _row(
 
 
 _A = r"A-Za-z0-9"
-_KEY = r"(?<![A-Za-z0-9_-])(?P<secret>%s)"
 _LOCAL = r"A-Za-z0-9._%+'\x80-\xff-"
 
 TABLE: tuple[Detector, ...] = (
@@ -130,7 +129,6 @@ TABLE: tuple[Detector, ...] = (
 )  # fmt: skip
 """In order of precedence: where two matches overlap, the earlier row has it."""
 
-BASE64 = "base64"
 _BASE64_TRIGGER = r"[a-z0-9+/_-]{16,}"
 
 

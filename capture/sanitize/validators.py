@@ -224,10 +224,3 @@ def is_codice_fiscale(text: bytes) -> bool:
         value = byte - 48 if byte < 58 else byte - 65
         total += odd[value] if place % 2 == 0 else value
     return total % 26 == text.upper()[15] - 65
-
-
-def is_nhs(text: bytes) -> bool:
-    """A British NHS number with its mod-11 check, written in its groups."""
-    digits = digits_of(text)
-    check = 11 - _weighted(digits, tuple(range(10, 1, -1))) % 11
-    return len(digits) == 10 and check != 10 and check % 11 == digits[9] - 48
