@@ -8,6 +8,7 @@ second one to end at once.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -50,6 +51,9 @@ def run_shard(
     rewriter = Rewriter(options)
     wall = WallClock()
     ours, theirs = pair()
+    # What was inherited is never walked again: in a large process (a test suite, a service that
+    # embeds us) one walk by the sender's collector takes longer than the time until due time 0.
+    gc.freeze()
     sender = os.fork()
     if not sender:
         ours.close()
