@@ -17,14 +17,14 @@ __version__ = "0.1.0"
 
 COMMANDS = {
     "capture": ("capture.cli:capture", "Record traffic: packets to a sanitized tape."),
-    "tape": ("capture.tape_cli:tape", "Look into tapes, check, cut, merge and filter them."),
+    "tape": ("capture.tape.cli:tape", "Look into tapes, check, cut, merge and filter them."),
     "sanitize": ("capture.sanitize.cli:sanitize", "See and prove what sanitizing does."),
     "shapes": ("shapes.cli:shapes", "Describe traffic: bursts, sizes, mix, sessions."),
     "plan": ("replay.cli:plan", "Show what a replay would send, before a byte is sent."),
     "replay": ("replay.cli:replay", "Send a tape to a target, on time, and record the run."),
-    "report": ("replay.judge_cli:report", "Write the report of a run as one offline page."),
-    "compare": ("replay.judge_cli:compare", "Compare two tapes or runs, endpoint by endpoint."),
-    "trial": ("replay.judge_cli:trial", "Judge a candidate against a baseline by pairs of runs."),
+    "report": ("replay.verdict.cli:report", "Write the report of a run as one offline page."),
+    "compare": ("replay.verdict.cli:compare", "Compare two tapes or runs, endpoint by endpoint."),
+    "trial": ("replay.verdict.cli:trial", "Judge a candidate against a baseline by pairs of runs."),
 }
 
 PUBLIC = {

@@ -12,8 +12,8 @@ from hashlib import blake2b
 from .addresses import endpoint_name
 from .exchange import Exchange
 from .flow import MOST_WAITING, Flow
-from .http1 import Http1
-from .http1_head import Heads
+from .http1.connection import Http1
+from .http1.head import Heads
 from .recognise import HTTP2, NOT_YET, OTHER, REQUEST, RESPONSE, TLS, recognise
 
 _HELD_LIMIT = 1 << 16

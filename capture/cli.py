@@ -16,13 +16,13 @@ import click
 
 from .errors import CaptureError
 from .ledger import Ledger
-from .live_options import LiveOptions
+from .live.options import LiveOptions
 from .log import FORMATS, Tell, teller
 from .options import option, options_of
 from .recording import RecordOptions
 
 if TYPE_CHECKING:
-    from .packets import Source
+    from .packets.frames import Source
     from .record import Recorder
 
 
@@ -58,8 +58,8 @@ def pcap(file: str, options: PcapOptions) -> None:
       wiretape capture pcap theirs.pcap --port 8080 -o theirs.tape
       ssh host tcpdump -U -w - | wiretape capture pcap - -o theirs.tape
     """
+    from .packets.sources import open_capture
     from .recording import calm_collector, open_recorder
-    from .sources import open_capture
 
     if _same_file(file, options.output):
         raise CaptureError(
@@ -87,7 +87,7 @@ def pcap(file: str, options: PcapOptions) -> None:
 
 def _take(source: Source, recorder: Recorder, tell: Tell) -> int | None:
     """Record a file; its link type where none of its packets could be read for that."""
-    from .links import LINKS
+    from .packets.links import LINKS
 
     unread, read = None, False
     try:
@@ -115,7 +115,7 @@ def live(options: LiveOptions) -> None:
       sudo wiretape capture live -i eth0 --port 8080 --for 60s -o now.tape
       sudo wiretape capture live -i eth0 --rotate 10m --keep 24h --max-cpu 25% -o tapes/
     """
-    from .workers import record_live
+    from .live.workers import record_live
 
     ledger, failure = record_live(options, teller(options.log_format))
     _print(ledger, failure, options.json)

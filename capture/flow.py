@@ -7,7 +7,7 @@ missing is waited for, then given up (`jump`), the oldest first, and told to the
 from __future__ import annotations
 
 from .exchange import Close, Connection
-from .http1 import Http1
+from .http1.connection import Http1
 from .stream import Stream
 
 Key = tuple[bytes, bytes, int, int]

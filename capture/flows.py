@@ -2,7 +2,7 @@
 
     flows = Flows(ledger)
     exchanges = flows.feed(packets)     # packets: (time_ns, src, dst, sport, dport, seq, ack,
-    connections = flows.closed()        #           flags, payload, cut), see capture/packets.py
+    connections = flows.closed()        #           flags, payload, cut), see packets/frames.py
     exchanges = flows.finish()
 
 A packet that continues its stream is handed on at once; any other waits in its stream until what
@@ -22,7 +22,7 @@ from .carried import Carried
 from .exchange import Close, Connection, Exchange
 from .flow import PATIENCE_NS, Flow, Key
 from .ledger import Ledger
-from .packets import Packet
+from .packets.frames import Packet
 from .recognise import REQUEST, RESPONSE, recognise
 from .stream import MASK, Piece, Stream
 

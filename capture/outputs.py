@@ -72,7 +72,7 @@ class Outputs:
         header = self._header()
         cipher = None
         if self._options.encrypt_to:
-            from .seal import new_cipher
+            from .tape.seal import new_cipher
 
             # A key of its own for each tape: a section's number is unique in its tape only.
             cipher, header.sealed_key = new_cipher(self._options.encrypt_to)

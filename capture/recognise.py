@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .http1_head import METHODS
+from .http1.head import METHODS
 
 NOT_YET = ""
 REQUEST = "request"

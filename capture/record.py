@@ -13,11 +13,11 @@ import contextlib
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from .decap import Decapsulator
 from .errors import WiretapeError
 from .exchange import Connection, Exchange
 from .ledger import Ledger
-from .packets import Frames, Packet
+from .packets.decap import Decapsulator
+from .packets.frames import Frames, Packet
 
 EXCHANGES, CONNECTIONS = "exchanges", "connections"
 KEPT = "kept"

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .decap import Decapsulator
 from .ledger import Ledger
+from .live.sampling import Sampler
 from .options import option
 from .outputs import Outputs, TapeOptions
+from .packets.decap import Decapsulator
 from .record import Recorder
-from .sampling import Sampler
 from .sanitize.options import SanitizeOptions, sanitizer_from
 
 if TYPE_CHECKING:

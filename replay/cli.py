@@ -9,8 +9,8 @@ import click
 
 from capture.options import options_of
 
-from .gating import UNFAITHFUL, Gates, gates_of
 from .options import ReplayOptions
+from .verdict.gating import UNFAITHFUL, Gates, gates_of
 
 if TYPE_CHECKING:
     from .outcome import Summary

@@ -24,9 +24,9 @@ _ROUNDS = 3
 
 def decapsulated(path: Path) -> None:
     """Frames to packets."""
-    from capture.decap import Decapsulator
     from capture.ledger import Ledger
-    from capture.sources import open_capture
+    from capture.packets.decap import Decapsulator
+    from capture.packets.sources import open_capture
 
     decapsulator = Decapsulator(Ledger())
     for frames in open_capture(str(path)).frames():
@@ -36,10 +36,10 @@ def decapsulated(path: Path) -> None:
 
 def framed(path: Path) -> None:
     """Frames to exchanges: reassembly and framing, nothing kept."""
-    from capture.decap import Decapsulator
     from capture.flows import Flows
     from capture.ledger import Ledger
-    from capture.sources import open_capture
+    from capture.packets.decap import Decapsulator
+    from capture.packets.sources import open_capture
 
     ledger = Ledger()
     decapsulator, flows = Decapsulator(ledger), Flows(ledger)
@@ -51,8 +51,8 @@ def framed(path: Path) -> None:
 
 def recorded(path: Path, level: str) -> None:
     """Frames to a tape."""
+    from capture.packets.sources import open_capture
     from capture.recording import RecordOptions, open_recorder
-    from capture.sources import open_capture
 
     options = RecordOptions(
         output=str(path.with_suffix(".tape")), level=level, unsafe_raw=level == "none"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from replay.pairs import decide
+from replay.verdict.pairs import decide
 
 TRIALS = 2000
 NOISE = 0.03

@@ -10,10 +10,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from replay.judge import Verdict, judge
 from replay.options import ReplayOptions
-from replay.rows import read_rows
 from replay.run import replay
+from replay.verdict.judge import Verdict, judge
+from replay.verdict.rows import read_rows
 from samples.services import ROOT, shop, wiretape
 
 CASES = (

@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from capture.decap import Decapsulator
 from capture.flows import Flows
 from capture.ledger import Ledger
-from capture.packets import Packet
-from capture.sampling import resident_bytes
-from capture.sources import open_capture
+from capture.live.sampling import resident_bytes
+from capture.packets.decap import Decapsulator
+from capture.packets.frames import Packet
+from capture.packets.sources import open_capture
 from samples.packets import Conversations, write
 from tests.bench.common import SENDER_CORE, have, stay_on_core
 

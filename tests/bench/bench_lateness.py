@@ -99,8 +99,8 @@ def recorder() -> Iterator[tuple[str, Connection]]:
 
 def measure(tape: Path, run_path: Path, realtime: bool = False) -> dict[str, float]:
     """Lateness in µs, fidelity and what the recorder saw, of one replay."""
-    from capture.block import Text
     from capture.tape import Tape
+    from capture.tape.block import Text
     from replay.options import ReplayOptions
     from replay.run import replay
 

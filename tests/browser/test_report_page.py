@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from replay.report import as_html, report_of
-
-from ..replay.runs import run
-from .chromium import Tab, chromium, page
+from replay.verdict.report import as_html, report_of
+from tests.browser.chromium import Tab, chromium, page
+from tests.replay.runs import run
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium is installed here")
 

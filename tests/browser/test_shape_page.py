@@ -12,9 +12,8 @@ from capture.tape import Tape
 from shapes.cards import cards_of, facts_of
 from shapes.plots import page as page_of
 from shapes.shape import describe
-
-from ..shapes.shape_tapes import recorded, write
-from .chromium import chromium, page
+from tests.browser.chromium import chromium, page
+from tests.shapes.shape_tapes import recorded, write
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium is installed here")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from capture.exchange import Connection, Exchange
 from capture.flows import ACK, FIN, RST, SYN, Flows
 from capture.ledger import Ledger
-from capture.packets import Packet
+from capture.packets.frames import Packet
 
 CLIENT, SERVER = b"\x0a\0\0\1", b"\x0a\0\0\2"
 MS = 1_000_000

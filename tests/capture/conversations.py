@@ -12,8 +12,8 @@ from random import Random
 from typing import NamedTuple
 
 from capture.exchange import Close, Connection, Exchange
-from capture.http1 import Http1
-from capture.http1_head import Heads
+from capture.http1.connection import Http1
+from capture.http1.head import Heads
 
 MS = 1_000_000
 Split = Callable[[bytes], Iterable[bytes]]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from capture.decap import Decapsulator
 from capture.exchange import Connection, Exchange, Kind
 from capture.flows import Flows
 from capture.ledger import Ledger
-from capture.sources import open_capture
+from capture.packets.decap import Decapsulator
+from capture.packets.sources import open_capture
 
 Line = tuple[str, str]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from capture.decap import Decapsulator
 from capture.ledger import Ledger
-from capture.packets import Frames, Packet
-from capture.sources import open_capture
+from capture.packets.decap import Decapsulator
+from capture.packets.frames import Frames, Packet
+from capture.packets.sources import open_capture
 
 CORPUS = Path(
     os.environ.get("WIRETAPE_CORPUS", Path(__file__).parents[2] / ".." / "shared" / "corpus")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from capture.exchange import Close, Flag, Kind, RequestEnd
 from capture.flows import FIN, RST, SYN, Flows
 from capture.ledger import Ledger
-from capture.packets import Packet
+from capture.packets.frames import Packet
 from tests.capture.conversation import (
     CLIENT,
     MS,

@@ -10,14 +10,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture.decap import Decapsulator
 from capture.exchange import Connection, Exchange
 from capture.ledger import Ledger
-from capture.packets import Frames
+from capture.live.sampling import Guard, Sampler, connection_hash
+from capture.live.steady import SteadyClock
+from capture.packets.decap import Decapsulator
+from capture.packets.frames import Frames
 from capture.record import Recorder
 from capture.rotation import LIMIT, Kept, Limit, expired
-from capture.sampling import Guard, Sampler, connection_hash
-from capture.steady import SteadyClock
 
 
 class _Assembler:

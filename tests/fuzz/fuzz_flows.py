@@ -11,7 +11,7 @@ import sys
 from types import FunctionType, ModuleType
 from typing import Any
 
-from capture.packets import Packet
+from capture.packets.frames import Packet
 from tests.capture.conversation import CLIENT, SERVER, check, get, hear, ok, post
 
 _WORDS = (  # what most inputs are made of
@@ -70,7 +70,8 @@ def main() -> None:
     """Let atheris search."""
     import atheris
 
-    for name in ("flows", "flow", "carried", "stream", "http1", "http1_request", "http1_response"):
+    for name in ("flows", "flow", "carried", "stream", "http1.connection", "http1.request",
+                 "http1.response"):  # fmt: skip
         instrument(atheris, importlib.import_module(f"capture.{name}"))
     atheris.Setup(sys.argv, one_input)
     atheris.Fuzz()

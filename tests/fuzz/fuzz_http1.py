@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from pathlib import Path
 
 import atheris
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 with atheris.instrument_imports(include=["capture"]):
     from capture.exchange import Close, Connection, Exchange
-    from capture.http1 import Http1
-    from capture.http1_head import Heads
+    from capture.http1.connection import Http1
+    from capture.http1.head import Heads
 
 _DIGEST = hashlib.blake2b(key=b"fuzz", digest_size=8)
 _MOST_KEPT = 1 << 19

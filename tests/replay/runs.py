@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from replay.rows import Rows, rows_of
+from replay.verdict.rows import Rows, rows_of
 
 MS = 1_000_000
 ENDPOINTS = ("GET /search", "GET /items/{id}", "GET /cart")

@@ -8,8 +8,7 @@ from pathlib import Path
 from capture.exchange import Close, Connection, Exchange, Flag, Kind, RequestEnd
 from capture.sanitize.sanitized import Sanitized
 from capture.tape import TapeHeader, TapeWriter
-
-from .recorder import BASE_NS
+from tests.replay.recorder import BASE_NS
 
 MS = 1_000_000
 

@@ -11,8 +11,7 @@ from capture.tape import Tape
 from replay.arrivals import stamps_of
 from replay.options import ReplayOptions
 from replay.plan import plan_chunks
-
-from .recorder import get, write_tape
+from tests.replay.recorder import get, write_tape
 
 
 def planned(path: Path, **options: object) -> dict[str, np.ndarray]:

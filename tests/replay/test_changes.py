@@ -9,9 +9,8 @@ import pytest
 from capture.exchange import Flag
 from replay.options import ReplayOptions
 from replay.run import replay
-
-from .recorder import get, recorder
-from .taping import Request, tape_of
+from tests.replay.recorder import get, recorder
+from tests.replay.taping import Request, tape_of
 
 POST = b"POST /orders/7 HTTP/1.1\r\nHost: shop.test\r\nX-Old: 1\r\nContent-Length: 2\r\n\r\nhi"
 ODD = b"\x00\xff no request at all\r\n"

@@ -15,9 +15,8 @@ from capture.exchange import Close, Flag, RequestEnd, Reuse
 from capture.tape import Tape
 from replay.options import ReplayOptions
 from replay.run import replay
-
-from .recorder import ANSWER, get, recorder
-from .taping import Request, tape_of
+from tests.replay.recorder import ANSWER, get, recorder
+from tests.replay.taping import Request, tape_of
 
 Seen = list[tuple[float, str]]
 

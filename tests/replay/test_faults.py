@@ -21,9 +21,8 @@ from capture.tape import Tape
 from replay.cli import replay as command
 from replay.options import ReplayOptions
 from replay.run import replay
-
-from .recorder import ANSWER, get, recorder, waited
-from .taping import Request, tape_of
+from tests.replay.recorder import ANSWER, get, recorder, waited
+from tests.replay.taping import Request, tape_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

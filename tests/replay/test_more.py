@@ -15,8 +15,7 @@ from replay.run import replay
 from shapes.fidelity import fidelity_of
 from shapes.herd import Herd
 from shapes.spike import Spike
-
-from .recorder import get, recorder, write_tape
+from tests.replay.recorder import get, recorder, write_tape
 
 S = 10**9
 

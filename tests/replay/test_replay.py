@@ -13,8 +13,7 @@ from capture.tape import Tape
 from replay.cli import replay as command
 from replay.options import ReplayOptions
 from replay.run import replay
-
-from .recorder import get, recorder, write_tape
+from tests.replay.recorder import get, recorder, write_tape
 
 
 def options(url: str, **more: object) -> ReplayOptions:

@@ -21,9 +21,8 @@ from capture.errors import WiretapeError
 from capture.tape import Tape
 from replay.options import ReplayOptions
 from replay.run import replay
-
-from .recorder import ANSWER, get, recorder
-from .taping import Request, tape_of
+from tests.replay.recorder import ANSWER, get, recorder
+from tests.replay.taping import Request, tape_of
 
 
 def options(url: str, **more: object) -> ReplayOptions:

@@ -7,8 +7,7 @@ import pytest
 
 from capture.exchange import Lateness, Outcome
 from shapes.fidelity import Fidelity, FidelityMeter
-
-from .shape_tapes import BEGIN
+from tests.shapes.shape_tapes import BEGIN
 
 S = 10**9
 

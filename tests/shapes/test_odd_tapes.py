@@ -8,8 +8,7 @@ from click.testing import CliRunner, Result
 
 from capture.errors import WiretapeError
 from shapes.cli import shapes
-
-from .shape_tapes import odd
+from tests.shapes.shape_tapes import odd
 
 KINDS = (
     "empty", "one", "two", "one run", "unanswered", "malformed", "tcp", "one moment", "run",

@@ -12,8 +12,7 @@ from shapes.in_flight import InFlight
 from shapes.mix import Mix
 from shapes.sessions import Users, gini
 from shapes.shape import ShapeMeter, describe
-
-from .shape_tapes import BEGIN, recorded, write
+from tests.shapes.shape_tapes import BEGIN, recorded, write
 
 CUTS = (1, 7)
 

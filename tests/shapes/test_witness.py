@@ -15,8 +15,7 @@ from capture.tape import Tape
 from shapes.cli import shapes
 from shapes.fidelity import Fidelity
 from shapes.witness import matched, witnessed
-
-from .shape_tapes import BEGIN, ran, recorded, write
+from tests.shapes.shape_tapes import BEGIN, ran, recorded, write
 
 COUNT = 20_000
 PLAN = recorded(COUNT, gap_ns=1e6)

@@ -10,8 +10,15 @@ from capture.exchange import Exchange, Kind
 from capture.sanitize import Policy, Sanitizer
 from capture.sanitize.detect import TABLE
 from capture.sanitize.suspects import suspects
-
-from .planting import ENCODINGS, HEAD_PLACES, Maker, Planted, matrix, planted_body, planted_head
+from tests.capture.sanitize.planting import (
+    ENCODINGS,
+    HEAD_PLACES,
+    Maker,
+    Planted,
+    matrix,
+    planted_body,
+    planted_head,
+)
 
 FORMS = (Kind.HTTP1, Kind.MALFORMED)
 CASES = list(product(matrix(), FORMS))

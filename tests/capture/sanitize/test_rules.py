@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capture.exchange import Exchange, Flag, Kind
-from capture.http1_head import read_fields, read_line
+from capture.http1.head import read_fields, read_line
 from capture.sanitize import Policy, Sanitizer
 from capture.sanitize.suspects import suspects
 

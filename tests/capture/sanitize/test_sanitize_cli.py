@@ -14,8 +14,7 @@ from capture.exchange import Exchange
 from capture.sanitize import Policy, Sanitizer
 from capture.sanitize.cli import sanitize
 from capture.tape import TapeHeader, TapeWriter
-
-from .planting import Maker, planted_body
+from tests.capture.sanitize.planting import Maker, planted_body
 
 
 def write_tape(path: Path, request: bytes, level: str) -> str:

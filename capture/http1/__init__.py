@@ -1,0 +1,1 @@
+"""HTTP/1 framing: bytes of one connection in, exchanges out. Sans-IO."""

@@ -1,0 +1,306 @@
+"""The server's direction of a connection, framed into responses: bytes and gaps in, answers out.
+
+A response answers the oldest request that has no answer yet. Interim responses (1xx) count
+towards the bytes of the final one. Bodies are digested as they pass, chunked coding undone, and
+kept only where that is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..defects import Defect
+from ..exchange import Exchange, Flag
+from .body import ENDLESS, Body, Chunked, Sized
+from .head import HEAD_LIMIT, STATUS_LINE, Heads, ResponseHead
+
+if TYPE_CHECKING:
+    from hashlib import blake2b
+
+_STEP = 1 << 12
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
+
+
+class Mode(IntEnum):
+    """What the next byte of a server's stream is part of."""
+
+    HEAD = 0
+    BODY = 1
+    JUNK = 2  # no response begins here, or its end was lost
+    TUNNEL = 3
+
+
+class Pairing(Protocol):
+    """What responses are handed to."""
+
+    heads: Heads
+    max_body: int
+    keep_bodies: bool
+    digest: blake2b
+
+    def to_answer(self, time_ns: int) -> Exchange: ...
+
+    def method(self, exchange: Exchange) -> bytes: ...
+
+    def final_head(self, exchange: Exchange) -> None: ...
+
+    def response_done(self, exchange: Exchange) -> None: ...
+
+    @property
+    def others_wait(self) -> bool: ...
+
+    def after_gap(self) -> None: ...
+
+    def switch(self, exchange: Exchange, head: ResponseHead) -> bool: ...
+
+    def tunnelled(self, time_ns: int) -> Exchange: ...
+
+
+class Responses:
+    """Frames the server's direction of one connection."""
+
+    __slots__ = (
+        "_body", "_buffer", "_digest", "_digested", "_first_ns", "_kept", "_pairing", "_room",
+        "_scan", "exchange", "mode",
+    )  # fmt: skip
+
+    def __init__(self, pairing: Pairing) -> None:
+        self._pairing = pairing
+        self.mode = Mode.HEAD
+        self.exchange: Exchange | None = None  # the one whose response is not complete yet
+        self._buffer = bytearray()  # of a head
+        self._scan = 0
+        self._first_ns = 0
+        self._kept = bytearray()  # of the response, from its final head on
+        self._room = 0  # for so much more of it
+        self._body: Body | None = None
+        self._digest: Any = None  # while all of the body was seen
+        self._digested = False  # there is a body
+
+    @property
+    def idle(self) -> bool:
+        """Nothing of the next response was seen."""
+        return self.exchange is None and not self._buffer and self.mode == Mode.HEAD
+
+    def data(self, time_ns: int, data: bytes) -> None:
+        """Take the next bytes of the stream."""
+        at = 0
+        while at < len(data):
+            mode = self.mode
+            if mode == Mode.HEAD:
+                at = self._take_head(time_ns, data, at)
+            elif mode == Mode.BODY:
+                at = self._take_body(time_ns, data, at)
+            elif mode == Mode.TUNNEL:
+                at = self._take_tunnel(time_ns, data, at)
+            else:
+                at = self._take_junk(time_ns, data, at)
+
+    def gap(self, time_ns: int, count: int) -> None:
+        """The next `count` bytes of the stream were never seen."""
+        if self.mode == Mode.TUNNEL:
+            exchange = self._pairing.tunnelled(time_ns)
+        else:
+            exchange = self._begin(time_ns)
+        exchange.flags |= Flag.RESPONSE_GAP
+        exchange.response_last_ns = time_ns
+        self._digest = None
+        took = count
+        if self.mode == Mode.BODY and self._body is not None:
+            took = self._body.skip(count)
+            if self._body.broken:
+                self.mode = Mode.JUNK
+        elif self.mode == Mode.HEAD:
+            self._lose_head(exchange)
+        exchange.response_bytes += took
+        if self.mode == Mode.BODY and self._body is not None and self._body.done:
+            self._finish()
+            if took < count:
+                self.gap(time_ns, count - took)
+
+    def end(self, whole: bool) -> None:
+        """The stream has ended; `whole` where the server closed it in good order."""
+        if self._buffer:
+            self._begin(self._first_ns)
+        exchange = self.exchange
+        if exchange is None:
+            return
+        endless = isinstance(self._body, Sized) and self._body.left > ENDLESS >> 1
+        if self._buffer or (self.mode == Mode.BODY and not (endless and whole)):
+            exchange.flags |= Flag.RESPONSE_CUT
+            self._digest = None
+            self._lose_head(exchange)
+        elif self.mode == Mode.HEAD:
+            exchange.flags |= Flag.NO_RESPONSE  # interim ones only
+        self._finish()
+
+    def _begin(self, time_ns: int) -> Exchange:
+        if self.exchange is None:
+            self.exchange = self._pairing.to_answer(time_ns)
+            self.exchange.response_first_ns = time_ns
+        return self.exchange
+
+    def _take_head(self, time_ns: int, data: bytes, at: int) -> int:
+        if not self._buffer:
+            start = at
+            while at < len(data) and data[at] in b"\r\n":
+                at += 1
+            if self.exchange is not None:
+                self.exchange.response_bytes += at - start
+            if at == len(data):
+                return at
+            self._first_ns, self._scan = time_ns, 0
+        known = len(self._buffer)
+        self._buffer += data[at : at + _STEP]
+        if not b"HTTP/".startswith(self._buffer[:5].upper()):
+            return self._no_head(time_ns, at, known)
+        found = _EMPTY_LINE.search(self._buffer, self._scan)
+        if not found:
+            self._scan = max(0, len(self._buffer) - 2)
+            exchange = self._begin(self._first_ns)
+            exchange.response_last_ns = time_ns
+            place = at + len(self._buffer) - known
+            if len(self._buffer) > HEAD_LIMIT:
+                exchange.flags |= Flag.RESPONSE_MALFORMED
+                self._lose_head(exchange)
+            return place
+        end = found.end()
+        head = bytes(self._buffer[:end])
+        self._buffer.clear()
+        self._head_done(time_ns, head)
+        return at + end - known
+
+    def _no_head(self, time_ns: int, at: int, known: int) -> int:
+        """No head begins here: the whole answer to an HTTP/0.9 request, or junk."""
+        exchange = self._begin(self._first_ns)
+        self._pairing.final_head(exchange)
+        del self._buffer[known:]
+        if not exchange.defects & Defect.HTTP09 or exchange.flags & Flag.RESPONSE_GAP:
+            exchange.flags |= Flag.RESPONSE_MALFORMED
+            self._lose_head(exchange)
+            return at
+        start, self._buffer = bytes(self._buffer), bytearray()
+        self._room = self._pairing.max_body if self._pairing.keep_bodies else 0
+        self._read_body(Sized(ENDLESS))
+        if start:
+            self._take_body(time_ns, start, 0)
+        return at
+
+    def _lose_head(self, exchange: Exchange) -> None:
+        """What came of a head is no head."""
+        exchange.response_bytes += len(self._buffer)
+        self._room = self._pairing.max_body
+        self._keep(self._buffer)
+        if not self._pairing.keep_bodies:
+            self._room = 0
+        self._buffer.clear()
+        self.mode = Mode.JUNK
+
+    def _head_done(self, time_ns: int, data: bytes) -> None:
+        exchange = self._begin(self._first_ns)
+        head = self._pairing.heads.response(data)
+        exchange.response_bytes += len(data)
+        exchange.response_last_ns = time_ns
+        if 100 <= head.status < 200 and head.status != 101:
+            return
+        exchange.response_first_ns = self._first_ns
+        exchange.status = head.status
+        exchange.response_head_bytes = len(data)
+        self._kept += data
+        self._room = self._pairing.max_body if self._pairing.keep_bodies else 0
+        if head.malformed:
+            exchange.flags |= Flag.RESPONSE_MALFORMED
+        self._pairing.final_head(exchange)
+        self._frame(exchange, head)
+
+    def _frame(self, exchange: Exchange, head: ResponseHead) -> None:
+        method = self._pairing.method(exchange)
+        switches = head.status == 101 or (method == b"CONNECT" and 200 <= head.status < 300)
+        if switches:
+            exchange.response = bytes(self._kept)
+            if self._pairing.switch(exchange, head):
+                self._kept.clear()
+                return
+        if method == b"HEAD" or (head.length == 0 and not head.chunked):
+            self._finish()
+            return
+        length = head.length if head.length >= 0 else ENDLESS
+        self._read_body(Chunked() if head.chunked else Sized(length))
+
+    def _read_body(self, body: Body) -> None:
+        self._body = body
+        self._digest = self._pairing.digest.copy()
+        self._digested = False
+        self.mode = Mode.BODY
+
+    def _digest_more(self, data: bytes) -> None:
+        if self._digest is not None and data:
+            self._digest.update(data)
+            self._digested = True
+
+    def _take_body(self, time_ns: int, data: bytes, at: int) -> int:
+        exchange, body = self.exchange, self._body
+        assert exchange is not None
+        assert body is not None
+        end = body.take(data, at, self._digest_more)
+        exchange.response_bytes += end - at
+        exchange.response_last_ns = time_ns
+        if self._room > 0:
+            self._keep(data[at:end])
+        if body.done:
+            self._finish()
+        elif body.broken:
+            exchange.flags |= Flag.RESPONSE_MALFORMED
+            self._digest = None
+            self.mode = Mode.JUNK
+        return end
+
+    def _take_tunnel(self, time_ns: int, data: bytes, at: int) -> int:
+        exchange = self._pairing.tunnelled(time_ns)
+        if not exchange.response_bytes:
+            exchange.response_first_ns = time_ns
+        exchange.response_bytes += len(data) - at
+        exchange.response_last_ns = time_ns
+        room = self._pairing.max_body - len(exchange.response)
+        if self._pairing.keep_bodies and room > 0:
+            exchange.response += data[at : at + room]
+        return len(data)
+
+    def _take_junk(self, time_ns: int, data: bytes, at: int) -> int:
+        if STATUS_LINE.match(data, at) and data.startswith((b"HTTP/1.", b"http/1."), at):
+            exchange = self.exchange
+            if exchange is not None and (exchange.status or self._pairing.others_wait):
+                gap = exchange.flags & Flag.RESPONSE_GAP
+                self._finish()
+                if gap:
+                    self._pairing.after_gap()
+            self._kept.clear()  # junk before a head is only counted
+            self.mode = Mode.HEAD
+            return at
+        exchange = self._begin(time_ns)
+        exchange.response_bytes += len(data) - at
+        exchange.response_last_ns = time_ns
+        self._keep(data[at:])
+        return len(data)
+
+    def _keep(self, data: bytes | bytearray) -> None:
+        if self._room > 0:
+            self._kept += data[: self._room]
+            self._room -= len(data)
+
+    def _finish(self) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            return
+        if self._digest is not None and self._digested:
+            exchange.response_digest = int.from_bytes(self._digest.digest(), "little")
+        if self._kept:
+            exchange.response = bytes(self._kept)
+            self._kept.clear()
+        self._digest, self._body, self.exchange = None, None, None
+        self._digested, self._room = False, 0
+        if self.mode != Mode.TUNNEL:
+            self.mode = Mode.HEAD
+        self._pairing.response_done(exchange)

@@ -1,0 +1,1 @@
+"""Capture on a live host: the ring, its limits, its health."""

@@ -1,0 +1,198 @@
+"""The loop of a live recording: rings in, batches to the recorder, and a look around each second.
+
+Rings are emptied first and what was in them decoded afterwards, so that a burst waits in our memory
+(up to a limit) and not in the ring, where the kernel would drop it. Each second the kernel's drop
+counters go into the ledger and the guard sets the sampling rate; more often the recorder may seal
+a block or begin a new tape. Signals only set flags, which the loop obeys: SIGHUP rotates, SIGTERM
+and SIGINT end the recording cleanly.
+"""
+
+from __future__ import annotations
+
+import select
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import ClassVar, Protocol
+
+from ..ledger import Ledger
+from ..packets.frames import Frames
+from ..record import Recorder
+from .sampling import Guard
+from .steady import SteadyClock
+
+_LOOK_S = 1.0
+_TICK_S = 0.2
+_IN_KERNEL_NS = 1_000_000_000
+_WAIT_S = 0.05
+_MOST_WAITING = 256 << 20  # bytes taken from the rings that are not decoded yet
+DROPPED = "dropped by the kernel"
+
+
+class LiveSource(Protocol):
+    """What the loop asks of a ring."""
+
+    interface: str
+    interruptions: int
+
+    def fileno(self) -> int: ...
+
+    def read(self) -> list[Frames]: ...
+
+    def drops(self) -> int: ...
+
+    def note_error(self) -> None: ...
+
+
+@dataclass
+class Wishes:
+    """What signals have asked for."""
+
+    END: ClassVar = signal.SIGTERM
+    ROTATE: ClassVar = signal.SIGHUP
+    end: bool = False
+    rotate: bool = False
+    _before: dict[int, object] = field(default_factory=dict)
+
+    def listen(self) -> None:
+        """Take over the signals."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self._before[number] = signal.signal(number, self._heard)
+
+    def restore(self) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if number == signal.SIGHUP:
+            self.rotate = True
+        else:
+            self.end = True
+
+
+class LiveLoop:
+    """Reads rings until the time is over or a signal asks for the end."""
+
+    def __init__(
+        self,
+        rings: Sequence[LiveSource],
+        recorder: Recorder,
+        guard: Guard,
+        wishes: Wishes,
+        report: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._rings = rings
+        self._recorder = recorder
+        self._guard = guard
+        self._wishes = wishes
+        self._report = report  # called each second
+        self._clock = SteadyClock()
+        self._by_descriptor = {ring.fileno(): ring for ring in rings}
+        self._interruptions = 0
+        self._waiting: deque[Frames] = deque()
+        self._waiting_bytes = 0
+        self._last: tuple[int, int] | None = None  # last packet's time, and when it was taken
+        self._poll = select.poll()
+        for descriptor in self._by_descriptor:
+            self._poll.register(descriptor, select.POLLIN | select.POLLERR)
+
+    def run(self, seconds: float = 0.0) -> None:
+        """Record; 0 seconds means until a signal."""
+        began = look = tick = time.monotonic()
+        while not self._wishes.end:
+            now = time.monotonic()
+            if seconds and now - began >= seconds:
+                break
+            if now - look >= _LOOK_S:
+                look = now
+                self._look_around()
+            if now - tick >= _TICK_S:
+                tick = now
+                self._tick()
+            self._drain()
+            if not self._take():
+                self._wait()
+        self._finish()
+
+    def _finish(self) -> None:
+        """Take what came in before the end; traffic that goes on is not waited for."""
+        # Some of it may still lie in a block that the kernel has not handed over.
+        time.sleep(2 * _WAIT_S)
+        end_ns = time.time_ns()
+        for ring in self._rings:
+            while frames := self._drain_one(ring):
+                while self._take():
+                    pass
+                if int(frames[-1].times[-1]) > end_ns:
+                    break
+        while self._take():
+            pass
+        self._look_around()
+
+    def _drain(self) -> None:
+        for ring in self._rings:
+            if self._waiting_bytes >= _MOST_WAITING:
+                return
+            self._drain_one(ring)
+
+    def _drain_one(self, ring: LiveSource) -> list[Frames]:
+        batches = [frames for frames in ring.read() if len(frames)]
+        for frames in batches:
+            frames.times = self._clock.steady(frames.times)
+            self._waiting.append(frames)
+            self._waiting_bytes += len(frames.data)
+        return batches
+
+    def _take(self) -> bool:
+        """Record the oldest batch that waits."""
+        if not self._waiting:
+            return False
+        frames = self._waiting.popleft()
+        self._waiting_bytes -= len(frames.data)
+        self._recorder.take(frames)
+        self._last = int(frames.times[-1]), time.monotonic_ns()
+        return True
+
+    def _wait(self) -> None:
+        gone = False
+        for descriptor, event in self._poll.poll(_WAIT_S * 1000):
+            if event & select.POLLERR:
+                self._by_descriptor[descriptor].note_error()
+                gone = True
+        if gone:
+            time.sleep(_WAIT_S)  # an interface that is down reports it without end
+
+    def _look_around(self) -> None:
+        ledger = self._recorder.ledger
+        for ring in self._rings:
+            book_drops(ledger, ring.drops())
+        interruptions = sum(ring.interruptions for ring in self._rings)
+        if interruptions > self._interruptions:
+            ledger.book("interruptions", "interface down", interruptions - self._interruptions)
+            self._interruptions = interruptions
+        if self._clock.steps:
+            ledger.book("clock steps", "taken off the times", self._clock.steps)
+            self._clock.steps = 0
+        self._guard.check()
+        self._report()
+
+    def _tick(self) -> None:
+        if not self._waiting and self._last is not None:
+            seen_ns, at_ns = self._last
+            # What the kernel has not handed over yet is younger than this.
+            self._recorder.pass_time(seen_ns + time.monotonic_ns() - at_ns - _IN_KERNEL_NS)
+        self._recorder.tick()
+        if self._wishes.rotate:
+            self._wishes.rotate = False
+            self._recorder.rotate()
+
+
+def book_drops(ledger: Ledger, count: int) -> None:
+    """Book packets that never reached us; their bytes nobody knows."""
+    if count:
+        ledger.book("packets", DROPPED, count)

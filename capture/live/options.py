@@ -1,0 +1,80 @@
+"""The options of live recording, and what they may cost the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from ..log import FORMATS
+from ..options import DURATION, SIZE, ParamType, option
+from ..recording import RecordOptions
+
+
+class _Share(ParamType):
+    """A share of one core."""
+
+    name = "share"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        text = str(value)
+        try:
+            share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        except ValueError:
+            share = -1.0
+        if not 0 <= share <= 64 or (share == 0 and isinstance(value, str)):
+            self.fail(f"{text!r} is no share of a core; write it like 25%.", param, ctx)
+        return share
+
+
+class _Place(ParamType):
+    """Where to serve: `:9464`, `9464` or `127.0.0.1:9464`."""
+
+    name = "address"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int] | None:
+        if not isinstance(value, str):
+            return None if value is None else (str(value[0]), int(value[1]))
+        host, _, port = value.rpartition(":")
+        if not port.isdigit() or int(port) > 65535:
+            self.fail(f"{value!r} is no address; write it like :9464.", param, ctx)
+        return host.strip("[]") or "127.0.0.1", int(port)
+
+
+@dataclass(frozen=True)
+class LiveOptions(RecordOptions):
+    """What to take from live interfaces."""
+
+    interface: tuple[str, ...] = option(
+        (), help="Interface to listen on (repeatable).", names=("-i",), required=True,
+        metavar="IFACE",
+    )  # fmt: skip
+    duration: int = option(
+        0, help="Stop after this long (default: on Ctrl-C).", names=("--for",), type=DURATION
+    )
+    filter: str = option("", help="A tcpdump expression for the kernel instead of --port.")
+    promiscuous: bool = option(False, help="See packets for other hosts, too.")
+    ring: int = option(
+        256 << 20, help="Memory of the kernel's ring, of each worker.", type=SIZE, metavar="SIZE"
+    )
+    workers: int = option(
+        1, help="Processes that share the packets by connection.", type=click.IntRange(1, 256)
+    )
+    max_cpu: float = option(
+        0.0, help="Share of a core to stay within, by sampling whole connections (25%).",
+        type=_Share(), show_default=False,
+    )  # fmt: skip
+    max_memory: int = option(
+        0, help="Memory to stay within, the ring not counted, by sampling.", type=SIZE,
+        show_default=False, metavar="SIZE",
+    )  # fmt: skip
+    user: str = option("", help="Become this user once the ring is open.")
+    metrics: tuple[str, int] | None = option(
+        None, help="Serve Prometheus metrics here (:9464).", type=_Place()
+    )
+    log_format: str = option("text", help="How it speaks on stderr.", type=click.Choice(FORMATS))

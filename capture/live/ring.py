@@ -1,0 +1,237 @@
+"""Live packets: a TPACKET_V3 ring that the kernel fills and we read through `mmap`.
+
+The kernel writes packets into blocks and hands over whole blocks, so a batch costs one copy and no
+system call while there is more. Where blocks are not taken back in time the kernel drops packets,
+and counts them: `drops` reads that count. On loopback every packet passes twice, out and in; the
+kernel is asked to leave the outgoing copy out (and the packet's direction is looked at besides).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap
+import select
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import CaptureError
+from ..packets.frames import Frames
+
+_ETH_P_ALL = 0x0003
+_SOL_PACKET = 263
+_RX_RING, _STATISTICS, _VERSION, _FANOUT = 5, 6, 10, 18
+_ADD_MEMBERSHIP, _IGNORE_OUTGOING = 1, 23
+_PROMISCUOUS = 1
+_TPACKET_V3 = 2
+_ATTACH_FILTER = 26
+_FANOUT_HASH, _FANOUT_DEFRAGMENT = 0, 0x8000
+_USER, _KERNEL = 1, 0
+_OUTGOING = 4
+_LOOPBACK_FLAG = 0x8
+_GET_FLAGS = 0x8913
+
+_BLOCK = 1 << 20
+_FRAME = 1 << 11
+_RETIRE_MS = 20
+_MOST_BLOCKS = 16  # in one batch, so that a batch stays small beside the ring
+_ETHERNET, _COOKED_HARDWARE, _RAW = 1, 772, 101
+# ARPHRD of the interface -> link type of what it delivers
+_LINKS = {1: 1, 772: 1, 512: 9, 519: 101, 65534: 101, 768: 101, 769: 101, 776: 101, 778: 101,
+          801: 105, 803: 127}  # fmt: skip
+_BLOCK_HEADER = struct.Struct("=8xIIIIQ").unpack_from  # status, packets, first, length, number
+_DIRECTION = 48 + 10  # sll_pkttype in the address behind the packet's header
+
+
+@dataclass(frozen=True)
+class RingOptions:
+    """How to open a ring on one interface."""
+
+    interface: str
+    ring_bytes: int = 64 << 20
+    promiscuous: bool = False
+    fanout: int = 0  # number of the group that shares the packets; 0 for none
+    program: tuple[tuple[int, int, int, int], ...] = ()  # BPF instructions
+
+
+class Ring:
+    """A socket and its ring on one interface."""
+
+    def __init__(self, options: RingOptions) -> None:
+        self.interface = options.interface
+        self.interruptions = 0  # how often the interface went away
+        self._socket = _open(options.interface)
+        self._program: Any = None
+        try:
+            self._loopback = bool(self._flags() & _LOOPBACK_FLAG)
+            self._prepare(options)
+            hardware = self._socket.getsockname()[3]
+            self.link = _LINKS.get(hardware, _ETHERNET)
+        except OSError as failure:
+            self._socket.close()
+            raise CaptureError(
+                f"no capture ring on {options.interface}: {failure.strerror}; "
+                "try a smaller --ring, and Linux 4.20 or newer."
+            ) from None
+        self._next = 0
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN | select.POLLERR)
+
+    def _flags(self) -> int:
+        request = struct.pack("16sH14x", self.interface.encode(), 0)
+        import fcntl
+
+        answer = fcntl.ioctl(self._socket, _GET_FLAGS, request)
+        return int(struct.unpack_from("16sH", answer)[1])
+
+    def _prepare(self, options: RingOptions) -> None:
+        sock = self._socket
+        if options.program:
+            self._attach(options.program)
+        sock.setsockopt(_SOL_PACKET, _VERSION, _TPACKET_V3)
+        self._blocks = max(4, options.ring_bytes // _BLOCK)
+        frames = self._blocks * (_BLOCK // _FRAME)
+        request = struct.pack("IIIIIII", _BLOCK, self._blocks, _FRAME, frames, _RETIRE_MS, 0, 0)
+        sock.setsockopt(_SOL_PACKET, _RX_RING, request)
+        self._map = mmap.mmap(
+            sock.fileno(), _BLOCK * self._blocks, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE
+        )
+        self._memory = memoryview(self._map)
+        if self._loopback:
+            try:
+                sock.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
+            except OSError:
+                pass  # an old kernel: the direction of each packet is looked at anyway
+        sock.bind((options.interface, _ETH_P_ALL))
+        if options.promiscuous:
+            index = socket.if_nametoindex(options.interface)
+            member = struct.pack("iHH8s", index, _PROMISCUOUS, 0, b"")
+            sock.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, member)
+        if options.fanout:
+            kind = _FANOUT_HASH | _FANOUT_DEFRAGMENT
+            group = (options.fanout & 0xFFFF) | kind << 16
+            sock.setsockopt(_SOL_PACKET, _FANOUT, struct.pack("=I", group))
+
+    def _attach(self, program: tuple[tuple[int, int, int, int], ...]) -> None:
+        code = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
+        self._program = ctypes.create_string_buffer(code)
+        where = ctypes.addressof(self._program)
+        self._socket.setsockopt(
+            socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HxxxxxxP", len(program), where)
+        )
+
+    def fileno(self) -> int:
+        """The socket's descriptor, for `poll`."""
+        return self._socket.fileno()
+
+    def read(self) -> list[Frames]:
+        """The batches that are ready, without waiting; [] where there are none."""
+        batches: list[Frames] = []
+        for _ in range(_MOST_BLOCKS):
+            at = self._next * _BLOCK
+            status, packets, first, used, _ = _BLOCK_HEADER(self._map, at)
+            if not status & _USER:
+                break
+            data = bytes(self._memory[at : at + max(used, first)])
+            # The block is ours no more from here on: what we need is copied.
+            struct.pack_into("=I", self._map, at + 8, _KERNEL)
+            self._next = (self._next + 1) % self._blocks
+            if packets:
+                batches.append(self._batch(data, packets, first))
+        return batches
+
+    def _batch(self, data: bytes, packets: int, at: int) -> Frames:
+        import numpy as np
+
+        next_at = struct.Struct("=I").unpack_from
+        found = []
+        for _ in range(packets):
+            found.append(at)
+            at += next_at(data, at)[0]
+        head = np.array(found, np.int64)
+        if self._loopback:
+            kinds = np.frombuffer(data, np.uint8)[head + _DIRECTION]
+            head = head[kinds != _OUTGOING]
+        words = np.ndarray((len(data) - 3,), "=u4", data, strides=(1,))
+        halves = np.ndarray((len(data) - 1,), "=u2", data, strides=(1,))
+        times = words[head + 4].astype(np.int64) * 1_000_000_000 + words[head + 8]
+        return Frames(
+            data,
+            self.link,
+            head + halves[head + 24],
+            words[head + 12].astype(np.int64),
+            words[head + 16].astype(np.int64),
+            times,
+        )
+
+    def drops(self) -> int:
+        """Packets that the kernel dropped since this was last asked, for want of room."""
+        answer = self._socket.getsockopt(_SOL_PACKET, _STATISTICS, 12)
+        return int(struct.unpack("III", answer)[1])
+
+    def wait(self, seconds: float) -> None:
+        """Wait for a block, or for the interface to go down (which is counted, not an end)."""
+        for _, event in self._poll.poll(max(0, round(seconds * 1000))):
+            if event & select.POLLERR:
+                self.note_error()
+
+    def note_error(self) -> None:
+        """Take the pending error off the socket; an interface that went down may come back."""
+        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code in (errno.ENETDOWN, errno.ENODEV, errno.ENXIO):
+            self.interruptions += 1
+        elif code:
+            raise CaptureError(f"capture on {self.interface} stopped: {errno.errorcode[code]}.")
+
+    def close(self) -> None:
+        """Give the ring back; what the kernel still holds in it is lost, so read before."""
+        self._memory.release()
+        self._map.close()
+        self._socket.close()
+
+
+def _open(interface: str) -> socket.socket:
+    try:
+        socket.if_nametoindex(interface)
+    except OSError:
+        known = ", ".join(name for _, name in socket.if_nameindex())
+        raise CaptureError(
+            f"there is no interface {interface} here; choose one of {known}."
+        ) from None
+    try:
+        # Protocol 0: nothing arrives before the filter is attached and the ring is in place.
+        return socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    except PermissionError:
+        raise CaptureError(
+            f"capturing on {interface} needs the capability CAP_NET_RAW; run it with sudo, or give "
+            "it to your Python once: sudo setcap cap_net_raw+ep $(readlink -f $(which python3))."
+        ) from None
+
+
+def compile_filter(expression: str, link: int) -> tuple[tuple[int, int, int, int], ...]:
+    """The kernel's program for a filter expression, as tcpdump would make it (by libpcap)."""
+    from scapy.arch.common import compile_filter as compiled
+    from scapy.error import Scapy_Exception
+
+    try:
+        program = compiled(expression, linktype=link)
+    except (Scapy_Exception, ImportError, OSError) as failure:
+        raise CaptureError(
+            f"the filter {expression!r} cannot be compiled ({failure}); "
+            "check it with tcpdump -d, and that libpcap is installed."
+        ) from None
+    return tuple(
+        (one.code, one.jt, one.jf, one.k)
+        for one in (program.bf_insns[number] for number in range(program.bf_len))
+    )
+
+
+def port_filter(ports: tuple[int, ...]) -> str:
+    """The expression that lets through TCP (of some ports, where given) and all fragments."""
+    if not ports:
+        return ""
+    wanted = "(" + " or ".join(f"tcp port {port}" for port in ports) + ")"
+    fragments = "(ip[6:2] & 0x1fff != 0) or (ip6[6] == 44)"
+    return f"{wanted} or {fragments} or (vlan and {wanted})"

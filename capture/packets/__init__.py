@@ -1,0 +1,1 @@
+"""Frames of any capture file or link, and the packets inside them."""

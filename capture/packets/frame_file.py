@@ -1,0 +1,34 @@
+"""What every file of frames has in common, whatever its format: batches, damage, and an end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .frames import Frames
+from .input import Input
+
+MOST_FRAME = 16 << 20
+"""No frame is longer than this; a longer one means a damaged file."""
+
+
+class FrameFile:
+    """A file that yields frames; `_read` is its format's."""
+
+    def __init__(self, source: Input) -> None:
+        self._source = source
+        self.damage = ""
+        self.cut = False
+
+    def frames(self) -> Iterator[Frames]:
+        """The frames, batch by batch; `damage` tells afterwards whether all were read."""
+        try:
+            yield from self._read()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._source.close()
+
+    def _read(self) -> Iterator[Frames]:
+        raise NotImplementedError

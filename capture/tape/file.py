@@ -1,0 +1,210 @@
+"""One tape file: finding its blocks, with the index or without it, and reading their sections.
+
+A file that was torn off, or damaged in the middle, is read as far as it goes: blocks are found by
+their magic, each has its own checksums, and what cannot be read is listed in `losses`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgpack
+
+from ..columns import Column
+from ..errors import TapeError
+from .block import (
+    MAGIC,
+    PREFIX,
+    Array,
+    BlockHeader,
+    Cipher,
+    Text,
+    decode_header,
+    decode_integers,
+    decode_prefix,
+    open_section,
+    section_place,
+)
+from .format import TRAILER, TRAILER_MAGIC, VERSION, TapeHeader
+
+_SCAN = 1 << 20
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Something of a tape that cannot be read."""
+
+    path: Path
+    offset: int  # in the file
+    size: int  # bytes
+    reason: str
+    exchanges: int = 0  # how many are lost with it, where that is known
+
+    def __str__(self) -> str:
+        rows = f", {self.exchanges} exchanges" if self.exchanges else ""
+        return f"{self.path}: {self.reason} at byte {self.offset} ({self.size} bytes{rows})"
+
+
+@dataclass(frozen=True)
+class BlockPlace:
+    """A block of rows: where it is, what it holds, and its first exchange's number."""
+
+    file: TapeFile
+    offset: int
+    rows: int
+    connections: int
+    first_ns: int
+    last_ns: int
+    first_exchange: int
+
+
+class TapeFile:
+    """One file of a tape, opened for reading."""
+
+    def __init__(self, path: Path, cipher: Cipher | None = None) -> None:
+        self.path = path
+        self.cipher = cipher
+        self.losses: list[Loss] = []
+        self.summary: dict[str, object] = {}
+        self.counts: dict[str, dict[str, int]] = {}
+        self.whole = False  # ended with an index, as a writer that was not killed leaves it
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as problem:
+            raise TapeError(
+                f"{path}: cannot be opened ({problem.strerror}); give the path of a tape."
+            ) from problem
+        self.size = os.fstat(self._fd).st_size
+        try:
+            self.header, self._first = self._read_header()
+            self.blocks = self._indexed() or self._scan()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def block_header(self, place: BlockPlace) -> tuple[BlockHeader, int]:
+        """The header of a block and the offset of its first section."""
+        return self._header_at(place.offset)
+
+    def section(self, header: BlockHeader, base: int, name: str) -> bytes:
+        """The plain bytes of a section."""
+        offset, length = section_place(header, name)
+        return open_section(header, name, self._read(base + offset, length), self.cipher)
+
+    def column(
+        self, header: BlockHeader, base: int, column: Column, prefix: str = ""
+    ) -> Array | Text:
+        """A column of a block; where the block lacks it, its `missing` value in every row."""
+        name = prefix + column.name
+        rows = header.connections if prefix else header.rows
+        dtype = "int32" if column.dtype == "text" else column.dtype
+        if name not in header.sections:
+            spec: list[object] = ["const", column.missing]
+            plain = b""
+        else:
+            spec = header.sections[name][:-3]
+            plain = b"" if spec[0] == "const" else self.section(header, base, name)
+        codes = decode_integers(spec, plain, dtype, rows)
+        if column.dtype != "text":
+            return codes
+        return Text(codes, self._values(header, base, name + "/values"))
+
+    def _values(self, header: BlockHeader, base: int, name: str) -> list[str]:
+        if name not in header.sections:
+            return [""]
+        values: list[str] = msgpack.unpackb(self.section(header, base, name))
+        return values
+
+    def _read(self, offset: int, length: int) -> bytes:
+        return os.pread(self._fd, length, offset)
+
+    def _header_at(self, offset: int) -> tuple[BlockHeader, int]:
+        length, crc = decode_prefix(self._read(offset, PREFIX.size))
+        base = offset + PREFIX.size + length
+        return decode_header(self._read(offset + PREFIX.size, length), crc), base
+
+    def _read_header(self) -> tuple[TapeHeader, int]:
+        if self.size == 0:
+            raise TapeError(f"{self.path}: is empty; a tape has at least a header.")
+        try:
+            header, base = self._header_at(0)
+        except TapeError as problem:
+            raise TapeError(
+                f"{self.path}: is no tape (it does not begin with a tape's header); "
+                "make one with `wiretape capture`."
+            ) from problem
+        tape = TapeHeader.from_dict(header.meta)
+        if tape.version > VERSION:
+            raise TapeError(
+                f"{self.path}: has format version {tape.version}, this wiretape reads up to "
+                f"{VERSION}; use a newer wiretape."
+            )
+        return tape, base + header.size
+
+    def _indexed(self) -> list[BlockPlace]:
+        """The blocks by the index at the end; empty where there is none that holds."""
+        end = self.size - TRAILER.size
+        trailer = self._read(end, TRAILER.size) if end > 0 else b""
+        if len(trailer) != TRAILER.size or not trailer.endswith(TRAILER_MAGIC):
+            return []
+        try:
+            header, _ = self._header_at(TRAILER.unpack(trailer)[0])
+        except (TapeError, OSError):
+            return []
+        if header.kind != "index":
+            return []
+        self.whole = True
+        self.counts = header.meta["ledger"]
+        self.summary = header.meta["summary"]
+        blocks, number = [], 0
+        for offset, rows, connections, first_ns, last_ns in header.meta["blocks"]:
+            blocks.append(BlockPlace(self, offset, rows, connections, first_ns, last_ns, number))
+            number += rows
+        return blocks
+
+    def _scan(self) -> list[BlockPlace]:
+        """The blocks by walking the file; damage is skipped up to the next block's magic."""
+        blocks: list[BlockPlace] = []
+        at, number = self._first, 0
+        while at < self.size:
+            try:
+                header, base = self._header_at(at)
+                if base + header.size > self.size:
+                    raise TapeError("torn in the middle of a block")
+            except TapeError as problem:
+                following = self._next_magic(at + 1)
+                if self._read(at, TRAILER.size)[8:] != TRAILER_MAGIC:
+                    self.losses.append(Loss(self.path, at, following - at, str(problem)))
+                at = following
+                continue
+            if header.kind == "rows":
+                blocks.append(
+                    BlockPlace(
+                        self, at, header.rows, header.connections,
+                        header.first_ns, header.last_ns, number,
+                    )
+                )  # fmt: skip
+                number += header.rows
+            if "ledger" in header.meta:
+                self.counts = header.meta["ledger"]
+            if header.kind == "index":
+                self.whole = True
+                self.summary = header.meta["summary"]
+            at = base + header.size
+        return blocks
+
+    def _next_magic(self, at: int) -> int:
+        while at < self.size:
+            found = self._read(at, _SCAN + len(MAGIC)).find(MAGIC)
+            if found >= 0:
+                return at + found
+            at += _SCAN
+        return self.size

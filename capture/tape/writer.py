@@ -1,0 +1,310 @@
+"""Writing a tape: sanitized exchanges in, sealed blocks out.
+
+A tape begins with a block that says what it is, goes on with independent blocks of rows, and ends
+with an index. Blocks are sealed at most half a second after their first row, so a writer that is
+killed loses at most that. Only what the sanitizer returned is accepted (`Sanitized`), and rows
+without payload (what a run writes).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+
+from ..columns import CONNECTIONS, EXCHANGES, Column
+from ..describe import Describer
+from ..errors import TapeError
+from ..exchange import Connection
+from ..ledger import Ledger
+from ..sanitize.sanitized import Sanitized
+from .block import Array, BlockHeader, Cipher, Rows, Text, encode, encode_columns
+from .format import TRAILER, TRAILER_MAGIC, TapeHeader, order_ns
+
+_SEAL_AFTER_NS = 500_000_000
+_MOST_ROWS = 32768
+_MOST_HEAP = 4 << 20
+
+
+class TapeWriter:
+    """Writes a tape. Not thread-safe. `tick` is to be called now and then while nothing comes.
+
+    `inspect` is shown the strings and the heap of a block before it is sealed; what it raises
+    keeps the block from the disk. A failed write raises TapeError, leaves every earlier block
+    readable and counts what was lost in `lost_exchanges`; writing may be tried again.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        header: TapeHeader | None = None,
+        *,
+        cipher: Cipher | None = None,
+        inspect: Callable[[Sequence[bytes]], None] | None = None,
+        overwrite: bool = True,
+    ) -> None:
+        self.path = Path(path)
+        self.header = header or TapeHeader()
+        self.lost_exchanges = 0
+        self.exchanges = 0
+        self.connections = 0
+        self._cipher = cipher
+        self._inspect = inspect
+        self._describer = Describer()
+        self._index: list[list[int]] = []
+        self._number = 0
+        self._oldest_ns = 0
+        self._clear()
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if overwrite else os.O_EXCL)
+        try:
+            self._fd = os.open(self.path, flags, 0o600)
+        except OSError as problem:
+            raise TapeError(
+                f"{self.path}: cannot be written ({problem.strerror}); choose another path."
+            ) from problem
+        self._at = 0
+        try:
+            self._write(BlockHeader("tape", 0, meta=asdict(self.header)), {})
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    @property
+    def bytes_written(self) -> int:
+        """Size of the file so far."""
+        return self._at
+
+    @property
+    def waiting_ns(self) -> int:
+        """For how long the oldest row that is not on the disk yet has waited."""
+        return time.monotonic_ns() - self._oldest_ns if self._oldest_ns and self._rows else 0
+
+    def append(self, sanitized: Sanitized) -> None:
+        """Add an exchange."""
+        exchange = sanitized.exchange
+        said = self._describer.describe(exchange)
+        request, response = exchange.request, exchange.response
+        self._rows.append(
+            (
+                exchange.connection,
+                exchange.position,
+                exchange.kind,
+                sanitized.client,
+                said.session or sanitized.client,
+                said.method,
+                said.endpoint,
+                said.target,
+                said.host,
+                said.content_type,
+                said.key,
+                exchange.opened_ns,
+                exchange.request_first_ns,
+                exchange.request_last_ns,
+                exchange.response_first_ns,
+                exchange.response_last_ns,
+                exchange.request_bytes,
+                exchange.head_bytes,
+                exchange.missing_bytes,
+                exchange.response_bytes,
+                exchange.status,
+                exchange.defects,
+                exchange.ended,
+                exchange.flags,
+                xxhash.xxh3_64_intdigest(request),
+                exchange.response_digest,
+                self._heap_bytes,
+                len(request),
+                self._heap_bytes + len(request),
+                len(response),
+                exchange.response_head_bytes,
+                len(self._pieces),
+                len(exchange.pieces),
+            )
+        )
+        self._heap.append(request)
+        self._heap.append(response)
+        self._heap_bytes += len(request) + len(response)
+        if exchange.pieces:
+            self._pieces.extend(exchange.pieces)
+        if self._heap_bytes >= _MOST_HEAP or len(self._rows) >= _MOST_ROWS:
+            self.seal()
+        else:
+            self.tick()
+
+    def append_connection(self, connection: Connection, client: int) -> None:
+        """Add a connection that has ended; `client` is the pseudonym of its client's address."""
+        self._connections.append(
+            (
+                connection.connection,
+                client,
+                connection.server,
+                connection.opened_ns,
+                connection.closed_ns,
+                int(connection.open_seen),
+                connection.close,
+                connection.client_bytes,
+                connection.server_bytes,
+                connection.missing_bytes,
+                connection.exchanges,
+            )
+        )
+        self.tick()
+
+    def append_rows(
+        self, rows: Mapping[str, Any], connections: Mapping[str, Any] | None = None
+    ) -> None:
+        """Add rows without payload, as one block: arrays, or lists of strings for text columns."""
+        self.seal()
+        self.write_block(_as_rows(EXCHANGES, rows), _as_rows(CONNECTIONS, connections or {}))
+
+    def tick(self) -> None:
+        """Seal what has waited long enough."""
+        now = time.monotonic_ns()
+        if self._oldest_ns == 0:
+            self._oldest_ns = now
+        elif now - self._oldest_ns > _SEAL_AFTER_NS:
+            self.seal()
+
+    def seal(self, ledger: Ledger | None = None) -> None:
+        """Write what has been added since the last block, as a block."""
+        if not self._rows and not self._connections:
+            self._oldest_ns = 0
+            return
+        rows = _transpose(EXCHANGES, self._rows)
+        connections = _transpose(CONNECTIONS, self._connections)
+        heap = b"".join(self._heap)
+        pieces = np.array(self._pieces, dtype=np.int64).reshape(-1, 2)
+        self._clear()
+        self.write_block(rows, connections, heap, pieces, ledger)
+
+    def write_block(
+        self,
+        rows: Rows,
+        connections: Rows,
+        heap: bytes = b"",
+        pieces: Array | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
+        """Write one block of columns whose bytes have been through the sanitizer already."""
+        count = len(next(iter(rows.values()), ()))
+        ended = len(next(iter(connections.values()), ()))
+        times = np.concatenate((order_ns(rows, count), _opened(connections)))
+        self._number += 1
+        header = BlockHeader("rows", self._number, count, ended)
+        if len(times):
+            header.first_ns, header.last_ns = int(times.min()), int(times.max())
+        if ledger is not None:
+            header.meta["ledger"] = ledger.as_dict()
+        if self._inspect is not None:
+            self._look(rows, connections, heap)
+        parts = encode_columns(EXCHANGES, rows) if count else {}
+        parts |= encode_columns(CONNECTIONS, connections, "connections/") if ended else {}
+        if pieces is not None and len(pieces):
+            parts["piece_table"] = (["bytes", len(pieces)], pieces.astype("<i8").tobytes())
+        parts["heap"] = (["bytes", len(heap)], heap)
+        try:
+            place = self._write(header, parts)
+        except TapeError:
+            self.lost_exchanges += count
+            raise
+        self.exchanges += count
+        self.connections += ended
+        self._index.append([place, count, ended, header.first_ns, header.last_ns])
+
+    def close(self, ledger: Ledger | None = None, summary: Mapping[str, Any] | None = None) -> None:
+        """Seal what is left, write the index with the ledger (and a run's summary), close."""
+        if self._fd < 0:
+            return
+        try:
+            self.seal()
+        finally:
+            try:
+                meta = {
+                    "blocks": self._index,
+                    "ledger": ledger.as_dict() if ledger else {},
+                    "summary": dict(summary or {}),
+                }
+                place = self._write(BlockHeader("index", self._number + 1, meta=meta), {})
+                self._put(TRAILER.pack(place, TRAILER_MAGIC))
+            finally:
+                os.close(self._fd)
+                self._fd = -1
+
+    def __enter__(self) -> TapeWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _clear(self) -> None:
+        self._rows: list[tuple[Any, ...]] = []
+        self._connections: list[tuple[Any, ...]] = []
+        self._heap: list[bytes] = []
+        self._heap_bytes = 0
+        self._pieces: list[tuple[int, int]] = []
+        self._oldest_ns = 0
+
+    def _look(self, rows: Rows, connections: Rows, heap: bytes) -> None:
+        texts = [data for data in (*rows.values(), *connections.values()) if isinstance(data, Text)]
+        assert self._inspect is not None
+        self._inspect([heap, *("\n".join(text.values).encode() for text in texts)])
+
+    def _write(self, header: BlockHeader, parts: Mapping[str, tuple[list[Any], bytes]]) -> int:
+        place = self._at
+        self._put(encode(header, parts, self._cipher))
+        return place
+
+    def _put(self, data: bytes) -> None:
+        start, view = self._at, memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as problem:
+            # What was written of the block is taken back: what stands before it stays readable.
+            if stat.S_ISREG(os.fstat(self._fd).st_mode):
+                os.ftruncate(self._fd, start)
+                os.lseek(self._fd, start, os.SEEK_SET)
+            raise TapeError(
+                f"{self.path}: cannot be written ({problem.strerror}); what was written before "
+                "is kept, make room or choose another disk."
+            ) from problem
+        self._at = start + len(data)
+
+
+def _opened(connections: Rows) -> Array:
+    data = connections.get("opened_ns")
+    return np.empty(0, np.int64) if data is None or isinstance(data, Text) else data
+
+
+def _transpose(columns: Sequence[Column], rows: Iterable[tuple[Any, ...]]) -> Rows:
+    table: dict[str, Array | Text] = {}
+    for column, data in zip(columns, zip(*rows, strict=True), strict=False):
+        table[column.name] = (
+            Text.of(data) if column.dtype == "text" else np.array(data, dtype=column.dtype)
+        )
+    return table
+
+
+def _as_rows(columns: Sequence[Column], rows: Mapping[str, Any]) -> Rows:
+    types = {column.name: column.dtype for column in columns}
+    unknown = rows.keys() - types.keys()
+    if unknown:
+        raise ValueError(f"a tape has no columns {sorted(unknown)}")
+    table: dict[str, Array | Text] = {}
+    for name, data in rows.items():
+        if isinstance(data, Text):
+            table[name] = data
+        elif types[name] == "text":
+            table[name] = Text.of(data)
+        else:
+            table[name] = np.asarray(data, dtype=types[name])
+    if len({len(data) for data in table.values()}) > 1:
+        raise ValueError("the columns are not equally long")
+    return table

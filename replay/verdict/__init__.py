@@ -1,0 +1,1 @@
+"""What a run means: compared, judged, gated, reported."""

@@ -1,0 +1,25 @@
+"""What a trial can be told, declared once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import click
+
+from capture.options import option
+
+from ..options import SHARE, ReplayOptions
+
+
+@dataclass(frozen=True)
+class TrialOptions(ReplayOptions):
+    """What a trial can be told: everything of a replay but its target."""
+
+    baseline: str = option("", help="The target as it was.", metavar="URL")
+    candidate: str = option("", help="The target as it shall be.", metavar="URL")
+    pairs: int = option(
+        6, help="Pairs of runs; fewer than 5 only make suspect.", type=click.IntRange(1)
+    )
+    margin: float = option(0.04, help="How much slower is still the same.", type=SHARE)
+    budget: float = option(0.005, help="How many more may fail, of all.", type=SHARE)
+    keep: str = option("", help="Keep the runs in this folder.", metavar="DIR")

@@ -1,0 +1,74 @@
+"""Two runs side by side: what differs is told with its interval, and a single pair says suspect."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from capture.tape import TapeHeader, TapeWriter
+from replay.verdict.cli import compare as command
+from replay.verdict.compare import as_text, compare, mcnemar
+from replay.verdict.rows import rows_of
+from tests.replay.runs import run, run_columns
+
+
+def test_a_run_beside_itself_is_alike_and_all_ratios_are_one():
+    told = compare(run(), run())
+    assert told.word == "alike"
+    assert {each.ratio for each in told.ratios} == {1.0}
+    assert (told.paired, told.answers_differ, told.chance) == (2000, 0, 1.0)
+
+
+def test_a_slower_endpoint_is_suspect_and_its_interval_holds_the_true_ratio():
+    told = compare(run(), run(slow=2.0, seed=2))
+    suspect = {(each.endpoint, each.quantile) for each in told.ratios if each.word}
+    assert suspect == {("GET /search", q) for q in ("p50", "p90", "p99")}
+    assert all(each.low < 2.0 < each.high for each in told.ratios if each.quantile == "p50"
+               and each.word)  # fmt: skip
+    assert "suspect" in as_text(told)
+
+
+def test_changes_of_status_are_counted_by_pair():
+    columns = run_columns()
+    columns["status"] = np.where(np.arange(2000) % 100 == 0, 404, 200)
+    told = compare(run(), rows_of(columns))
+    assert sum(change.count for change in told.changes) == 20
+    assert {(change.a, change.b) for change in told.changes} == {(200, 404)}
+    assert told.word == "suspect"
+
+
+def test_pairs_are_the_same_request_whatever_order_the_rows_are_in():
+    columns = run_columns()
+    order = np.random.default_rng(3).permutation(2000)
+    shuffled = {name: np.asarray(column)[order] for name, column in columns.items()}
+    told = compare(run(), rows_of(shuffled))
+    assert (told.paired, told.changes) == (2000, ())
+
+
+def test_an_uneven_split_is_no_chance_and_an_even_one_is():
+    assert mcnemar(10, 12) > 0.5
+    assert mcnemar(0, 30) < 1e-6
+
+
+def test_nothing_is_judged_where_a_run_did_not_follow_its_plan():
+    told = compare(run(), run(late_ms=200, slow=100))
+    assert told.word == "INVALID"
+    assert told.refused.startswith("B did not follow its plan: lateness p50")
+
+
+@pytest.mark.parametrize(("gate", "code"), [("p99(*) > 300ms", 3), ("errors > 0", 0)])
+def test_gates_of_a_comparison_are_checked_on_the_second(tmp_path: Path, gate: str, code: int):
+    paths = []
+    for name, slow in (("a", 1.0), ("b", 100.0)):
+        path = tmp_path / f"{name}.tape"
+        writer = TapeWriter(path, TapeHeader(kind="run"))
+        writer.append_rows(run_columns(slow=slow))
+        writer.close()
+        paths.append(str(path))
+    done = CliRunner().invoke(command, [*paths, "--json", "--fail-if", gate])
+    assert done.exit_code == code
+    assert json.loads(done.stdout)["verdict"] == "suspect"

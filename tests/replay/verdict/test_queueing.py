@@ -1,0 +1,60 @@
+"""What waits is told from what it waits for, in a simulated target that serves c at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from replay.verdict.judge import judge, recorded_ns
+from replay.verdict.queueing import find_queue, overtaking, turns
+from replay.verdict.rows import rows_of
+from tests.replay.runs import ENDPOINTS, MS, _served, run_columns
+
+
+def crowded(*, pool: int, rate: float = 400, slow: float = 1.0, seed: int = 1):
+    """A target that holds `pool` requests at once, and gives up none."""
+    return rows_of(run_columns(count=3000, rate=rate, pool=pool, slow=slow, seed=seed))
+
+
+def alone(rows):
+    return np.array([np.median(recorded_ns(rows)[rows.of(name)]) for name in ENDPOINTS])
+
+
+@pytest.mark.parametrize("pool", [1, 2, 4, 8, 32])
+def test_the_size_of_a_full_pool_is_read_from_what_overtakes_what(pool: int):
+    columns = run_columns(count=4000, rate=180.0 * pool)
+    spread = np.random.default_rng(2).lognormal(0, 0.8, 4000)
+    service = columns["recorded_service_ns"] = (columns["recorded_service_ns"] * spread).astype(int)
+    ended = columns["response_last_ns"] = _served(columns["request_first_ns"], service, pool)
+    columns["response_first_ns"] = ended
+    rows = rows_of(columns)
+    queue = find_queue(rows, alone(rows), recorded_ns(rows))
+    assert queue is not None
+    assert abs(queue.at_once - pool) <= pool // 4
+
+
+def test_what_each_took_from_its_turn_on_is_its_own_time():
+    rng = np.random.default_rng(5)
+    sent = np.sort(rng.integers(0, 1000 * MS, 500))
+    service = rng.integers(5 * MS, 50 * MS, 500)
+    ended = _served(sent, service, 3)
+    assert np.array_equal(ended - turns(sent, ended, 3), service)
+
+
+def test_no_more_are_overtaken_than_are_served_at_once():
+    rng = np.random.default_rng(6)
+    sent = np.sort(rng.integers(0, 100 * MS, 400))
+    ended = _served(sent, rng.integers(1 * MS, 90 * MS, 400), 6)
+    assert overtaking(sent, ended).max() == 5
+
+
+def test_a_slow_endpoint_in_a_large_pool_is_the_cause_and_the_only_finding():
+    verdict = judge(crowded(pool=40, slow=40))
+    assert [(f.kind, f.subject) for f in verdict.findings] == [("slow", "GET /search")]
+    assert "wait behind it" in verdict.findings[0].full
+
+
+def test_a_slow_endpoint_and_a_pool_that_is_too_small_are_both_named():
+    verdict = judge(crowded(pool=2, slow=40, rate=300))
+    assert {f.kind for f in verdict.findings} == {"slow", "pool"}
+    assert "a pool of about 2 saturates" in verdict.sentence

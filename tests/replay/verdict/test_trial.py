@@ -1,0 +1,81 @@
+"""A trial fails a candidate that is slower or fails more and names where; an equal one passes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from replay.verdict.cli import trial
+from replay.verdict.rows import rows_of
+from replay.verdict.trial import as_text, result
+from tests.replay.recorder import get, recorder, write_tape
+from tests.replay.runs import run_columns
+
+
+def _run(seed: int, slow: float = 1.0, failing: float = 0.0):
+    """A run with 3 % noise of its own."""
+    rng = np.random.default_rng(seed)
+    columns = run_columns(count=1500, slow=slow, seed=seed)
+    took = columns["response_last_ns"] - columns["request_first_ns"]
+    columns["response_last_ns"] = columns["request_first_ns"] + (took * rng.lognormal(0, 0.03))
+    columns["response_last_ns"] = columns["response_last_ns"].astype(np.int64)
+    columns["status"] = np.where(rng.random(1500) < failing, 503, 200)
+    return rows_of(columns)
+
+
+def test_a_candidate_that_is_slower_at_one_endpoint_fails_there_and_nowhere_else():
+    pairs = [(_run(n), _run(n + 100, slow=1.3)) for n in range(8)]
+    told = result(pairs, [], 0.05, 0.005)
+    failed = {each.subject for each in told.decisions if each.word == "FAIL"}
+    assert told.word == "FAIL"
+    assert failed == {"p50(GET /search)", "p90(GET /search)", "p99(GET /search)"}
+    assert "FAIL after 8 pairs" in as_text(told)
+
+
+def test_the_same_target_twice_does_not_fail():
+    told = result([(_run(n), _run(n + 100)) for n in range(8)], [], 0.1, 0.005)
+    assert "FAIL" not in {each.word for each in told.decisions}
+    assert {each.word for each in told.decisions if each.subject.startswith("errors")} == {"PASS"}
+
+
+def test_more_failures_fail_and_are_told_as_a_difference():
+    pairs = [(_run(n), _run(n + 100, failing=0.05)) for n in range(6)]
+    told = result(pairs, [], 0.2, 0.005)
+    failed = [each for each in told.decisions if each.word == "FAIL"]
+    assert {each.subject[:6] for each in failed} == {"errors"}
+    assert all(0.02 < each.ratio < 0.09 for each in failed)
+
+
+def test_fewer_than_five_pairs_say_suspect_at_most():
+    told = result([(_run(1), _run(2, slow=3.0))], [], 0.05, 0.005)
+    assert told.word == "suspect"
+
+
+def test_pairs_of_runs_against_real_targets_are_interleaved_and_decided(tmp_path: Path):
+    requests = [(n % 10, n * 5, get("/same")) for n in range(40)]
+    tape = write_tape(tmp_path / "x.tape", requests)
+    with recorder() as old, recorder() as new:
+        done = CliRunner().invoke(
+            trial,
+            [str(tape), "--baseline", old.url, "--candidate", new.url, "--pairs", "2", "--json",
+             "--no-calibrate", "--keep", str(tmp_path / "runs")],
+        )  # fmt: skip
+    told = json.loads(done.stdout)
+    assert told["pairs"] + len(told["left_out"]) == 2
+    assert done.exit_code == (0 if told["pairs"] else 4)  # a busy machine may keep no pair to time
+    assert len(list((tmp_path / "runs").glob("*.tape"))) == 4
+    order = [line for line in done.stderr.splitlines() if line.startswith("pair ")]
+    assert [line.split(": ")[1] for line in order] == [
+        "baseline", "candidate", "candidate", "baseline",
+    ]  # fmt: skip
+    assert sum(map(len, old.received)) == sum(map(len, new.received)) == 80
+
+
+@pytest.mark.parametrize("given", [[], ["--baseline", "http://127.0.0.1:1"], ["--pairs", "0"]])
+def test_a_trial_of_nothing_is_a_usage_error(tmp_path: Path, given: list[str]):
+    tape = write_tape(tmp_path / "x.tape", [(1, 0, get("/"))])
+    assert CliRunner().invoke(trial, [str(tape), *given]).exit_code == 2
