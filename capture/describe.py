@@ -1,8 +1,12 @@
-"""What a sanitized request says of itself: method, target, host, endpoint, session, key.
+"""What sanitized requests say of themselves: method, target, host, endpoint, session, key.
 
 Read from sanitized bytes only, so nothing here can leak. The endpoint is the method and the path
 with everything that looks like a value put as a placeholder; pseudonyms keep the class of what
 they replace, so templates come out as they would have from the raw path.
+
+Clients repeat themselves to the byte, so an exchange is noted as two numbers: of its request line
+and of its block of header lines. What those say is worked out once, and spread over the rows
+of a block when that is sealed (tape/rows.py).
 """
 
 from __future__ import annotations
@@ -14,9 +18,9 @@ import xxhash
 
 from .exchange import Exchange, Kind
 
-_CACHE = 1 << 16
+_MOST_REMEMBERED = 16 << 20  # bytes of request lines and header blocks
 _HEADERS = re.compile(
-    rb"\n(host|cookie|authorization|content-type)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE
+    rb"(?:^|\n)(host|cookie|authorization|content-type)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE
 )
 _SESSION_COOKIE = re.compile(
     rb"(?:^|[;,])[ \t]*[^=;,]*(?:sess|sid|token|auth|login|user|uid|identity)[^=;,]*=([^;,]*)",
@@ -32,64 +36,94 @@ _TEMPLATES = (
     (re.compile(r"(?=\D*\d)(?=[^A-Za-z]*[A-Za-z])[\w.~%=-]*[\w=]{16,}[\w.~%=-]*"), "{token}"),
 )
 _LONGEST = 200
-_REMEMBERED_BLOCK = 4096  # bytes; longer blocks of header lines are read anew
+_REMEMBERED = 4096  # bytes; longer ones are read anew
+_SPOKEN = (Kind.HTTP1, Kind.MALFORMED)
 
 
-class Description(NamedTuple):
-    """The text columns of an exchange, its session before fallback (0: unknown) and its key."""
+class Line(NamedTuple):
+    """What a request line says; empty strings where it says nothing."""
 
     method: str
     endpoint: str
     target: str
-    host: str
-    content_type: str
-    session: int
-    key: int
+    authority: str  # of an absolute target: goes before the Host header
+    hash: int  # of method and target
 
 
-class _Fields(NamedTuple):
+class Fields(NamedTuple):
     """What a block of header lines says."""
 
-    host: bytes
-    host_text: str
+    host: str
     content_type: str
-    session: int
+    session: int  # 0 where it names no user
+    host_hash: int
 
 
 class Describer:
-    """Describes exchanges; remembers templates and cookies it has met (bounded)."""
+    """Notes exchanges as numbers, and says of many at once what they stand for.
+
+    What is remembered is bounded: `forget_some` is to be called between blocks, after which earlier
+    numbers stand for nothing.
+    """
 
     def __init__(self) -> None:
-        self._blocks: dict[bytes, _Fields] = {}
-        self._endpoints: dict[tuple[bytes, bytes], str] = {}
-        self._sessions: dict[tuple[bytes, bytes], int] = {}
+        self._forget()
 
-    def describe(self, exchange: Exchange) -> Description:
-        """What a sanitized exchange says of itself; empty strings where it says nothing."""
-        if exchange.kind not in (Kind.HTTP1, Kind.MALFORMED):
-            label = f"({exchange.kind.name.lower()})"
-            return Description("", label, "", "", "", 0, 0)
+    def _forget(self) -> None:
+        self._bytes = 0
+        self._line_numbers: dict[bytes, int] = {}
+        self._field_numbers: dict[bytes, int] = {}
+        self.lines: list[Line] = []
+        self.fields: list[Fields] = []
+
+    def forget_some(self) -> None:
+        """Begin anew where much has been remembered."""
+        if self._bytes > _MOST_REMEMBERED:
+            self._forget()
+
+    def note(self, exchange: Exchange) -> tuple[int, int]:
+        """Numbers of the request line and of the header lines of a sanitized exchange."""
+        if exchange.kind != Kind.HTTP1:
+            return self._odd(exchange)
         request = exchange.request
-        method, target, end = _request_line(request)
-        if not method:
-            return Description("", f"({exchange.kind.name.lower()})", "", "", "", 0, 0)
-        fields = self._read(request[end : exchange.head_bytes or len(request)])
-        host = target.split(b"/", 3)[2] if b"://" in target[:16] else fields.host
-        return Description(
-            _text(method),
-            self._endpoint(method, target),
-            target.decode("utf-8", "backslashreplace"),
-            fields.host_text if host is fields.host else _text(host.strip().lower()),
-            fields.content_type,
-            fields.session,
-            xxhash.xxh3_64_intdigest(b"\0".join((method, host, target))),
-        )
+        end = request.find(b"\n") + 1
+        line = self._line_numbers.get(request[:end])
+        if line is None:
+            line, end = self._new_line(exchange, end)
+        block = request[end : exchange.head_bytes or len(request)]
+        fields = self._field_numbers.get(block)
+        return line, self._new_fields(block) if fields is None else fields
 
-    def _read(self, block: bytes) -> _Fields:
-        """What the header lines say; clients repeat them to the byte, so they are remembered."""
-        known = self._blocks.get(block)
-        if known is not None:
-            return known
+    def _odd(self, exchange: Exchange) -> tuple[int, int]:
+        request = exchange.request if exchange.kind == Kind.MALFORMED else b""
+        line, end = self._new_line(exchange, 0)
+        # Where there is no method there are no header lines either.
+        block = request[end : exchange.head_bytes or len(request)] if end else b""
+        return line, self._new_fields(block)
+
+    def _new_line(self, exchange: Exchange, end: int) -> tuple[int, int]:
+        """Number of the request line of an exchange not met before, and where the line ends."""
+        request = exchange.request
+        method, target, ends = _request_line(request) if exchange.kind in _SPOKEN else (b"", b"", 0)
+        if not method:
+            self.lines.append(Line("", f"({exchange.kind.name.lower()})", "", "", 0))
+            return len(self.lines) - 1, 0
+        authority, path = _parts(target)
+        said = Line(
+            _text(method),
+            f"{_text(method)} {template(_text(path))}",
+            _text(target),
+            _text(authority.strip().lower()),
+            xxhash.xxh3_64_intdigest(method + b"\0" + target),
+        )
+        self.lines.append(said)
+        if 2 < end <= _REMEMBERED and exchange.kind == Kind.HTTP1:
+            self._line_numbers[request[:end]] = len(self.lines) - 1
+            ends = end
+        self._bytes += 2 * len(target) + 200
+        return len(self.lines) - 1, ends
+
+    def _new_fields(self, block: bytes) -> int:
         host = content_type = cookie = authorization = b""
         for name, value in _HEADERS.findall(block):
             first = name[0] | 0x20
@@ -101,40 +135,23 @@ class Describer:
                 cookie = value
             else:
                 content_type = value
-        fields = _Fields(
-            host,
+        fields = Fields(
             _text(host.strip().lower()),
-            _text(content_type.split(b";", 1)[0].strip().lower()) if content_type else "",
-            self._session(cookie, authorization),
+            _text(content_type.split(b";", 1)[0].strip().lower()),
+            _session(cookie, authorization),
+            text_hash(_text(host.strip().lower())),
         )
-        if len(block) <= _REMEMBERED_BLOCK:
-            if len(self._blocks) >= _CACHE // 8:
-                self._blocks.clear()
-            self._blocks[block] = fields
-        return fields
+        self.fields.append(fields)
+        if len(block) <= _REMEMBERED:
+            self._field_numbers[block] = len(self.fields) - 1
+            self._bytes += len(block)
+        self._bytes += 300
+        return len(self.fields) - 1
 
-    def _endpoint(self, method: bytes, target: bytes) -> str:
-        path = target.split(b"?", 1)[0]
-        if b"://" in path[:16]:
-            path = b"/" + path.split(b"/", 3)[3] if path.count(b"/") > 2 else b"/"
-        endpoint = self._endpoints.get((method, path))
-        if endpoint is None:
-            if len(self._endpoints) >= _CACHE:
-                self._endpoints.clear()
-            endpoint = f"{_text(method)} {template(_text(path))}"
-            self._endpoints[method, path] = endpoint
-        return endpoint
 
-    def _session(self, cookie: bytes, authorization: bytes) -> int:
-        said = (cookie, authorization)
-        session = self._sessions.get(said)
-        if session is None:
-            if len(self._sessions) >= _CACHE:
-                self._sessions.clear()
-            match = _SESSION_COOKIE.search(cookie)
-            value = (match[1] if match else authorization).strip()
-            session = self._sessions[said] = xxhash.xxh3_64_intdigest(value) if value else 0
-        return session
+def text_hash(text: str) -> int:
+    """XXH3, 64 bits."""
+    return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"))
 
 
 def template(path: str) -> str:
@@ -172,3 +189,17 @@ def _request_line(request: bytes) -> tuple[bytes, bytes, int]:
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
+
+
+def _parts(target: bytes) -> tuple[bytes, bytes]:
+    """Authority (of an absolute target) and path of a request target."""
+    path = target.split(b"?", 1)[0]
+    if b"://" not in target[:16]:
+        return b"", path
+    return target.split(b"/", 3)[2], b"/" + path.split(b"/", 3)[3] if path.count(b"/") > 2 else b"/"
+
+
+def _session(cookie: bytes, authorization: bytes) -> int:
+    match = _SESSION_COOKIE.search(cookie)
+    value = (match[1] if match else authorization).strip()
+    return xxhash.xxh3_64_intdigest(value) if value else 0

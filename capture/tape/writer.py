@@ -11,13 +11,12 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xxhash
 
 from ..columns import CONNECTIONS, EXCHANGES, Column
 from ..describe import Describer
@@ -27,9 +26,11 @@ from ..ledger import Ledger
 from ..sanitize.sanitized import Sanitized
 from .block import Array, BlockHeader, Cipher, Rows, Text, encode, encode_columns
 from .format import TRAILER, TRAILER_MAGIC, TapeHeader, order_ns
+from .rows import of_connections, of_exchanges
 
 _SEAL_AFTER_NS = 500_000_000
 _MOST_ROWS = 32768
+_TICK_EVERY = 64  # rows between two looks at the clock
 _MOST_HEAP = 4 << 20
 
 
@@ -89,73 +90,19 @@ class TapeWriter:
     def append(self, sanitized: Sanitized) -> None:
         """Add an exchange."""
         exchange = sanitized.exchange
-        said = self._describer.describe(exchange)
-        request, response = exchange.request, exchange.response
-        self._rows.append(
-            (
-                exchange.connection,
-                exchange.position,
-                exchange.kind,
-                sanitized.client,
-                said.session or sanitized.client,
-                said.method,
-                said.endpoint,
-                said.target,
-                said.host,
-                said.content_type,
-                said.key,
-                exchange.opened_ns,
-                exchange.request_first_ns,
-                exchange.request_last_ns,
-                exchange.response_first_ns,
-                exchange.response_last_ns,
-                exchange.request_bytes,
-                exchange.head_bytes,
-                exchange.missing_bytes,
-                exchange.response_bytes,
-                exchange.status,
-                exchange.defects,
-                exchange.ended,
-                exchange.flags,
-                xxhash.xxh3_64_intdigest(request),
-                exchange.response_digest,
-                self._heap_bytes,
-                len(request),
-                self._heap_bytes + len(request),
-                len(response),
-                exchange.response_head_bytes,
-                len(self._pieces),
-                len(exchange.pieces),
-            )
-        )
-        self._heap.append(request)
-        self._heap.append(response)
-        self._heap_bytes += len(request) + len(response)
-        if exchange.pieces:
-            self._pieces.extend(exchange.pieces)
+        self._rows.append(sanitized)
+        self._heap_bytes += len(exchange.request) + len(exchange.response)
         if self._heap_bytes >= _MOST_HEAP or len(self._rows) >= _MOST_ROWS:
             self.seal()
-        else:
+        elif len(self._rows) % _TICK_EVERY == 1:
             self.tick()
 
     def append_connection(self, connection: Connection, client: int) -> None:
         """Add a connection that has ended; `client` is the pseudonym of its client's address."""
-        self._connections.append(
-            (
-                connection.connection,
-                client,
-                connection.server,
-                connection.opened_ns,
-                connection.closed_ns,
-                int(connection.open_seen),
-                connection.close,
-                connection.client_bytes,
-                connection.server_bytes,
-                connection.missing_bytes,
-                connection.exchanges,
-            )
-        )
-        self.tick()
+        self._connections.append(connection)
+        self._clients.append(client)
+        if len(self._connections) % _TICK_EVERY == 1:
+            self.tick()
 
     def append_rows(
         self, rows: Mapping[str, Any], connections: Mapping[str, Any] | None = None
@@ -177,12 +124,12 @@ class TapeWriter:
         if not self._rows and not self._connections:
             self._oldest_ns = 0
             return
-        rows = _transpose(EXCHANGES, self._rows)
-        connections = _transpose(CONNECTIONS, self._connections)
-        heap = b"".join(self._heap)
-        pieces = np.array(self._pieces, dtype=np.int64).reshape(-1, 2)
+        exchanges, connections, clients = self._rows, self._connections, self._clients
         self._clear()
-        self.write_block(rows, connections, heap, pieces, ledger)
+        block = of_exchanges(exchanges, self._describer)
+        self._describer.forget_some()
+        ended = of_connections(connections, clients)
+        self.write_block(block.rows, ended, block.heap, block.pieces, ledger)
 
     def write_block(
         self,
@@ -244,11 +191,10 @@ class TapeWriter:
         self.close()
 
     def _clear(self) -> None:
-        self._rows: list[tuple[Any, ...]] = []
-        self._connections: list[tuple[Any, ...]] = []
-        self._heap: list[bytes] = []
+        self._rows: list[Sanitized] = []
+        self._connections: list[Connection] = []
+        self._clients: list[int] = []
         self._heap_bytes = 0
-        self._pieces: list[tuple[int, int]] = []
         self._oldest_ns = 0
 
     def _look(self, rows: Rows, connections: Rows, heap: bytes) -> None:
@@ -281,15 +227,6 @@ class TapeWriter:
 def _opened(connections: Rows) -> Array:
     data = connections.get("opened_ns")
     return np.empty(0, np.int64) if data is None or isinstance(data, Text) else data
-
-
-def _transpose(columns: Sequence[Column], rows: Iterable[tuple[Any, ...]]) -> Rows:
-    table: dict[str, Array | Text] = {}
-    for column, data in zip(columns, zip(*rows, strict=True), strict=False):
-        table[column.name] = (
-            Text.of(data) if column.dtype == "text" else np.array(data, dtype=column.dtype)
-        )
-    return table
 
 
 def _as_rows(columns: Sequence[Column], rows: Mapping[str, Any]) -> Rows:

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture.describe import Describer, Description, template
+from capture.describe import Describer, template
 from capture.exchange import Exchange, Kind
+
+
+class Description(NamedTuple):
+    method: str
+    endpoint: str
+    target: str
+    host: str
+    content_type: str
+    session: int
+
+
+def describe(describer: Describer, exchange: Exchange) -> Description:
+    line, fields = describer.note(exchange)
+    said, told = describer.lines[line], describer.fields[fields]
+    host = said.authority or told.host
+    return Description(
+        said.method, said.endpoint, said.target, host, told.content_type, told.session
+    )
 
 
 def described(request: bytes, kind: Kind = Kind.HTTP1) -> Description:
@@ -14,7 +34,7 @@ def described(request: bytes, kind: Kind = Kind.HTTP1) -> Description:
     exchange.kind = kind
     exchange.request = request
     exchange.head_bytes = request.find(b"\r\n\r\n") + 4 if b"\r\n\r\n" in request else 0
-    return Describer().describe(exchange)
+    return describe(Describer(), exchange)
 
 
 def test_method_target_host_and_content_type_are_as_they_stand() -> None:
@@ -57,7 +77,7 @@ def test_one_users_token_and_theme_cookie_are_one_session() -> None:
             b"GET / HTTP/1.1\r\nCookie: theme=" + theme + b"\r\nAuthorization: Bearer t\r\n\r\n"
         )
         exchange.head_bytes = len(exchange.request)
-        sessions.add(describer.describe(exchange).session)
+        sessions.add(describe(describer, exchange).session)
     assert len(sessions) == 1
 
 
@@ -70,7 +90,7 @@ def test_two_users_with_the_same_plain_cookie_are_two_sessions() -> None:
             b"GET / HTTP/1.1\r\nCookie: theme=dark\r\nAuthorization: Bearer " + user + b"\r\n\r\n"
         )
         exchange.head_bytes = len(exchange.request)
-        sessions.add(describer.describe(exchange).session)
+        sessions.add(describe(describer, exchange).session)
     assert len(sessions) == 2
 
 
@@ -84,6 +104,17 @@ def test_any_bytes_are_described_without_failing(request: bytes, kind: Kind) -> 
     said = described(request, kind)
     for text in said[:5]:
         text.encode()
+
+
+@given(st.lists(st.tuples(st.binary(max_size=60), st.sampled_from(list(Kind))), max_size=8))
+def test_what_was_met_before_is_described_as_if_for_the_first_time(
+    met: list[tuple[bytes, Kind]],
+) -> None:
+    describer = Describer()
+    for request, kind in [*met, *met]:
+        exchange = Exchange()
+        exchange.kind, exchange.request = kind, request
+        assert describe(describer, exchange) == describe(Describer(), exchange)
 
 
 @given(st.text(max_size=80))
