@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from capture.columns import EXCHANGES
 from capture.errors import ReplayError
@@ -14,6 +14,7 @@ from capture.ledger import Ledger
 from capture.tape import Tape, TapeHeader, TapeWriter
 
 from .feeder import unsent_rows
+from .observe.glance import Glance
 from .options import ReplayOptions
 from .outcome import Summary, Tally
 
@@ -34,6 +35,19 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+OnGlance = Callable[[Glance], None]
+
+
+class RunWriter(Protocol):
+    """What a collector writes the rows of a run to."""
+
+    def append_rows(
+        self, rows: Mapping[str, Any], connections: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write a block of rows."""
+
+    def close(self, ledger: Ledger | None = None) -> None:
+        """The run has ended, with this ledger."""
 
 
 class Collector:
@@ -44,7 +58,8 @@ class Collector:
     ) -> None:
         self.path = path
         self.warnings: list[str] = []
-        self._writer = TapeWriter(path, header)
+        self.observers: list[OnGlance] = []
+        self._writer = self.open(path, header)
         self._tally = Tally()
         self._ledger = Ledger()
         self._planned = planned
@@ -57,6 +72,14 @@ class Collector:
         self.failures: list[str] = []
         self._booked: set[tuple[int, int]] = set()
         self._ended: set[int] = set()
+
+    def open(self, path: Path, header: TapeHeader) -> RunWriter:
+        """What rows are written to."""
+        return TapeWriter(path, header)
+
+    def begin(self, start: int) -> None:
+        """All workers are ready; `start` is due time 0, since the epoch."""
+        self.start = start
 
     def take(self, shard: int, message: tuple[str, Any]) -> None:
         """One message of the worker that has this shard."""
@@ -71,6 +94,9 @@ class Collector:
         elif kind == "count":
             self._counts[value[0]] = value[1:]
             self._tell()
+        elif kind == "glance":
+            for observe in self.observers:
+                observe(value)
         elif kind == "done":
             self._ended.add(shard)
             self.stopped |= value[1]

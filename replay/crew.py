@@ -99,7 +99,7 @@ class Crew:
         """All that are left are ready: the same instant for all."""
         if not self._ready or set(self._ready) != set(self._processes):
             return
-        self._collector.start = self._start_at()
+        self._collector.begin(self._start_at())
         for pipe in self._ready:
             try:
                 pipe.send(self._collector.start)

@@ -30,6 +30,7 @@ from .channel import (
     offer_end,
     offer_start,
 )
+from .observe.glance import Glancer
 from .options import ReplayOptions
 from .plan import Chunk, plan_chunks, rows_in, take
 from .priority import give_way
@@ -173,7 +174,9 @@ def _pieces(chunk: Chunk, payloads: list[Any], requests: list[bytes | None]) -> 
 class Feeder:
     """Feeds one sender through `end` and emits the rows of what it settles."""
 
-    def __init__(self, end: socket.socket, source: Iterator[Made], emit: Emit, worker: int) -> None:
+    def __init__(
+        self, end: socket.socket, source: Iterator[Made], emit: Emit, worker: int, watched: bool
+    ) -> None:
         self._end = end
         self._source = source
         self._emit = emit
@@ -184,6 +187,7 @@ class Feeder:
         self._wires: list[tuple[int, ...]] = []
         self._first: Made | None = None
         self._times = (0, 0)
+        self._glancer = Glancer(emit, worker) if watched else None
         self.stopped_at = NEVER
 
     def prepare(self) -> None:
@@ -194,13 +198,18 @@ class Feeder:
         """Feed until the sender has gone. `start` is due time 0 since the epoch."""
         self._times = (start, offset)
         offer_start(self._end, start - offset)
+        if self._glancer is not None:
+            self._glancer.start = start - offset
         if self._first is not None:
             self._hand_over(self._first)
         give_way()
         while True:
             if not self._fed and self._ahead < AHEAD:
                 self._feed()
-            wait = None if self._fed or self._ahead >= AHEAD else 0
+            wait: float | None = None if self._fed or self._ahead >= AHEAD else 0
+            if self._glancer is not None:
+                self._glancer.look(self._live)
+                wait = self._glancer.patience_s if wait is None else wait
             if select.select([self._end], [], [], wait)[0]:
                 told = heard(self._end)
                 if told is None:
@@ -247,6 +256,8 @@ class Feeder:
 
     def _settle(self, number: int) -> None:
         made = self._live.pop(number)
+        if self._glancer is not None:
+            self._glancer.settled(number, made, self.stopped_at)
         rows = made.rows(*self._times, self._worker)
         if self.stopped_at != NEVER:
             rows = take(rows, self._was_due(rows))
@@ -285,6 +296,8 @@ class Feeder:
                 self._number += 1
         if self._wires:
             self._emit(("connections", self._connections()))
+        if self._glancer is not None:
+            self._glancer.end()
 
 
 def _book_unsent(made: Made) -> None:

@@ -158,6 +158,7 @@ class ReplayOptions:
     )
     no_calibrate: bool = option(False, help="Do not measure the machine's noise floor first.")
     yes_this_is_production: bool = option(False, help="Send even to the server that was recorded.")
+    watched: bool = False  # whether somebody looks on while it runs (observe/)
 
     @property
     def at_max(self) -> bool:

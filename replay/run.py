@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from capture.errors import ReplayError
 from capture.tape import Tape, TapeHeader
 
 from .clock import noise_floor
-from .collector import Collector, OnProgress, Progress
+from .collector import Collector, OnGlance, OnProgress, Progress
 from .crew import Crew
 from .options import ReplayOptions
 from .outcome import Summary
@@ -30,8 +31,14 @@ def replay(
     options: ReplayOptions,
     run_path: str | Path,
     on_progress: OnProgress | None = None,
+    collect: Callable[..., Collector] = Collector,
+    observers: Sequence[OnGlance] = (),
 ) -> Summary:
-    """Send a tape as the options say; what happened is written to `run_path` and summed up."""
+    """Send a tape as the options say; what happened is written to `run_path` and summed up.
+
+    `observers` are called with each `Glance` while it runs; `collect` may make another collector.
+    """
+    options = replace(options, watched=True) if observers else options
     targets = targets_of(options)
     if any(target.secure for target in targets):
         tls_context(options)
@@ -49,14 +56,17 @@ def replay(
         warnings = [f"The tape is damaged: {loss}" for loss in tape.losses]
     floor = [] if options.no_calibrate else noise_floor()
     raise_file_limit()
-    collector = Collector(Path(run_path), header, planned, on_progress)
+    collector = collect(Path(run_path), header, planned, on_progress)
+    collector.observers += observers
     collector.warnings += warnings
     Crew(str(tape_path), options, collector).work(partial(start_instant, options))
     return collector.end(options, floor)
 
 
 def _plain(options: ReplayOptions) -> dict[str, Any]:
-    return {name: str(value) for name, value in asdict(options).items() if value not in ("", ())}
+    given = asdict(options)
+    del given["watched"]
+    return {name: str(value) for name, value in given.items() if value not in ("", ())}
 
 
 def start_instant(options: ReplayOptions) -> int:

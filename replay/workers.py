@@ -64,7 +64,7 @@ def run_shard(
         source = batches(
             plan_chunks(tape, options, shard, of), tape, rewriter, [t.authority for t in targets]
         )
-        feeder = Feeder(ours, source, emit, shard)
+        feeder = Feeder(ours, source, emit, shard, options.watched)
         try:
             feeder.prepare()
             start = max(wall.monotonic(start_at()), now_ns())
