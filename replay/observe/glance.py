@@ -11,16 +11,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from capture.exchange import NEVER, Outcome
 
-if TYPE_CHECKING:
-    from ..feeder import Made
+from ..batch import Written
 
 LOOK_EVERY_S = 0.5
+
+
+class Made(Protocol):
+    """A batch under way, as the feeder has it."""
+
+    chunk: dict[str, Any]
+    written: Written
 
 
 @dataclass
