@@ -24,6 +24,10 @@ COMMANDS = {
     "replay": ("replay.cli:replay", "Send a tape to a target, on time, and record the run."),
     "report": ("replay.verdict.cli:report", "Write the report of a run as one offline page."),
     "compare": ("replay.verdict.cli:compare", "Compare two tapes or runs, endpoint by endpoint."),
+    "drift": (
+        "replay.verdict.drift_cli:drift",
+        "Tell in what two environments differ, by what they reveal.",
+    ),
     "trial": ("replay.verdict.cli:trial", "Judge a candidate against a baseline by pairs of runs."),
 }
 
@@ -92,7 +96,9 @@ def cli(identity: str | None) -> None:
     """
     if identity:
         # The environment reaches worker processes too.
-        os.environ["WIRETAPE_IDENTITY"] = identity
+        from capture.tape.reader import IDENTITY_VARIABLE
+
+        os.environ[IDENTITY_VARIABLE] = identity
 
 
 def main() -> None:

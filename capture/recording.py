@@ -73,8 +73,6 @@ def calm_collector() -> None:
 
 
 def _header(source: str, cleaner: Sanitizer, sampler: Sampler | None) -> TapeHeader:
-    from importlib import metadata
-
     from .tape import TapeHeader
 
     policy = cleaner.policy
@@ -84,5 +82,4 @@ def _header(source: str, cleaner: Sanitizer, sampler: Sampler | None) -> TapeHea
         level=policy.level,
         policy=hashlib.sha256(policy.text.encode()).hexdigest()[:16],
         sample_rate=rate,
-        writer=f"wiretape {metadata.version('wiretape')}",
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ..errors import TapeError
 from ..options import DURATION
 
 _TAPE = click.argument("tape", type=click.Path(path_type=Path))
@@ -50,6 +51,8 @@ def info(tape: Path, strict: bool, as_json: bool) -> None:
 
     with Tape.open(tape, strict=strict) as opened:
         found = facts(opened)
+        for loss in opened.verify() if strict else ():
+            raise TapeError(f"{tape}: {loss}; without --strict the rest is shown.")
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:

@@ -30,16 +30,22 @@ class TapeHeader:
     level: str = "standard"  # of sanitizing: standard, strict, none
     policy: str = ""  # digest of the policy
     sample_rate: float = 1.0  # share of connections that was kept by design
-    resolution_ns: int = 1  # of the time stamps
     options: dict[str, Any] = field(default_factory=dict)
     sealed_key: bytes = b""  # the data key, encrypted to the recipients; empty: not encrypted
-    writer: str = ""  # name and version of the program
+    writer: str = field(default_factory=lambda: program())  # name and version
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TapeHeader:
         """The header that `asdict` described; fields of later versions are left out."""
         known = {each.name for each in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
+
+
+def program() -> str:
+    """Name and version of what writes."""
+    from importlib import metadata
+
+    return f"wiretape {metadata.version('wiretape')}"
 
 
 def order_ns(rows: Rows, count: int) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence, Set
 from operator import attrgetter
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xxhash
@@ -17,8 +17,10 @@ import xxhash
 from ..columns import CONNECTIONS, EXCHANGES, Column
 from ..describe import Describer, text_hash
 from ..exchange import Connection, Exchange
-from ..sanitize.sanitized import Sanitized
 from .block import Array, Rows, Text
+
+if TYPE_CHECKING:
+    from ..sanitize.sanitized import Sanitized
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplying by it loses nothing
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,10 +23,12 @@ from ..describe import Describer
 from ..errors import TapeError
 from ..exchange import Connection
 from ..ledger import Ledger
-from ..sanitize.sanitized import Sanitized
 from .block import Array, BlockHeader, Cipher, Rows, Text, encode, encode_columns
 from .format import TRAILER, TRAILER_MAGIC, TapeHeader, order_ns
 from .rows import of_connections, of_exchanges
+
+if TYPE_CHECKING:
+    from ..sanitize.sanitized import Sanitized
 
 _SEAL_AFTER_NS = 500_000_000
 _MOST_ROWS = 32768
