@@ -35,7 +35,8 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
-OnGlance = Callable[[Glance], None]
+OnGlance = Callable[[Glance], bool | None]
+"""Called with each glance; what returns true has seen enough, and sending stops."""
 
 
 class RunWriter(Protocol):
@@ -69,6 +70,7 @@ class Collector:
         self._told = 0.0
         self.workers, self.start = 1, 0
         self.stopped = False
+        self.enough = False
         self.failures: list[str] = []
         self._booked: set[tuple[int, int]] = set()
         self._ended: set[int] = set()
@@ -96,7 +98,7 @@ class Collector:
             self._tell()
         elif kind == "glance":
             for observe in self.observers:
-                observe(value)
+                self.enough |= bool(observe(value))
         elif kind == "done":
             self._ended.add(shard)
             self.stopped |= value[1]

@@ -33,6 +33,7 @@ class Crew:
         self._all: list[Any] = []
         self._ready: list[Any] = []
         self._failure: BaseException | None = None
+        self._stopped = False
 
     def work(self, start_at: Callable[[], int]) -> None:
         """Start them and return when all have ended.
@@ -93,6 +94,8 @@ class Crew:
             self._ready.append(pipe)
         else:
             self._collector.take(shard, message)
+            if self._collector.enough:
+                self._stop_sending()
         self._start_if_ready()
 
     def _start_if_ready(self) -> None:
@@ -106,6 +109,14 @@ class Crew:
             except BrokenPipeError:
                 pass
         self._ready = []
+
+    def _stop_sending(self) -> None:
+        """Send no more, wait for what is on its way; only once, for a second signal ends it."""
+        if not self._stopped:
+            self._stopped = True
+            for process in self._all:
+                if process.is_alive():
+                    process.terminate()
 
     def _dismiss(self) -> None:
         """Where the run cannot go on, nobody shall send any more."""

@@ -35,6 +35,7 @@ from .options import ReplayOptions
 from .plan import Chunk, plan_chunks, rows_in, take
 from .priority import give_way
 from .rewrite import Rewriter
+from .split import routes
 
 if TYPE_CHECKING:
     from capture.tape import Tape
@@ -100,9 +101,12 @@ def _compact(column: Any) -> Any:
 
 
 def batches(
-    chunks: Iterator[Chunk], tape: Tape, rewrite: Rewriter, authorities: list[str]
+    chunks: Iterator[Chunk], tape: Tape, rewrite: Rewriter, authorities: list[str], split: float = 0
 ) -> Iterator[Made]:
-    """Chunks with their bytes; of several targets each gets each row, one after another."""
+    """Chunks with their bytes; of several targets each gets each row, one after another.
+
+    With a split, each row goes to one target alone: to that which its user has.
+    """
     for whole in chunks:
         for chunk in _bounded(whole):
             payloads = list(tape.payloads(chunk["source"]))
@@ -110,16 +114,16 @@ def batches(
             kept = np.asarray([len(request or b"") for request in raw], np.int64)
             chunk["fill"] = np.where(kept > 0, np.maximum(chunk["request_bytes"] - kept, 0), 0)
             heads = chunk["head_bytes"].tolist()
+            rows, to = routes(chunk, len(authorities), split)
             requests = [
-                None if request is None else rewrite(request, head, authority)
-                for request, head in zip(raw, heads, strict=True)
-                for authority in authorities
-            ]
-            many, rows = len(authorities), rows_in(chunk)
-            if many > 1:
-                chunk = take(chunk, np.repeat(np.arange(rows), many))
-                payloads = [each for each in payloads for _ in authorities]
-            chunk["target_index"] = np.tile(np.arange(many, dtype=np.uint8), rows)
+                None if (request := raw[row]) is None
+                else rewrite(request, heads[row], authorities[target])
+                for row, target in zip(rows, to.tolist(), strict=True)
+            ]  # fmt: skip
+            if len(rows) > len(raw):
+                chunk = take(chunk, np.asarray(rows))
+                payloads = [payloads[row] for row in rows]
+            chunk["target_index"] = to
             yield Made(chunk, requests, _pieces(chunk, payloads, requests))
 
 
@@ -317,7 +321,11 @@ def unsent_rows(
     authorities = [target.authority for target in targets_of(options)]
     with Tape.open(tape_path) as tape:
         source = batches(
-            plan_chunks(tape, options, shard, of), tape, Rewriter(options), authorities
+            plan_chunks(tape, options, shard, of),
+            tape,
+            Rewriter(options),
+            authorities,
+            options.split,
         )
         for number, made in enumerate(source):
             os.close(made.written.fd)

@@ -13,7 +13,7 @@ import click
 
 from capture.options import DURATION, ParamType, option
 
-from .load_types import HerdType, ScaleType, SpikeType
+from .load_types import EndpointScaleType, HerdType, ScaleType, SpikeType
 
 
 class _Speed(ParamType):
@@ -78,6 +78,10 @@ class ReplayOptions:
     target: tuple[str, ...] = option(
         (), help="Where to send: URL or NAME=URL; give it twice for A/B.", metavar="URL"
     )
+    split: float = option(
+        0.0, type=SHARE, metavar="SHARE",
+        help="Of two targets, send this share of the users to the second, all others to the first.",
+    )  # fmt: skip
     speed: float = option(1.0, help="Factor on the recorded clock, or max.", type=_Speed())
     think: str = option(
         "scale",
@@ -133,6 +137,18 @@ class ReplayOptions:
     herd: tuple[Any, ...] = option(
         (), help="Users who all begin at once: at=30s,users=10000.", type=HerdType(), metavar="HERD"
     )
+    endpoint_scale: tuple[Any, ...] = option(
+        (), help="So many times the requests to an endpoint: 'GET /search=3'.",
+        type=EndpointScaleType(), metavar="FACTOR",
+    )  # fmt: skip
+    diurnal: str = option(
+        "", help="Users by time of day (UTC), a CSV like 08:30,120: for a tape below a day.",
+        metavar="FILE",
+    )  # fmt: skip
+    soak: int = option(
+        0, help="Go on so long: lap after lap of the tape, with other users each.", type=DURATION
+    )
+    resume: bool = option(False, help="Go on with a soak where the run that -o names had come to.")
     seed: int = option(0, help="Seed of what is drawn when sessions are cloned.")
     timeout: int = option(
         30_000_000_000, help="Give up an answer after this.", type=DURATION, show_default="30s"

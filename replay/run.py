@@ -40,6 +40,8 @@ def replay(
     """
     options = replace(options, watched=True) if observers else options
     targets = targets_of(options)
+    if options.split and len(targets) != 2:
+        raise ReplayError("--split shares users out between two targets: give --target twice.")
     if any(target.secure for target in targets):
         tls_context(options)
     start_instant(options)

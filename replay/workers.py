@@ -62,7 +62,11 @@ def run_shard(
     _pass_signals_to(sender)
     with Tape.open(tape_path) as tape, ours:
         source = batches(
-            plan_chunks(tape, options, shard, of), tape, rewriter, [t.authority for t in targets]
+            plan_chunks(tape, options, shard, of),
+            tape,
+            rewriter,
+            [target.authority for target in targets],
+            options.split,
         )
         feeder = Feeder(ours, source, emit, shard, options.watched)
         try:

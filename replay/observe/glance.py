@@ -9,7 +9,7 @@ tells then, so the sums of all glances are the sums of the run.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from capture.exchange import NEVER, Outcome
 from ..batch import Written
 
 LOOK_EVERY_S = 0.5
+_FINE = (int(Outcome.ANSWERED), int(Outcome.ABANDONED), int(Outcome.UNSENT))
 
 
 class Made(Protocol):
@@ -40,6 +41,14 @@ class Part:
     response_ns: Any
     status: Any
     outcome: Any
+    due_ns: Any  # since due time 0
+    target: Any  # number of the target
+    recorded_ns: Any  # service time when it was recorded, or NEVER
+
+    @property
+    def failed(self) -> Any:
+        """Mask: the target gave no whole answer, or one of 5xx."""
+        return ~np.isin(self.outcome, _FINE) | (self.status >= 500)
 
 
 @dataclass
@@ -50,6 +59,7 @@ class Glance:
     elapsed_ns: int  # since due time 0
     due: int = 0  # requests that fell due since
     in_flight: int = 0
+    known_ns: int = 0  # of all that was due before this, the fate is told
     parts: list[Part] = field(default_factory=list)
 
     @property
@@ -69,13 +79,14 @@ class Glancer:
         self._pending: list[Part] = []
         self._due_settled = self._due_told = 0
         self._look_at = 0.0
+        self._open: dict[int, int] = {}  # the first due time whose fate a batch does not know yet
 
     @property
     def patience_s(self) -> float:
         """How long until the next look."""
         return max(0.0, self._look_at - time.monotonic())
 
-    def look(self, live: dict[int, Made]) -> None:
+    def look(self, live: Mapping[int, Made]) -> None:
         """Tell what is new in the batches under way, if it is time."""
         now = time.monotonic()
         if now < self._look_at:
@@ -91,13 +102,14 @@ class Glancer:
             counts = (due < stopped_at) | (made.written.column("request_first_ns") != NEVER)
         self._read(number, made, counts)
         self._told.pop(number, None)
+        self._open.pop(number, None)
         self._due_settled += int(counts.sum())
 
     def end(self) -> None:
         """Tell what the last batches had to tell."""
         self._tell({})
 
-    def _tell(self, live: dict[int, Made]) -> None:
+    def _tell(self, live: Mapping[int, Made]) -> None:
         elapsed = time.monotonic_ns() - self.start
         due, flying = self._due_settled, 0
         for number, made in live.items():
@@ -105,7 +117,9 @@ class Glancer:
             due += here
             if here or number in self._told:
                 flying += self._read(number, made, None)
-        glance = Glance(self._worker, elapsed, max(0, due - self._due_told), flying, self._pending)
+        due_since = max(0, due - self._due_told)
+        known = min([elapsed, *self._open.values()])
+        glance = Glance(self._worker, elapsed, due_since, flying, known, self._pending)
         self._due_told = max(due, self._due_told)
         self._pending = []
         self._emit(("glance", glance))
@@ -123,6 +137,10 @@ class Glancer:
         if counts is not None:
             new_end &= counts
         self._told[number] = (gone, ended)
+        if not ended.all():
+            self._open[number] = int(column("due_ns")[~ended].min())
+        else:
+            self._open.pop(number, None)
         if new_sent.any() or new_end.any():
             self._pending.append(self._part(made, sent, outcome, new_sent, new_end))
         return int((gone & ~ended).sum())
@@ -141,7 +159,15 @@ class Glancer:
             response_ns=np.where(whole, last - due[new_end], NEVER),
             status=column("status")[new_end].astype(np.int16),
             outcome=outcome.astype(np.int8),
+            due_ns=column("due_ns")[new_end].copy(),
+            target=column("target_index")[new_end].astype(np.uint8),
+            recorded_ns=_recorded(made.chunk)[new_end],
         )
+
+
+def _recorded(chunk: Mapping[str, Any]) -> Any:
+    first, last = chunk["request_first_ns"], chunk["response_last_ns"]
+    return np.where((first != NEVER) & (last != NEVER), last - first, NEVER)
 
 
 def each_endpoint(parts: Iterable[Part]) -> Iterable[tuple[str, Part, Any]]:
