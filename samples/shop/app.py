@@ -23,8 +23,9 @@ from typing import Any
 
 from aiohttp import web
 
+from .bank import banking
 from .options import ShopOptions
-from .payments import AlreadyPaid, Bank, Desk
+from .payments import AlreadyPaid, Desk
 from .releases import RELEASES
 from .store import CATALOGUE, PAGE, PRODUCT, SEARCH, Pool, PoolExhausted, build
 
@@ -38,10 +39,10 @@ class Shop:
     def __init__(self, options: ShopOptions) -> None:
         self.options = options
         self.release = RELEASES[options.version]
-        self.desk = Desk(Bank(options.slow_third_party / 1000), options.race)
         self.carts: dict[str, list[tuple[int, int]]] = {}
         self.leaked: list[bytes] = []
         self.pool: Pool
+        self.desk: Desk
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -63,13 +64,15 @@ class Shop:
         return app
 
     async def database(self, app: web.Application) -> AsyncIterator[None]:
-        """The database lives as long as the shop does."""
+        """The database and the bank live as long as the shop does."""
         del app
         with tempfile.TemporaryDirectory(prefix="shop-") as folder:
             path = Path(folder) / "shop.db"
             build(path, self.options.rows, self.options.index)
             self.pool = Pool(path, self.options.pool, self.options.pool_wait)
-            yield
+            async with banking(self.options.slow_third_party / 1000) as teller:
+                self.desk = Desk(teller, self.options.race)
+                yield
             self.pool.close()
 
     @web.middleware
