@@ -2,91 +2,95 @@
 
 Where the capture began in mid-stream they also tell which end is the client; so does a request
 from the end that was called, if the caller has said nothing.
+
+What reads a stream is a `Reader`: at first an `Undecided`, then an `Http1`, or nobody.
 """
 
 from __future__ import annotations
 
-from functools import partial
-from hashlib import blake2b
-
 from .addresses import endpoint_name
-from .exchange import Exchange
 from .flow import MOST_WAITING, Flow
 from .http1.connection import Http1
-from .http1.head import Heads
+from .http1.framing import Framing
 from .recognise import HTTP2, NOT_YET, OTHER, REQUEST, RESPONSE, TLS, recognise
 
 _HELD_LIMIT = 1 << 16
 
+Part = tuple[bool, int, bytes, int]
+"""Whether it is of the flow's first stream, its time, its bytes, how many are missing instead."""
 
-class Carried:
-    """Gives the bytes of each flow a reader. Exchanges are appended to `out`."""
 
-    def __init__(
-        self, out: list[Exchange], digest: blake2b, max_body: int, keep_bodies: bool, asked: bool
-    ) -> None:
-        self._out = out
-        self._digest = digest
-        self._max_body = max_body
-        self._keep_bodies = keep_bodies
+class Undecided:
+    """Reads a flow whose bytes have not told yet what they are."""
+
+    __slots__ = ("_asked", "_flow", "_framing", "_held", "_size")
+
+    def __init__(self, flow: Flow, framing: Framing, asked: bool) -> None:
+        self._flow = flow
+        self._framing = framing
         self._asked = asked  # for these ports: what looks like nothing known is malformed HTTP
-        self._heads = Heads()
+        self._held: list[Part] = []
+        self._size = 0
 
-    def watch(self, flow: Flow) -> None:
-        """Read a new flow."""
-        for stream, is_first in ((flow.first, True), (flow.second, False)):
-            stream.deliver = partial(self._data, flow, is_first)
-            stream.miss = partial(self._gap, flow, is_first)
+    def client(self, time_ns: int, data: bytes) -> None:
+        """Take the next bytes of whoever is taken for the client."""
+        self._data(not self._flow.swapped, time_ns, data)
 
-    def end(self, flow: Flow) -> None:
-        """A flow has ended: what it has said is all there will be to tell by."""
-        if flow.http is None and flow.held and not flow.refused:
-            if self._asked:
-                self._begin(flow)
-            else:
-                self._refuse(flow, OTHER)
+    def server(self, time_ns: int, data: bytes) -> None:
+        """Take the next bytes of the other end."""
+        self._data(self._flow.swapped, time_ns, data)
 
-    def _data(self, flow: Flow, is_first: bool, time_ns: int, data: bytes) -> None:
-        flow.held.append((is_first, time_ns, data, 0))
-        flow.held_bytes += len(data)
+    def client_gap(self, time_ns: int, count: int) -> None:
+        """The next `count` bytes of the client's stream were never seen."""
+        self._gap(not self._flow.swapped, time_ns, count)
+
+    def server_gap(self, time_ns: int, count: int) -> None:
+        """The next `count` bytes of the server's stream were never seen."""
+        self._gap(self._flow.swapped, time_ns, count)
+
+    def decide(self) -> None:
+        """The flow has ended: what it has said is all there will be to tell by."""
+        if not self._held:
+            return
+        if self._asked:
+            self._begin()
+        else:
+            self._refuse(OTHER)
+
+    def _data(self, is_first: bool, time_ns: int, data: bytes) -> None:
+        self._held.append((is_first, time_ns, data, 0))
+        self._size += len(data)
         kind = recognise(data)
         if kind == NOT_YET:
-            kind = recognise(b"".join(item[2] for item in flow.held if item[0] is is_first))
+            kind = recognise(b"".join(part[2] for part in self._held if part[0] is is_first))
         if kind in (TLS, HTTP2, OTHER):
-            self._refuse(flow, kind)
+            self._refuse(kind)
         elif kind in (REQUEST, RESPONSE):
-            self._known(flow, is_first, kind == REQUEST)
+            self._known(is_first, kind == REQUEST)
         else:
-            self._limit(flow)
+            self._limit()
 
-    def _gap(self, flow: Flow, is_first: bool, time_ns: int, count: int) -> None:
-        flow.held.append((is_first, time_ns, b"", count))
-        self._limit(flow)
+    def _gap(self, is_first: bool, time_ns: int, count: int) -> None:
+        self._held.append((is_first, time_ns, b"", count))
+        self._limit()
 
-    def _limit(self, flow: Flow) -> None:
-        if flow.held_bytes > _HELD_LIMIT or len(flow.held) > MOST_WAITING:
-            if self._asked:
-                self._begin(flow)
-            else:
-                self._refuse(flow, OTHER)
+    def _limit(self) -> None:
+        if self._size > _HELD_LIMIT or len(self._held) > MOST_WAITING:
+            self.decide()
 
-    def _known(self, flow: Flow, is_first: bool, from_client: bool) -> None:
-        alone = from_client and all(item[0] is is_first for item in flow.held)
+    def _known(self, is_first: bool, from_client: bool) -> None:
+        flow = self._flow
+        alone = from_client and all(part[0] is is_first for part in self._held)
         if from_client == (is_first == flow.swapped) and (alone or not flow.connection.open_seen):
-            self._swap(flow)
+            _swap(flow)
         if from_client == (is_first != flow.swapped):
-            self._begin(flow)
+            self._begin()
 
-    def _begin(self, flow: Flow) -> None:
-        http = Http1(
-            flow.connection, self._out, self._heads, self._digest, self._max_body,
-            self._keep_bodies,
-        )  # fmt: skip
-        flow.http = http
-        client, server = flow.client, flow.server
-        client.deliver, client.miss = http.client, http.client_gap
-        server.deliver, server.miss = http.server, http.server_gap
-        held, flow.held = flow.held, []
+    def _begin(self) -> None:
+        flow = self._flow
+        http = flow.http = Http1(flow.connection, self._framing)
+        flow.first.reader = flow.second.reader = http
+        held, self._held = self._held, []
         for is_first, time_ns, data, gap in held:
             stream = flow.first if is_first else flow.second
             if gap:
@@ -94,18 +98,19 @@ class Carried:
             else:
                 stream.deliver(time_ns, data)
 
-    def _refuse(self, flow: Flow, reason: str) -> None:
-        flow.refused = reason
-        flow.held.clear()
-        flow.first.silence()
-        flow.second.silence()
+    def _refuse(self, reason: str) -> None:
+        self._flow.refused = reason
+        self._held.clear()
+        self._flow.first.silence()
+        self._flow.second.silence()
 
-    def _swap(self, flow: Flow) -> None:
-        """The client is the other end: its bytes say so."""
-        flow.swapped = not flow.swapped
-        src, dst, sport, dport = flow.key
-        if flow.swapped:
-            src, dst, sport, dport = dst, src, dport, sport
-        connection = flow.connection
-        connection.client, connection.client_port = src, sport
-        connection.server = endpoint_name(dst, dport)
+
+def _swap(flow: Flow) -> None:
+    """The client is the other end: its bytes say so."""
+    flow.swap()
+    src, dst, sport, dport = flow.key
+    if flow.swapped:
+        src, dst, sport, dport = dst, src, dport, sport
+    connection = flow.connection
+    connection.client, connection.client_port = src, sport
+    connection.server = endpoint_name(dst, dport)

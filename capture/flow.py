@@ -23,24 +23,33 @@ class Flow:
     """A connection while it is followed."""
 
     __slots__ = (
-        "closing", "connection", "done", "first", "held", "held_bytes", "http", "key", "last_ns",
-        "refused", "second", "stuck_ns", "swapped",
+        "closing", "connection", "done", "first", "http", "key", "last_ns", "refused", "second",
+        "stuck_ns", "swapped",
     )  # fmt: skip
 
     def __init__(self, key: Key, connection: Connection, swapped: bool) -> None:
         self.key = key  # of the direction in which `first` flows
         self.connection = connection
-        self.first = Stream()
-        self.second = Stream()
+        self.first = Stream(self, not swapped)
+        self.second = Stream(self, swapped)
+        self.first.other, self.second.other = self.second, self.first
         self.swapped = swapped  # the server's stream is `first`
         self.http: Http1 | None = None
-        self.held: list[tuple[bool, int, bytes, int]] = []
-        self.held_bytes = 0
         self.refused = ""
         self.last_ns = 0
         self.stuck_ns = -1  # since when something waits
         self.closing: Close | None = None
         self.done = False
+
+    def swap(self) -> None:
+        """The ends were taken for each other."""
+        self.swapped = not self.swapped
+        self.first.upward, self.second.upward = self.second.upward, self.first.upward
+
+    def let_go(self) -> None:
+        """Forgotten: nothing here holds anything that holds it."""
+        self.first.let_go()
+        self.second.let_go()
 
     @property
     def client(self) -> Stream:

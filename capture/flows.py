@@ -18,9 +18,10 @@ from collections import deque
 from collections.abc import Collection, Sequence
 
 from .addresses import endpoint_name
-from .carried import Carried
+from .carried import Undecided
 from .exchange import Close, Connection, Exchange
 from .flow import PATIENCE_NS, Flow, Key
+from .http1.framing import Framing
 from .ledger import Ledger
 from .packets.frames import Packet
 from .recognise import REQUEST, RESPONSE, recognise
@@ -52,9 +53,9 @@ class Flows:
         self._idle_ns = idle_ns
         self._out: list[Exchange] = []
         digest = hashlib.blake2b(key=digest_key, digest_size=8)
-        self._carried = Carried(self._out, digest, max_body, keep_bodies, bool(self._ports))
+        self._framing = Framing(self._out, digest, max_body, keep_bodies)
         self._closed: list[Connection] = []
-        self._flows: dict[Key, tuple[Flow, Stream, Stream]] = {}
+        self._flows: dict[Key, Stream] = {}
         self._stuck: dict[Key, Flow] = {}
         self._ending: deque[tuple[int, Flow]] = deque()
         self._number = 0
@@ -70,16 +71,25 @@ class Flows:
             time_ns, _, _, _, _, seq, ack, flags, payload, cut = packet
             size = len(payload)
             seen += size
-            entry = flows.get(packet[1:5])
-            if entry is not None and size and not cut and not flags & 7:
-                flow, stream, other = entry
-                if seq == stream.next and stream.easy and ack == other.next:
-                    stream.next = (seq + size) & MASK
-                    stream.offset += size
-                    flow.last_ns = time_ns
-                    stream.deliver(time_ns, payload)
-                    continue
-            self._odd(packet, entry)
+            stream = flows.get(packet[1:5])
+            if (
+                stream is not None
+                and seq == stream.next
+                and stream.easy
+                and ack == stream.other.next
+                and size
+                and not cut
+                and not flags & 7
+            ):
+                stream.next = (seq + size) & MASK
+                stream.offset += size
+                stream.flow.last_ns = time_ns
+                if stream.upward:
+                    stream.reader.client(time_ns, payload)
+                else:
+                    stream.reader.server(time_ns, payload)
+                continue
+            self._odd(packet, stream)
         if packets:
             self._now = max(self._now, packets[-1][0])
             self._ledger.saw(BYTES, seen)
@@ -99,9 +109,10 @@ class Flows:
 
     def finish(self) -> list[Exchange]:
         """The capture has ended: what was still open."""
-        for flow in {id(entry[0]): entry[0] for entry in self._flows.values()}.values():
+        for flow in self._followed():
             flow.give_up()
             self._close(flow, flow.closing or Close.CAPTURE_END)
+            flow.let_go()
         self._flows.clear()
         self._ending.clear()
         self._stuck.clear()
@@ -112,6 +123,9 @@ class Flows:
         """How many connections are followed."""
         return len(self._flows) // 2
 
+    def _followed(self) -> list[Flow]:
+        return [one.flow for one in self._flows.values() if one is one.flow.first]
+
     def _drain(self) -> list[Exchange]:
         ready = self._out.copy()
         self._out.clear()  # the framers go on appending to this very list
@@ -119,19 +133,19 @@ class Flows:
 
     # --- packets that need thought
 
-    def _odd(self, packet: Packet, entry: tuple[Flow, Stream, Stream] | None) -> None:
+    def _odd(self, packet: Packet, stream: Stream | None) -> None:
         time_ns, _, _, sport, dport, seq, ack, flags, payload, cut = packet
         if self._ports and sport not in self._ports and dport not in self._ports:
             self._ledger.became(BYTES, "of another port", len(payload))
             return
         if flags & SYN:
-            entry = self._opened(packet, entry)
+            stream = self._opened(packet, stream)
             seq = (seq + 1) & MASK
-        elif entry is None:
+        elif stream is None:
             if not payload:
                 return
-            entry = self._found(packet)
-        flow, stream, other = entry
+            stream = self._found(packet)
+        flow, other = stream.flow, stream.other
         if flow.done:
             self._ledger.became(BYTES, "repeated", len(payload))
             return
@@ -167,22 +181,20 @@ class Flows:
                 self._ledger.book("ends", "outside the window, ignored")
         self._settle(flow, time_ns)
 
-    def _opened(
-        self, packet: Packet, entry: tuple[Flow, Stream, Stream] | None
-    ) -> tuple[Flow, Stream, Stream]:
+    def _opened(self, packet: Packet, stream: Stream | None) -> Stream:
         time_ns, _, _, _, _, seq, ack, flags, _, _ = packet
         answer = bool(flags & ACK)
         due = (seq + 1) & MASK
-        if entry is not None:
-            flow, stream, other = entry
+        if stream is not None:
+            flow, other = stream.flow, stream.other
             fresh = stream.next < 0 or abs(stream.at(due)) > _WINDOW * 4
             same = stream.next >= 0 and stream.at(due) == 0
             if answer and (fresh or same) and not stream.offset and not flow.done:
                 stream.next = due
                 stream.easy = other.easy = other.next >= 0
-                return entry
+                return stream
             if same or (answer and not flow.done):
-                return entry
+                return stream
             flow.give_up()
             self._close(flow, flow.closing or Close.REUSED)
             self._forget(flow)
@@ -194,7 +206,7 @@ class Flows:
         flow.last_ns = time_ns
         return self._flows[packet[1:5]]
 
-    def _found(self, packet: Packet) -> tuple[Flow, Stream, Stream]:
+    def _found(self, packet: Packet) -> Stream:
         """A connection that was open before the capture began."""
         kind = recognise(packet[8])
         low = packet[3] < packet[4]
@@ -215,9 +227,9 @@ class Flows:
         self._number += 1
         key = (src, dst, sport, dport)
         flow = Flow(key, connection, swapped)
-        self._flows[key] = (flow, flow.first, flow.second)
-        self._flows[(dst, src, dport, sport)] = (flow, flow.second, flow.first)
-        self._carried.watch(flow)
+        self._flows[key] = flow.first
+        self._flows[(dst, src, dport, sport)] = flow.second
+        flow.first.reader = flow.second.reader = Undecided(flow, self._framing, bool(self._ports))
         return flow
 
     def _reset(self, flow: Flow, stream: Stream, other: Stream, packet: Packet) -> None:
@@ -245,8 +257,9 @@ class Flows:
     def _tidy(self) -> None:
         while self._ending and self._ending[0][0] <= self._now:
             _, flow = self._ending.popleft()
-            flow.give_up()
-            self._close(flow, flow.closing or Close.FIN_CLIENT)
+            if not flow.done:
+                flow.give_up()
+                self._close(flow, flow.closing or Close.FIN_CLIENT)
             self._forget(flow)
         for flow in [f for f in self._stuck.values() if self._now - f.stuck_ns > 2 * PATIENCE_NS]:
             flow.give_up()
@@ -254,7 +267,7 @@ class Flows:
         if self._now - self._swept > self._idle_ns // 8:
             self._swept = self._now
             old = self._now - self._idle_ns
-            for flow in {id(e[0]): e[0] for e in self._flows.values()}.values():
+            for flow in self._followed():
                 if flow.last_ns < old:
                     flow.give_up()
                     self._close(flow, flow.closing or Close.IDLE)
@@ -262,10 +275,10 @@ class Flows:
 
     def _forget(self, flow: Flow) -> None:
         src, dst, sport, dport = flow.key
-        for key in (flow.key, (dst, src, dport, sport)):
-            entry = self._flows.get(key)
-            if entry is not None and entry[0] is flow:
-                del self._flows[key]
+        first = self._flows.get(flow.key)
+        if first is flow.first:
+            del self._flows[flow.key], self._flows[(dst, src, dport, sport)]
+            flow.let_go()
         self._stuck.pop(flow.key, None)
 
     def _close(self, flow: Flow, how: Close) -> None:
@@ -273,7 +286,8 @@ class Flows:
             return
         flow.done = True
         first, second = flow.first, flow.second
-        self._carried.end(flow)
+        if flow.http is None and isinstance(first.reader, Undecided):
+            first.reader.decide()
         client, server = flow.client, flow.server
         connection = flow.connection
         if flow.http is not None:
@@ -298,4 +312,3 @@ class Flows:
             stream.easy = False
             stream.silence()
         flow.http = None
-        flow.held.clear()

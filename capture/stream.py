@@ -8,8 +8,10 @@ too: so that an answer never overtakes its request in a capture that saw them ou
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from .flow import Flow
 
 MASK = 0xFFFFFFFF
 _HALF = 1 << 31
@@ -32,35 +34,80 @@ class Piece(NamedTuple):
         return self.start + len(self.data) + self.cut
 
 
+_NONE: list[Piece] = []  # of all streams in which nothing waits: never added to
+
+
+class Reader(Protocol):
+    """Reads both streams of a connection, each in order."""
+
+    def client(self, time_ns: int, data: bytes) -> None: ...
+
+    def server(self, time_ns: int, data: bytes) -> None: ...
+
+    def client_gap(self, time_ns: int, count: int) -> None: ...
+
+    def server_gap(self, time_ns: int, count: int) -> None: ...
+
+
+class Nobody:
+    """Reads nothing."""
+
+    def client(self, time_ns: int, data: bytes) -> None:
+        """Bytes that nobody wants."""
+
+    server = client
+
+    def client_gap(self, time_ns: int, count: int) -> None:
+        """Missing bytes that nobody misses."""
+
+    server_gap = client_gap
+
+
+_NOBODY = Nobody()
+
+
 class Stream:
     """One direction. `next` is the sequence number that is due, -1 while it is not known."""
 
     __slots__ = (
-        "deliver",
-        "differing",
-        "easy",
-        "ended",
-        "fin",
-        "miss",
-        "missing",
-        "next",
-        "offset",
-        "pending",
-        "repeated",
+        "differing", "easy", "ended", "fin", "flow", "missing", "next", "offset", "other",
+        "pending", "reader", "repeated", "upward",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    flow: Flow
+    other: Stream  # the other direction of it
+
+    def __init__(self, flow: Flow, upward: bool) -> None:
+        self.flow = flow
+        self.upward = upward  # it is the client's
         self.next = -1
         self.offset = 0
         self.missing = 0
         self.repeated = 0  # bytes seen again
         self.differing = 0  # of those in segments that wait: they were not the same
-        self.pending: list[Piece] = []
+        self.pending = _NONE
         self.fin = -1
         self.ended = False
         self.easy = False
-        self.deliver: Callable[[int, bytes], None] = _nowhere
-        self.miss: Callable[[int, int], None] = _nowhere
+        self.reader: Reader = _NOBODY
+
+    def let_go(self) -> None:
+        """The connection is forgotten: hold nothing that holds this."""
+        del self.flow, self.other
+
+    def deliver(self, time_ns: int, data: bytes) -> None:
+        """Give the reader the next bytes."""
+        if self.upward:
+            self.reader.client(time_ns, data)
+        else:
+            self.reader.server(time_ns, data)
+
+    def miss(self, time_ns: int, count: int) -> None:
+        """Tell the reader that the next bytes were never seen."""
+        if self.upward:
+            self.reader.client_gap(time_ns, count)
+        else:
+            self.reader.server_gap(time_ns, count)
 
     def at(self, seq: int) -> int:
         """The offset of a sequence number near the one that is due."""
@@ -81,7 +128,10 @@ class Stream:
             if piece.end <= self.offset:
                 return
             piece = _trim(piece, old)
-        if not self.pending or piece.start >= self.pending[-1].end:
+        if not self.pending:
+            self.pending = [piece]
+            return
+        if piece.start >= self.pending[-1].end:
             self.pending.append(piece)  # behind a gap, in order: the usual case
             return
         for known in list(self.pending):
@@ -112,6 +162,8 @@ class Stream:
     def hand_on(self) -> None:
         """Deliver the next waiting segment."""
         head = self.pending.pop(0)
+        if not self.pending:
+            self.pending = _NONE
         if head.start < self.offset:
             head = _trim(head, self.offset - head.start)
         if head.data:
@@ -127,7 +179,7 @@ class Stream:
 
     def silence(self) -> None:
         """Nobody reads it any more."""
-        self.deliver = self.miss = _nowhere
+        self.reader = _NOBODY
 
     def skip(self, time_ns: int, count: int) -> None:
         """`count` bytes were never seen."""
@@ -140,7 +192,3 @@ def _trim(piece: Piece, count: int) -> Piece:
     kept = piece.data[count:]
     cut = piece.cut if kept or count <= len(piece.data) else piece.end - piece.start - count
     return piece._replace(start=piece.start + count, data=kept, cut=cut)
-
-
-def _nowhere(_time_ns: int, _what: object) -> None:
-    """Where bytes go that nobody reads."""

@@ -2,22 +2,18 @@
 
 Requests and responses are framed apart and paired in order. Most traffic is a whole, well-formed
 request in one segment and its whole answer in another: these are recognised at a glance here;
-all else goes through the readers of each direction, which come to the same exchanges.
+all else goes through the readers of each direction, which come to the same exchanges. A reader
+is there only while a message is under way, because most of very many connections are quiet.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING
-
 from ..exchange import Close, Connection, Exchange, Flag, Kind, RequestEnd
-from .head import GLANCE, HEAD_LIMIT, METHODS, Heads, ResponseHead
+from .framing import Framing
+from .head import GLANCE, HEAD_LIMIT, METHODS, ResponseHead
 from .request import Mode, Requests
 from .response import Mode as Answering
 from .response import Responses
-
-if TYPE_CHECKING:
-    from hashlib import blake2b
 
 _MOST_WAITING = 1024
 """So many requests wait for their answers: where only one direction is captured, none comes."""
@@ -34,80 +30,101 @@ _HOW = {
 
 
 class Http1:
-    """Frames one connection. What becomes whole is appended to `out`."""
+    """Frames one connection."""
 
     __slots__ = (
-        "_early", "_forgotten", "_kind", "_pipelines", "_position", "connection", "digest", "heads",
-        "keep_bodies", "max_body", "out", "requests", "responses", "waiting",
+        "_early", "_forgotten", "_kind", "_pipelines", "_position", "connection", "framing",
+        "requests", "responses", "waiting",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        connection: Connection,
-        out: list[Exchange],
-        heads: Heads,
-        digest: blake2b,
-        max_body: int = 1 << 20,
-        keep_bodies: bool = False,
-    ) -> None:
+    def __init__(self, connection: Connection, framing: Framing) -> None:
         self.connection = connection
-        self.out = out
-        self.heads = heads
-        self.digest = digest
-        self.max_body = max_body
-        self.keep_bodies = keep_bodies
-        self.waiting: deque[Exchange] = deque()  # without a whole answer, oldest first
+        self.framing = framing
+        self.waiting: list[Exchange] = []  # without a whole answer, oldest first
         self._early: Exchange | None = None  # answered before its request was whole
         self._position = 0
         self._kind = Kind.TCP
         self._pipelines = False
         self._forgotten = 0  # requests given out while their answers may yet come
-        self.requests = Requests(self)
-        self.responses = Responses(self)
+        self.requests: Requests | None = None  # while a request is under way
+        self.responses: Responses | None = None  # while a response is
 
     def client(self, time_ns: int, data: bytes) -> None:
         """Take the next bytes of the client's stream."""
-        if self.requests.mode == 0:
+        if self.requests is None:
             line = GLANCE.match(data)
             if line and line[1] in METHODS:
                 at = line.end()
                 end = data.find(b"\r\n\r\n", at - 2) + 4
                 if end > 3 and self._whole(time_ns, data, at, end):
                     return
-        self.requests.data(time_ns, data)
+        self.asking().data(time_ns, data)
+        self._rest()
 
     def server(self, time_ns: int, data: bytes) -> None:
         """Take the next bytes of the server's stream."""
         waiting = self.waiting
         due = waiting[0] if waiting and not self._forgotten else None
-        if due and due is not self.requests.exchange and self.responses.idle:
+        if due and self.responses is None and due is not self.at_hand:
             end = data.find(b"\r\n\r\n") + 4
             if end > 3 and self._answer(time_ns, data, end, due):
                 return
-        self.responses.data(time_ns, data)
+        self.answering().data(time_ns, data)
+        self._rest()
 
     def client_gap(self, time_ns: int, count: int) -> None:
         """The next `count` bytes of the client's stream were never seen."""
-        self.requests.gap(time_ns, count)
+        self.asking().gap(time_ns, count)
+        self._rest()
 
     def server_gap(self, time_ns: int, count: int) -> None:
         """The next `count` bytes of the server's stream were never seen."""
-        self.responses.gap(time_ns, count)
+        self.answering().gap(time_ns, count)
+        self._rest()
 
     def client_end(self, how: Close) -> None:
         """The client's stream has ended."""
-        self.requests.end(_HOW[how])
+        if self.requests is not None:
+            self.requests.end(_HOW[how])
+            self._rest()
 
     def server_end(self, whole: bool) -> None:
         """The server's stream has ended."""
-        self.responses.end(whole)
+        if self.responses is not None:
+            self.responses.end(whole)
+            self._rest()
 
     def close(self, how: Close) -> None:
         """Both streams have ended: give out what is still waiting."""
         self.client_end(how)
         self.server_end(how in (Close.FIN_CLIENT, Close.FIN_SERVER))
         while self.waiting:
-            self._emit(self.waiting.popleft())
+            self._emit(self.waiting.pop(0))
+        self.requests = self.responses = None
+
+    @property
+    def at_hand(self) -> Exchange | None:
+        """The request that is not whole yet."""
+        return self.requests.exchange if self.requests is not None else None
+
+    def asking(self) -> Requests:
+        """What reads requests."""
+        if self.requests is None:
+            self.requests = Requests(self)
+        return self.requests
+
+    def answering(self) -> Responses:
+        """What reads responses."""
+        if self.responses is None:
+            self.responses = Responses(self)
+        return self.responses
+
+    def _rest(self) -> None:
+        """Let go of a reader that has nothing under way: a new one is just like it."""
+        if self.requests is not None and self.requests.idle:
+            self.requests = None
+        if self.responses is not None and self.responses.idle:
+            self.responses = None
 
     # --- what the readers of each direction call
 
@@ -146,6 +163,8 @@ class Http1:
     def final_head(self, exchange: Exchange) -> None:
         """The final response to a request begins."""
         requests = self.requests
+        if requests is None:
+            return
         if exchange is requests.exchange and requests.mode != Mode.LOST:
             exchange.flags |= Flag.EARLY_RESPONSE
         tunnel = self.method(exchange) == b"CONNECT" and 200 <= exchange.status < 300
@@ -157,8 +176,8 @@ class Http1:
         if not self.waiting or self.waiting[0] is not exchange:
             self._emit(exchange)
             return
-        self.waiting.popleft()
-        if exchange is self.requests.exchange:
+        self.waiting.pop(0)
+        if self.requests is not None and exchange is self.requests.exchange:
             self._early = exchange
             self.requests.answered()
         else:
@@ -167,51 +186,52 @@ class Http1:
     @property
     def others_wait(self) -> bool:
         """A whole request waits for its answer behind the oldest."""
-        return len(self.waiting) > 1 and self.waiting[1] is not self.requests.exchange
+        return len(self.waiting) > 1 and self.waiting[1] is not self.at_hand
 
     def after_gap(self) -> None:
         """Answers may be missing: where the client never pipelines, this is for its latest."""
         while self.others_wait and not self._pipelines:
-            exchange = self.waiting.popleft()
+            exchange = self.waiting.pop(0)
             exchange.flags |= Flag.RESPONSE_GAP
             self._emit(exchange)
 
     def switch(self, exchange: Exchange, head: ResponseHead) -> bool:
         """An answer that switches protocols: the rest of both streams is a tunnel."""
-        if exchange is self.requests.exchange:
+        if exchange is self.at_hand:
             return False
         exchange.flags |= Flag.UPGRADED
         self._kind = Kind.WEBSOCKET if head.upgrade == b"websocket" else Kind.TCP
-        self.responses.mode = Answering.TUNNEL
-        self.responses.exchange = None
+        responses = self.answering()
+        responses.mode = Answering.TUNNEL
+        responses.exchange = None
         self.response_done(exchange)
-        self.requests.release(True)
+        self.asking().release(True)
         return True
 
     def tunnelled(self, time_ns: int) -> Exchange:
         """The exchange that bytes of the tunnel join."""
-        if self.requests.exchange is not None:
-            return self.requests.exchange
+        if (at_hand := self.at_hand) is not None:
+            return at_hand
         exchange = self._new()
         exchange.kind = self._kind
         exchange.request_first_ns = exchange.request_last_ns = time_ns
-        self.requests.adopt(exchange)
+        self.asking().adopt(exchange)
         return exchange
 
     def _pipelined(self, exchange: Exchange) -> None:
-        answering = self.responses.exchange
+        answering = self.responses.exchange if self.responses is not None else None
         if answering is not None and answering.flags & Flag.RESPONSE_GAP:
             return  # the end of that answer, and others, may be what is missing
         exchange.flags |= Flag.PIPELINED
         self._pipelines = True
-        if len(self.waiting) >= _MOST_WAITING and self.responses.exchange is None:
+        if len(self.waiting) >= _MOST_WAITING and answering is None:
             self._forgotten += 1
-            self._emit(self.waiting.popleft())
+            self._emit(self.waiting.pop(0))
 
     # --- at a glance
 
     def _whole(self, time_ns: int, data: bytes, at: int, end: int) -> bool:
-        fields = self.heads.fields(data[at:end])
+        fields = self.framing.heads.fields(data[at:end])
         length = fields.length
         if (
             fields.defects
@@ -220,7 +240,7 @@ class Http1:
             or fields.expect
             or fields.hosts != 1
             or end + (length if length > 0 else 0) != len(data)
-            or len(data) - end > self.max_body
+            or len(data) - end > self.framing.max_body
             or end > HEAD_LIMIT
         ):
             return False
@@ -235,32 +255,32 @@ class Http1:
         return True
 
     def _answer(self, time_ns: int, data: bytes, end: int, exchange: Exchange) -> bool:
-        head = self.heads.response(data[:end])
+        head = self.framing.heads.response(data[:end])
         if (
             not head.plain
             or head.length < 0
             or head.chunked
             or head.status < 200
             or end + head.length != len(data)
-            or (head.length > self.max_body and self.keep_bodies)
+            or (self.framing.keep_bodies and head.length > self.framing.max_body)
             or end > HEAD_LIMIT
-            or self.requests.mode == Mode.HELD
+            or (self.requests is not None and self.requests.mode == Mode.HELD)
             or exchange.request[:4] in (b"HEAD", b"CONN")
             or exchange.request[:1] in b"\r\n"
         ):
             return False
         exchange.status = head.status
-        exchange.response = data if self.keep_bodies else data[:end]
+        exchange.response = data if self.framing.keep_bodies else data[:end]
         exchange.response_head_bytes = end
         exchange.response_bytes = len(data)
         exchange.response_first_ns = exchange.response_last_ns = time_ns
         if head.length:
-            digest = self.digest.copy()
+            digest = self.framing.digest.copy()
             digest.update(data[end:])
             exchange.response_digest = int.from_bytes(digest.digest(), "little")
-        self.waiting.popleft()
+        del self.waiting[0]
         self.connection.exchanges += 1
-        self.out.append(exchange)
+        self.framing.out.append(exchange)
         return True
 
     def _new(self) -> Exchange:
@@ -277,4 +297,4 @@ class Http1:
         if not exchange.response_bytes and not exchange.flags & Flag.RESPONSE_GAP:
             exchange.flags |= Flag.NO_RESPONSE
         self.connection.exchanges += 1
-        self.out.append(exchange)
+        self.framing.out.append(exchange)

@@ -11,12 +11,12 @@ After CONNECT or Upgrade what follows is held until the answer says what it is.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Protocol
 
 from ..defects import FATAL, Defect
 from ..exchange import Exchange, Flag, Kind, RequestEnd
 from .body import Body, Chunked, Sized
-from .head import HEAD_LIMIT, LINE, Heads
+from .framing import Asked
+from .head import HEAD_LIMIT, LINE
 from .headend import HeadEnd
 from .held import Held
 from .pieces import Pieces
@@ -37,19 +37,6 @@ class Mode(IntEnum):
     HELD = 5
 
 
-class Pairing(Protocol):
-    """What requests are handed to."""
-
-    heads: Heads
-    max_body: int
-
-    def begin(self, time_ns: int) -> Exchange: ...
-
-    def request_done(self, exchange: Exchange) -> None: ...
-
-    def tunnelled(self, time_ns: int) -> Exchange: ...
-
-
 class Requests:
     """Frames the client's direction of one connection."""
 
@@ -58,12 +45,12 @@ class Requests:
         "_pairing", "_pieces", "_refused", "_search", "_will_hold", "exchange", "mode",
     )  # fmt: skip
 
-    def __init__(self, pairing: Pairing) -> None:
+    def __init__(self, pairing: Asked) -> None:
         self._pairing = pairing
         self.mode = Mode.IDLE
         self.exchange: Exchange | None = None  # the request that is not complete yet
         self._buffer = bytearray()
-        self._head_end = HeadEnd()
+        self._head_end: HeadEnd | None = None
         self._body: Body | None = None
         self._search: Search | None = None  # while framing is lost
         self._pieces = Pieces(0)
@@ -71,7 +58,12 @@ class Requests:
         self._gappy = False
         self._refused = False  # the answer came instead of "100 Continue"
         self._will_hold = False  # its answer may switch protocols
-        self._held = Held()
+        self._held: Held | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Nothing of the next request was seen, nor is this a tunnel."""
+        return self.mode == Mode.IDLE and self.exchange is None and not self._held
 
     # --- what comes in
 
@@ -94,9 +86,10 @@ class Requests:
             self._give_up_search()
             self._finish()
         self.mode = Mode.TUNNEL if tunnel else Mode.IDLE
-        self._replay(self._held)
+        self._replay()
 
-    def _replay(self, held: Held) -> None:
+    def _replay(self) -> None:
+        held = self._held
         while held and self.mode != Mode.HELD:
             time_ns, data, missing, at = held.take()
             if missing:
@@ -121,15 +114,16 @@ class Requests:
     def end(self, how: RequestEnd) -> None:
         """The stream has ended."""
         while self.mode == Mode.HELD and self._held:
-            self.release(self._held.speaks_otherwise())
+            self.release(self._speaks_otherwise())
         exchange = self.exchange
         if exchange is None:
             return
         if self.mode == Mode.LOST:
             self._give_up_search()
         elif self.mode == Mode.HEAD:
-            exchange.defects |= self._head_end.line_defects(self._buffer)
-            if self._head_end.line is None:
+            head_end = self._head_end or HeadEnd()
+            exchange.defects |= head_end.line_defects(self._buffer)
+            if head_end.line is None:
                 exchange.kind = Kind.MALFORMED
         blank = self.mode == Mode.HEAD and not self._buffer.strip(b"\r\n")
         if self.mode in (Mode.HEAD, Mode.BODY) and not blank:
@@ -140,18 +134,23 @@ class Requests:
     def adopt(self, exchange: Exchange) -> None:
         """A tunnel whose server spoke first: the client's bytes will join its exchange."""
         self.exchange = exchange
-        self._limit = self._pairing.max_body
+        self._limit = self._pairing.framing.max_body
         self._pieces = Pieces(exchange.request_first_ns)
 
     def _hold(self, time_ns: int, data: bytes, missing: int, at: int) -> None:
+        if self._held is None:
+            self._held = Held()
         self._held.add((time_ns, data, missing, at))
         if self._held.too_much:
-            self.release(self._held.speaks_otherwise())
+            self.release(self._speaks_otherwise())
+
+    def _speaks_otherwise(self) -> bool:
+        return self._held is not None and self._held.speaks_otherwise()
 
     def _judge(self) -> None:
         """No answer came, and too much waits for it."""
         if self.mode == Mode.HELD:
-            self.mode = Mode.TUNNEL if self._held.speaks_otherwise() else Mode.IDLE
+            self.mode = Mode.TUNNEL if self._speaks_otherwise() else Mode.IDLE
 
     # --- framing
 
@@ -215,7 +214,7 @@ class Requests:
             exchange = self._pairing.begin(time_ns)
             self.mode = Mode.HEAD
         self.exchange = exchange
-        self._limit = self._pairing.max_body
+        self._limit = self._pairing.framing.max_body
         self._pieces = Pieces(time_ns)
         exchange.request_first_ns = exchange.request_last_ns = time_ns
         return exchange
@@ -236,11 +235,13 @@ class Requests:
         buffer = self._buffer
         known = len(buffer)
         buffer += data[at : at + _STEP]
+        if self._head_end is None:
+            self._head_end = HeadEnd()
         end = self._head_end.find(buffer)
         if 0 < end <= HEAD_LIMIT:
             del buffer[end:]
             exchange.request_bytes = end
-            self._head_done(exchange, end)
+            self._head_done(exchange, self._head_end, end)
             return at + end - known
         if len(buffer) > HEAD_LIMIT:
             del buffer[HEAD_LIMIT:]
@@ -249,11 +250,11 @@ class Requests:
         exchange.request_bytes = len(buffer)
         return at + len(buffer) - known
 
-    def _head_done(self, exchange: Exchange, end: int) -> None:
-        line = self._head_end.line
+    def _head_done(self, exchange: Exchange, head: HeadEnd, end: int) -> None:
+        line = head.line
         assert line is not None
-        exchange.defects |= self._head_end.line_defects(self._buffer)
-        self._limit = end + self._pairing.max_body
+        exchange.defects |= head.line_defects(self._buffer)
+        self._limit = end + self._pairing.framing.max_body
         if line.defects & FATAL:
             self._lose(exchange, RequestEnd.COMPLETE)
             return
@@ -261,7 +262,7 @@ class Requests:
         if line.version == 9:
             self._finish()
             return
-        fields, defects = self._head_end.fields(self._buffer, self._pairing.heads)
+        fields, defects = head.fields(self._buffer, self._pairing.framing.heads)
         exchange.defects |= defects
         if fields.expect:
             exchange.flags |= Flag.EXPECT_CONTINUE
@@ -342,7 +343,7 @@ class Requests:
         if self.mode != Mode.TUNNEL:
             self.mode = Mode.HELD if self._will_hold else Mode.IDLE
         self._buffer = bytearray()
-        self._head_end, self._body, self._search = HeadEnd(), None, None
+        self._head_end = self._body = self._search = None
         self.exchange = None
         self._gappy = self._refused = self._will_hold = False
         self._pairing.request_done(exchange)

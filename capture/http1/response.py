@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from ..defects import Defect
 from ..exchange import Exchange, Flag
 from .body import ENDLESS, Body, Chunked, Sized
-from .head import HEAD_LIMIT, STATUS_LINE, Heads, ResponseHead
-
-if TYPE_CHECKING:
-    from hashlib import blake2b
+from .framing import Answered
+from .head import HEAD_LIMIT, STATUS_LINE, ResponseHead
 
 _STEP = 1 << 12
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
@@ -32,32 +30,6 @@ class Mode(IntEnum):
     TUNNEL = 3
 
 
-class Pairing(Protocol):
-    """What responses are handed to."""
-
-    heads: Heads
-    max_body: int
-    keep_bodies: bool
-    digest: blake2b
-
-    def to_answer(self, time_ns: int) -> Exchange: ...
-
-    def method(self, exchange: Exchange) -> bytes: ...
-
-    def final_head(self, exchange: Exchange) -> None: ...
-
-    def response_done(self, exchange: Exchange) -> None: ...
-
-    @property
-    def others_wait(self) -> bool: ...
-
-    def after_gap(self) -> None: ...
-
-    def switch(self, exchange: Exchange, head: ResponseHead) -> bool: ...
-
-    def tunnelled(self, time_ns: int) -> Exchange: ...
-
-
 class Responses:
     """Frames the server's direction of one connection."""
 
@@ -66,7 +38,7 @@ class Responses:
         "_scan", "exchange", "mode",
     )  # fmt: skip
 
-    def __init__(self, pairing: Pairing) -> None:
+    def __init__(self, pairing: Answered) -> None:
         self._pairing = pairing
         self.mode = Mode.HEAD
         self.exchange: Exchange | None = None  # the one whose response is not complete yet
@@ -182,7 +154,7 @@ class Responses:
             self._lose_head(exchange)
             return at
         start, self._buffer = bytes(self._buffer), bytearray()
-        self._room = self._pairing.max_body if self._pairing.keep_bodies else 0
+        self._room = self._pairing.framing.max_body if self._pairing.framing.keep_bodies else 0
         self._read_body(Sized(ENDLESS))
         if start:
             self._take_body(time_ns, start, 0)
@@ -191,16 +163,16 @@ class Responses:
     def _lose_head(self, exchange: Exchange) -> None:
         """What came of a head is no head."""
         exchange.response_bytes += len(self._buffer)
-        self._room = self._pairing.max_body
+        self._room = self._pairing.framing.max_body
         self._keep(self._buffer)
-        if not self._pairing.keep_bodies:
+        if not self._pairing.framing.keep_bodies:
             self._room = 0
         self._buffer.clear()
         self.mode = Mode.JUNK
 
     def _head_done(self, time_ns: int, data: bytes) -> None:
         exchange = self._begin(self._first_ns)
-        head = self._pairing.heads.response(data)
+        head = self._pairing.framing.heads.response(data)
         exchange.response_bytes += len(data)
         exchange.response_last_ns = time_ns
         if 100 <= head.status < 200 and head.status != 101:
@@ -209,7 +181,7 @@ class Responses:
         exchange.status = head.status
         exchange.response_head_bytes = len(data)
         self._kept += data
-        self._room = self._pairing.max_body if self._pairing.keep_bodies else 0
+        self._room = self._pairing.framing.max_body if self._pairing.framing.keep_bodies else 0
         if head.malformed:
             exchange.flags |= Flag.RESPONSE_MALFORMED
         self._pairing.final_head(exchange)
@@ -231,7 +203,7 @@ class Responses:
 
     def _read_body(self, body: Body) -> None:
         self._body = body
-        self._digest = self._pairing.digest.copy()
+        self._digest = self._pairing.framing.digest.copy()
         self._digested = False
         self.mode = Mode.BODY
 
@@ -263,8 +235,8 @@ class Responses:
             exchange.response_first_ns = time_ns
         exchange.response_bytes += len(data) - at
         exchange.response_last_ns = time_ns
-        room = self._pairing.max_body - len(exchange.response)
-        if self._pairing.keep_bodies and room > 0:
+        room = self._pairing.framing.max_body - len(exchange.response)
+        if self._pairing.framing.keep_bodies and room > 0:
             exchange.response += data[at : at + room]
         return len(data)
 

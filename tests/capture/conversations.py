@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from capture.exchange import Close, Connection, Exchange
 from capture.http1.connection import Http1
-from capture.http1.head import Heads
+from capture.http1.framing import Framing
 
 MS = 1_000_000
 Split = Callable[[bytes], Iterable[bytes]]
@@ -82,7 +82,7 @@ def framer(
     """What frames one connection."""
     connection = Connection(0, b"\x0a\0\0\1", 40000, "10.0.0.2:80", 0, True)
     digest = hashlib.blake2b(key=key, digest_size=8)
-    return Http1(connection, out, Heads(), digest, max_body, keep_bodies)
+    return Http1(connection, Framing(out, digest, max_body, keep_bodies))
 
 
 def converse(
@@ -98,8 +98,10 @@ def converse(
     """Play a script; its exchanges. `slow` goes past what recognises exchanges at a glance."""
     out: list[Exchange] = []
     http = framer(out, key=key, max_body=max_body, keep_bodies=keep_bodies)
-    from_client = http.requests.data if slow else http.client
-    from_server = http.responses.data if slow else http.server
+    take = {
+        "client": lambda *part: http.asking().data(*part) if slow else http.client(*part),
+        "server": lambda *part: http.answering().data(*part) if slow else http.server(*part),
+    }
     now = 0
     for turn in script:
         now += MS
@@ -111,7 +113,7 @@ def converse(
             http.server_gap(now, turn.count)
         else:
             for part in split(turn.data):
-                (from_client if turn.what == "client" else from_server)(now, part)
+                take[turn.what](now, part)
     http.close(close)
     assert http.connection.exchanges == len(out)
     sent = sum(len(turn.data) if turn.what == "client" else 0 for turn in script)

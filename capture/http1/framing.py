@@ -1,0 +1,61 @@
+"""What the framing of all connections has in common, and what readers ask of their connection.
+
+One `Framing` serves a hundred thousand connections, so that each holds one reference to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from ..exchange import Exchange
+from .head import Heads, ResponseHead
+
+if TYPE_CHECKING:
+    from hashlib import blake2b
+
+
+@dataclass(slots=True, eq=False)
+class Framing:
+    """Where exchanges go, and what is kept of them."""
+
+    out: list[Exchange]  # what became whole is appended
+    digest: blake2b  # keyed, and fed nothing yet: bodies are digested by copies of it
+    max_body: int = 1 << 20
+    keep_bodies: bool = False  # of responses
+    heads: Heads = field(default_factory=Heads)
+
+
+class Asked(Protocol):
+    """What requests are handed to."""
+
+    framing: Framing
+
+    def begin(self, time_ns: int) -> Exchange: ...
+
+    def request_done(self, exchange: Exchange) -> None: ...
+
+    def tunnelled(self, time_ns: int) -> Exchange: ...
+
+
+class Answered(Protocol):
+    """What responses are handed to."""
+
+    framing: Framing
+
+    def to_answer(self, time_ns: int) -> Exchange: ...
+
+    def method(self, exchange: Exchange) -> bytes: ...
+
+    def final_head(self, exchange: Exchange) -> None: ...
+
+    def response_done(self, exchange: Exchange) -> None: ...
+
+    @property
+    def others_wait(self) -> bool: ...
+
+    def after_gap(self) -> None: ...
+
+    def switch(self, exchange: Exchange, head: ResponseHead) -> bool: ...
+
+    def tunnelled(self, time_ns: int) -> Exchange: ...
