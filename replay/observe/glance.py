@@ -43,6 +43,7 @@ class Part:
     outcome: Any
     due_ns: Any  # since due time 0
     target: Any  # number of the target
+    was_status: Any  # as recorded; 0 where no answer was
     recorded_ns: Any  # service time when it was recorded, or NEVER
 
     @property
@@ -161,6 +162,7 @@ class Glancer:
             outcome=outcome.astype(np.int8),
             due_ns=column("due_ns")[new_end].copy(),
             target=column("target_index")[new_end].astype(np.uint8),
+            was_status=made.chunk["status"][new_end].astype(np.int16),
             recorded_ns=_recorded(made.chunk)[new_end],
         )
 
