@@ -88,8 +88,7 @@ class Undecided:
 
     def _begin(self) -> None:
         flow = self._flow
-        http = flow.http = Http1(flow.connection, self._framing)
-        flow.first.reader = flow.second.reader = http
+        flow.reader = flow.http = Http1(flow.connection, self._framing)
         held, self._held = self._held, []
         for is_first, time_ns, data, gap in held:
             stream = flow.first if is_first else flow.second
@@ -101,8 +100,7 @@ class Undecided:
     def _refuse(self, reason: str) -> None:
         self._flow.refused = reason
         self._held.clear()
-        self._flow.first.silence()
-        self._flow.second.silence()
+        self._flow.silence()
 
 
 def _swap(flow: Flow) -> None:

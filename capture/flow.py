@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .exchange import Close, Connection
 from .http1.connection import Http1
-from .stream import Stream
+from .stream import NOBODY, Reader, Stream
 
 Key = tuple[bytes, bytes, int, int]
 
@@ -23,8 +23,8 @@ class Flow:
     """A connection while it is followed."""
 
     __slots__ = (
-        "closing", "connection", "done", "first", "http", "key", "last_ns", "refused", "second",
-        "stuck_ns", "swapped",
+        "closing", "connection", "differing", "done", "first", "http", "key", "last_ns", "missing",
+        "reader", "refused", "repeated", "second", "stuck_ns", "swapped",
     )  # fmt: skip
 
     def __init__(self, key: Key, connection: Connection, swapped: bool) -> None:
@@ -34,7 +34,13 @@ class Flow:
         self.second = Stream(self, swapped)
         self.first.other, self.second.other = self.second, self.first
         self.swapped = swapped  # the server's stream is `first`
-        self.http: Http1 | None = None
+        self.reader: Reader = NOBODY
+        self.http: Http1 | None = None  # the reader, once it is one
+        self.missing = 0
+        self.repeated = 0  # bytes seen again
+        self.differing = (
+            0  # of those, as far as the first copy was still there: they were not the same
+        )
         self.refused = ""
         self.last_ns = 0
         self.stuck_ns = -1  # since when something waits
@@ -45,6 +51,10 @@ class Flow:
         """The ends were taken for each other."""
         self.swapped = not self.swapped
         self.first.upward, self.second.upward = self.second.upward, self.first.upward
+
+    def silence(self) -> None:
+        """Nobody reads it any more."""
+        self.reader, self.http = NOBODY, None
 
     def let_go(self) -> None:
         """Forgotten: nothing here holds anything that holds it."""

@@ -17,6 +17,7 @@ import hashlib
 from collections import deque
 from collections.abc import Collection, Sequence
 
+from .accounts import BYTES, account, told
 from .addresses import endpoint_name
 from .carried import Undecided
 from .exchange import Close, Connection, Exchange
@@ -32,7 +33,6 @@ _SECOND = 1_000_000_000
 _LINGER_NS = _SECOND
 _WINDOW = 1 << 16
 _FIN_REACH = 1 << 20  # so much may be missing before an end that is believed
-BYTES = "stream bytes"
 
 
 class Flows:
@@ -58,6 +58,7 @@ class Flows:
         self._flows: dict[Key, Stream] = {}
         self._stuck: dict[Key, Flow] = {}
         self._ending: deque[tuple[int, Flow]] = deque()
+        self._ends: dict[bytes | int, bytes | int] = {}  # addresses and ports met before
         self._number = 0
         self._order = 0
         self._now = 0
@@ -83,11 +84,12 @@ class Flows:
             ):
                 stream.next = (seq + size) & MASK
                 stream.offset += size
-                stream.flow.last_ns = time_ns
+                flow = stream.flow
+                flow.last_ns = time_ns
                 if stream.upward:
-                    stream.reader.client(time_ns, payload)
+                    flow.reader.client(time_ns, payload)
                 else:
-                    stream.reader.server(time_ns, payload)
+                    flow.reader.server(time_ns, payload)
                 continue
             self._odd(packet, stream)
         if packets:
@@ -229,7 +231,7 @@ class Flows:
         flow = Flow(key, connection, swapped)
         self._flows[key] = flow.first
         self._flows[(dst, src, dport, sport)] = flow.second
-        flow.first.reader = flow.second.reader = Undecided(flow, self._framing, bool(self._ports))
+        flow.reader = Undecided(flow, self._framing, bool(self._ports))
         return flow
 
     def _reset(self, flow: Flow, stream: Stream, other: Stream, packet: Packet) -> None:
@@ -285,30 +287,11 @@ class Flows:
         if flow.done:
             return
         flow.done = True
-        first, second = flow.first, flow.second
-        if flow.http is None and isinstance(first.reader, Undecided):
-            first.reader.decide()
-        client, server = flow.client, flow.server
-        connection = flow.connection
+        if flow.http is None and isinstance(flow.reader, Undecided):
+            flow.reader.decide()
         if flow.http is not None:
             flow.http.close(how)
-            connection.close = how
-            connection.closed_ns = flow.last_ns if how != Close.CAPTURE_END else -1
-            connection.client_bytes, connection.server_bytes = client.offset, server.offset
-            connection.missing_bytes = client.missing + server.missing
-            self._closed.append(connection)
-            fate = "put in order"
-        else:
-            fate = flow.refused or "no data"
-            self._ledger.book("connections", fate)
-        for stream in (first, second):
-            self._ledger.became(BYTES, fate, stream.offset - stream.missing)
-            self._ledger.became(BYTES, "repeated", stream.repeated)
-            if stream.differing:
-                self._ledger.book("differing second copies", "ignored", stream.differing)
-            if stream.missing:
-                self._ledger.book("missing bytes", "given up", stream.missing)
-        for stream in (first, second):
-            stream.easy = False
-            stream.silence()
-        flow.http = None
+            self._closed.append(told(flow, how))
+        account(flow, self._ledger)
+        flow.first.easy = flow.second.easy = False
+        flow.silence()

@@ -63,15 +63,14 @@ class Nobody:
     server_gap = client_gap
 
 
-_NOBODY = Nobody()
+NOBODY = Nobody()
 
 
 class Stream:
     """One direction. `next` is the sequence number that is due, -1 while it is not known."""
 
     __slots__ = (
-        "differing", "easy", "ended", "fin", "flow", "missing", "next", "offset", "other",
-        "pending", "reader", "repeated", "upward",
+        "easy", "ended", "fin", "flow", "next", "offset", "other", "pending", "upward",
     )  # fmt: skip
 
     flow: Flow
@@ -82,14 +81,10 @@ class Stream:
         self.upward = upward  # it is the client's
         self.next = -1
         self.offset = 0
-        self.missing = 0
-        self.repeated = 0  # bytes seen again
-        self.differing = 0  # of those in segments that wait: they were not the same
         self.pending = _NONE
         self.fin = -1
         self.ended = False
         self.easy = False
-        self.reader: Reader = _NOBODY
 
     def let_go(self) -> None:
         """The connection is forgotten: hold nothing that holds this."""
@@ -98,16 +93,16 @@ class Stream:
     def deliver(self, time_ns: int, data: bytes) -> None:
         """Give the reader the next bytes."""
         if self.upward:
-            self.reader.client(time_ns, data)
+            self.flow.reader.client(time_ns, data)
         else:
-            self.reader.server(time_ns, data)
+            self.flow.reader.server(time_ns, data)
 
     def miss(self, time_ns: int, count: int) -> None:
         """Tell the reader that the next bytes were never seen."""
         if self.upward:
-            self.reader.client_gap(time_ns, count)
+            self.flow.reader.client_gap(time_ns, count)
         else:
-            self.reader.server_gap(time_ns, count)
+            self.flow.reader.server_gap(time_ns, count)
 
     def at(self, seq: int) -> int:
         """The offset of a sequence number near the one that is due."""
@@ -124,7 +119,7 @@ class Stream:
         """Let a segment wait, without what is here already."""
         if piece.start < self.offset:
             old = min(self.offset, piece.end) - piece.start
-            self.repeated += min(old, len(piece.data))
+            self.flow.repeated += min(old, len(piece.data))
             if piece.end <= self.offset:
                 return
             piece = _trim(piece, old)
@@ -150,9 +145,9 @@ class Stream:
     def _compare(self, piece: Piece, known: Piece) -> None:
         start, end = max(piece.start, known.start), min(piece.end, known.end)
         again = piece.data[start - piece.start : end - piece.start]
-        self.repeated += len(again)
+        self.flow.repeated += len(again)
         if again != known.data[start - known.start : end - known.start][: len(again)]:
-            self.differing += len(again)
+            self.flow.differing += len(again)
 
     def ready(self, other: Stream) -> bool:
         """Whether the next waiting segment can be delivered."""
@@ -177,14 +172,10 @@ class Stream:
         self.next = (self.next + count) & MASK
         self.offset += count
 
-    def silence(self) -> None:
-        """Nobody reads it any more."""
-        self.reader = _NOBODY
-
     def skip(self, time_ns: int, count: int) -> None:
         """`count` bytes were never seen."""
         self.advance(count)
-        self.missing += count
+        self.flow.missing += count
         self.miss(time_ns, count)
 
 
