@@ -1,4 +1,5 @@
-"""More load than was recorded, as a stage of the plan: --arrivals, --scale, --spike and --herd.
+"""More load than was recorded, as stages of the plan: --arrivals, --scale, --endpoint-scale,
+--spike, --diurnal, --herd and --soak.
 
 A first pass over the plan (columns only) learns when each session starts; the second clones whole
 sessions as `shapes.amplify` says. Every worker makes the same clones, since they depend on nothing
@@ -12,26 +13,37 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .options import ReplayOptions
+    from capture.tape import Tape
+    from shapes.load import Load
+
+    from .options import PlanOptions
 
 Chunk = dict[str, Any]
 Stage = Callable[[Iterator[Chunk]], Iterator[Chunk]]
 
 
-def clones(options: ReplayOptions) -> bool:
-    """Whether the options ask for other users, or at other times, than were recorded."""
-    return options.scale != 1 or bool(options.spike or options.herd or options.arrivals)
+def clones(options: PlanOptions) -> bool:
+    """Whether users are sent that are not those who were recorded."""
+    return _more(options) or options.loop > 1
 
 
-def more_load(options: ReplayOptions, recorded: Callable[[], Iterator[Chunk]]) -> Stage | None:
+def _more(options: PlanOptions) -> bool:
+    asked = options.spike or options.herd or options.arrivals or options.endpoint_scale
+    return options.scale != 1 or bool(asked or options.diurnal or options.soak)
+
+
+def more_load(
+    options: PlanOptions, tape: Tape, recorded: Callable[[], Iterator[Chunk]]
+) -> Stage | None:
     """The stage that the options ask for; `recorded` gives the plan of one lap as it was."""
-    if not clones(options):
+    if not _more(options):
         return None
 
     def stage(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         from shapes.amplify import Starts, scaled
         from shapes.herd import herds_in
-        from shapes.spike import combined
+
+        from .laps import Laps
 
         again = recorded
         if options.arrivals:
@@ -40,12 +52,30 @@ def more_load(options: ReplayOptions, recorded: Callable[[], Iterator[Chunk]]) -
             stamps = stamps_of(options.arrivals, 1.0 if options.at_max else options.speed)
             again = partial(married, recorded, stamps)
             chunks = again()
-        if options.scale == 1 and not (options.spike or options.herd):
+        load = load_of(options, tape)
+        if options.soak:
+            laps = Laps(again, load, options)
+            starts, chunks = laps.starts, laps.chunks(options.position)
+        elif load.plain and not options.herd:
             return chunks
-        starts = Starts((chunk["session"], chunk["due_ns"]) for chunk in again())
-        if options.scale != 1 or options.spike:
-            factor = combined(options.scale, options.spike)
-            chunks = scaled(chunks, starts, factor, options.seed)
+        else:
+            starts = Starts((chunk["session"], chunk["due_ns"]) for chunk in again())
+            if not load.plain:
+                chunks = scaled(chunks, starts, load, options.seed)
         return herds_in(chunks, again, starts, options.herd)
 
     return stage
+
+
+def load_of(options: PlanOptions, tape: Tape) -> Load:
+    """The factors that the options put on what was recorded."""
+    from shapes.load import Load
+
+    day = None
+    if options.diurnal:
+        from shapes.day import read_day
+
+        first, last = tape.span_ns
+        begin = first + options.start
+        day = read_day(options.diurnal, begin, max(last - begin, 1), options.speed)
+    return Load(options.scale, options.spike, options.endpoint_scale, day)

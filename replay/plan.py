@@ -21,7 +21,7 @@ from capture.exchange import NEVER
 
 from .endings import Endings
 from .more import more_load
-from .options import ReplayOptions
+from .options import PlanOptions
 
 if TYPE_CHECKING:
     from capture.tape import Tape
@@ -38,17 +38,20 @@ COLUMNS = (
 )  # fmt: skip
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 CLONE_SHIFT = 40
+_MOST_CLONES = (1 << 30) - 1
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def plan_chunks(
-    tape: Tape, options: ReplayOptions, shard: int = 0, of: int = 1, more: Stage | None = None
+    tape: Tape, options: PlanOptions, shard: int = 0, of: int = 1, more: Stage | None = None
 ) -> Iterator[Chunk]:
     """The plan of one shard of `of`, chunk by chunk. `more` may clone and move what is planned."""
     chunks = _laps(tape, options)
-    more = more or more_load(options, lambda: _lap(tape, options))
+    more = more or more_load(options, tape, lambda: _lap(tape, options))
     if more is not None:
         chunks = more(chunks)
+    if options.position:
+        chunks = _from(chunks, options.position)
     chunks = (_with_lanes(chunk) for chunk in chunks)
     if of > 1:
         chunks = (_shard(chunk, shard, of) for chunk in chunks)
@@ -71,12 +74,12 @@ def rows_in(chunk: Chunk) -> int:
     return len(chunk["due_ns"])
 
 
-def _laps(tape: Tape, options: ReplayOptions) -> Iterator[Chunk]:
+def _laps(tape: Tape, options: PlanOptions) -> Iterator[Chunk]:
     offset = 0
     for lap in range(options.loop):
         end = 0
         for chunk in _lap(tape, options):
-            chunk["clone"] += np.int32(lap)
+            chunk["clone"] += np.int32(lap & _MOST_CLONES)
             chunk["due_ns"] += offset
             chunk["open_ns"] += offset
             end = int(chunk["due_ns"][-1])
@@ -84,7 +87,18 @@ def _laps(tape: Tape, options: ReplayOptions) -> Iterator[Chunk]:
         offset = end
 
 
-def _lap(tape: Tape, options: ReplayOptions) -> Iterator[Chunk]:
+def _from(chunks: Iterator[Chunk], position: int) -> Iterator[Chunk]:
+    """What is due from a position on, which is the start of the run that goes on there."""
+    for chunk in chunks:
+        later = chunk["due_ns"] >= position
+        if later.any():
+            some = take(chunk, later)
+            some["due_ns"] = some["due_ns"] - position
+            some["open_ns"] = np.maximum(some["open_ns"] - position, 0)
+            yield some
+
+
+def _lap(tape: Tape, options: PlanOptions) -> Iterator[Chunk]:
     first, last = tape.span_ns
     start = first + options.start
     ends = [last + 1]
@@ -103,7 +117,7 @@ def _lap(tape: Tape, options: ReplayOptions) -> Iterator[Chunk]:
 class _RecordedClock:
     """Turns recorded times into due times: silences shortened, then divided by the speed."""
 
-    def __init__(self, start: int, options: ReplayOptions, endings: Endings) -> None:
+    def __init__(self, start: int, options: PlanOptions, endings: Endings) -> None:
         self._endings = endings
         self._start = start
         self._previous = start
@@ -197,7 +211,7 @@ def joined(chunks: list[Chunk]) -> Chunk:
     return whole
 
 
-def _select(block: Chunk, options: ReplayOptions) -> Chunk:
+def _select(block: Chunk, options: PlanOptions) -> Chunk:
     keep = block["request_bytes"] > 0
     if options.only:
         keep &= _matches(block["endpoint"], options.only) | _matches_target(block, options.only)

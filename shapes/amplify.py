@@ -4,36 +4,39 @@ A clone of a session starts at its start + U(−h, h), h half the span of the K 
 nearest to it: where many sessions begin at once h is small, so that spikes stay spikes, and where
 few do it is large, so that clones do not march in step. A fractional factor is rounded
 systematically (each session by its hash); below 1 it keeps sessions by the same hash. Never are
-single requests added or dropped.
+single requests added or dropped, but where a factor on one endpoint asks for just that.
 
-Streaming: a first pass over columns collects session starts (16 bytes a session); the second reads
-the plan in order, emits each row's clones at their moved times and holds in a queue only the rows
-that a later row could still precede, which is bounded by the largest h.
+Streaming: a first pass over columns collects sessions (32 bytes each); the second reads
+the plan in order, emits each row's clones at their moved times and holds back only the rows that a
+later row could still precede, which is bounded by the largest h.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .chunks import Chunk, Waiting, take
 from .counts import Ints
+from .load import Load
 from .tallies import Words, mix
 
-Chunk = dict[str, Any]
-Factor = Callable[[Ints], NDArray[np.float64]]
 NEAREST = 16
 _HELD = 500_000
+_NEVER_MORE = (1 << 31) - 1
 
 
 class Starts:
-    """When each session begins and how far its clones may move."""
+    """When each session begins, how much it asks, and how far its clones may move."""
 
-    def __init__(self, blocks: Iterable[tuple[NDArray[np.uint64], Ints]]) -> None:
+    def __init__(
+        self, blocks: Iterable[tuple[NDArray[np.uint64], Ints]], nearest: int = NEAREST
+    ) -> None:
         self.ids: NDArray[np.uint64] = np.empty(0, np.uint64)
         self.first: Ints = np.empty(0, np.int64)
+        self.requests: Ints = np.empty(0, np.int64)
         held: list[tuple[NDArray[np.uint64], Ints]] = []
         rows = 0
         for block in blocks:
@@ -43,16 +46,19 @@ class Starts:
                 self._settle(held)
                 held, rows = [], 0
         self._settle(held)
-        self.reach = reaches(self.first)
+        self.reach = reaches(self.first, nearest)
 
     def _settle(self, held: list[tuple[NDArray[np.uint64], Ints]]) -> None:
         ids = np.concatenate([self.ids, *(block[0] for block in held)])
         first = np.concatenate([self.first, *(block[1] for block in held)])
+        requests = np.ones(ids.size, np.int64)
+        requests[: self.requests.size] = self.requests
         if ids.size:
             order = np.lexsort((first, ids))
-            ids, first = ids[order], first[order]
-            fresh = np.append(True, ids[1:] != ids[:-1])
-            self.ids, self.first = ids[fresh], first[fresh]
+            ids = ids[order]
+            fresh = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
+            self.ids, self.first = ids[fresh], first[order][fresh]
+            self.requests = np.add.reduceat(requests[order], fresh)
 
     def of(self, sessions: NDArray[np.uint64]) -> tuple[Ints, Ints]:
         """The start and the reach of each of these sessions."""
@@ -74,101 +80,77 @@ def reaches(starts: Ints, nearest: int = NEAREST) -> Ints:
     return found
 
 
-def scaled(
-    chunks: Iterable[Chunk], starts: Starts, factor: Factor, seed: int = 0
-) -> Iterator[Chunk]:
-    """The plan with each session cloned `factor(start)` times, in order of due time.
+def scaled(chunks: Iterable[Chunk], starts: Starts, load: Load, seed: int = 0) -> Iterator[Chunk]:
+    """The plan with each session cloned as often as the load says, in order of due time.
 
     Chunks carry `session`, `due_ns`, `open_ns`, `clone` and any other columns, in due order.
     """
     furthest = int(starts.reach.max(initial=0))
-    held: list[Chunk] = []
+    stride = stride_of(load)
+    waiting = Waiting()
     for chunk in chunks:
         if len(chunk["due_ns"]) == 0:
             continue
-        held.append(_cloned(chunk, starts, factor, seed))
-        safe = int(chunk["due_ns"][-1]) - furthest
-        ready, held = _split(held, safe)
+        waiting.add(_cloned(chunk, starts, load, seed, stride))
+        ready = waiting.ready(int(chunk["due_ns"][-1]) - furthest)
         if ready is not None:
             yield ready
-    ready, _ = _split(held, None)
+    ready = waiting.ready(None)
     if ready is not None:
         yield ready
 
 
-def constant(k: float) -> Factor:
-    """The same factor at every time."""
-    return lambda starts: np.full(starts.size, float(k))
+def stride_of(load: Load) -> int:
+    """More than the clones that any session has: where the numbers of the next lap begin."""
+    return int(np.ceil(load.most)) + 1
 
 
-def copies(sessions: NDArray[np.uint64], factor: NDArray[np.float64], seed: int) -> Ints:
+def repeats(sessions: NDArray[np.uint64], factor: NDArray[np.float64], seed: int) -> Ints:
     """How many of each session there are to be: the factor, rounded by the session's hash."""
-    share = _unit(mix(sessions.view(np.int64), np.full(sessions.size, seed, np.int64)))
+    share = unit(mix(sessions.view(np.int64), np.full(sessions.size, seed, np.int64)))
     return np.floor(factor + share).astype(np.int64)
 
 
-def _cloned(chunk: Chunk, starts: Starts, factor: Factor, seed: int) -> Chunk:
-    sessions = np.asarray(chunk["session"], np.uint64)
-    first, reach = starts.of(sessions)
-    times = copies(sessions, factor(first), seed)
-    row = np.repeat(np.arange(sessions.size), times)
-    clone = np.arange(row.size) - np.repeat(np.cumsum(times) - times, times)
-    # Laps already numbered their clones: a lap's clones follow those of the laps before it.
-    number = chunk["clone"][row] * np.int64(_stride(factor, starts)) + clone
-    word = mix(sessions[row].view(np.int64), number * 7919 + seed + 1)
-    moved = ((2 * _unit(word) - 1) * reach[row]).astype(np.int64)
-    moved[clone == 0] = 0
-    # A session is moved as a whole, and never to before the start of the run.
-    moved = np.maximum(moved, -first[row])
-    out = {name: pick(column, row) for name, column in chunk.items()}
-    out["due_ns"] = chunk["due_ns"][row] + moved
+def jitter(sessions: NDArray[np.uint64], number: Ints, reach: Ints, seed: int) -> Ints:
+    """How far each clone of a session is moved, within its reach: by its hash."""
+    word = mix(sessions.view(np.int64), number * 7919 + seed + 1)
+    return ((2 * unit(word) - 1) * reach).astype(np.int64)
+
+
+def moved(chunk: Chunk, by: Ints, number: Ints) -> Chunk:
+    """The chunk with its rows later by so much, as clones of these numbers."""
+    out = dict(chunk)
+    out["due_ns"] = chunk["due_ns"] + by
     if "open_ns" in chunk:
-        out["open_ns"] = np.maximum(chunk["open_ns"][row] + moved, 0)
-    out["clone"] = number.astype(np.int32)
+        out["open_ns"] = np.maximum(chunk["open_ns"] + by, 0)
+    out["clone"] = (number & _NEVER_MORE).astype(np.int32)
     return out
 
 
-def _stride(factor: Factor, starts: Starts) -> int:
-    if starts.first.size == 0:
-        return 1
-    return int(np.ceil(factor(starts.first).max(initial=1.0))) + 1
+def spread(times: Ints) -> tuple[Ints, Ints]:
+    """For rows that are to be there so many times: the row of each copy, and its number."""
+    row = np.repeat(np.arange(times.size), times)
+    return row, np.arange(row.size) - np.repeat(np.cumsum(times) - times, times)
 
 
-def _split(held: list[Chunk], safe: int | None) -> tuple[Chunk | None, list[Chunk]]:
-    """Of what is held, the rows due before `safe` in order, and the rest."""
-    if not held:
-        return None, []
-    joined = join(held)
-    joined = _take(joined, np.argsort(joined["due_ns"], kind="stable"))
-    due = joined["due_ns"]
-    at = due.size if safe is None else int(np.searchsorted(due, safe))
-    ready = _take(joined, slice(0, at)) if at else None
-    return ready, [_take(joined, slice(at, None))] if at < due.size else []
+def _cloned(chunk: Chunk, starts: Starts, load: Load, seed: int, stride: int) -> Chunk:
+    sessions = np.asarray(chunk["session"], np.uint64)
+    first, reach = starts.of(sessions)
+    times = repeats(sessions, load.of_rows(first, chunk.get("endpoint")), seed)
+    row, clone = spread(times)
+    # Laps already numbered their clones: a lap's clones follow those of the laps before it.
+    number = chunk["clone"][row] * np.int64(stride) + clone
+    by = jitter(sessions[row], number, reach[row], seed)
+    by[clone == 0] = 0
+    # A session is moved as a whole, and never to before the start of the run.
+    return moved(take(chunk, row), np.maximum(by, -first[row]), number)
 
 
-def join(chunks: list[Chunk]) -> Chunk:
-    """Several chunks as one."""
-    if len(chunks) == 1:
-        return chunks[0]
-    joined: Chunk = {}
-    for name, column in chunks[0].items():
-        parts = [chunk[name] for chunk in chunks]
-        joined[name] = (
-            type(column).join(parts) if hasattr(column, "codes") else np.concatenate(parts)
-        )
-    return joined
-
-
-def pick(column: Any, rows: Any) -> Any:
-    """Rows of a column, numbers or text."""
-    if hasattr(column, "codes"):
-        return type(column)(column.codes[rows], column.values)
-    return column[rows]
-
-
-def _take(chunk: Chunk, rows: Any) -> Chunk:
-    return {name: pick(column, rows) for name, column in chunk.items()}
-
-
-def _unit(words: Words) -> NDArray[np.float64]:
+def unit(words: Words) -> NDArray[np.float64]:
+    """Words as numbers from 0 to below 1."""
     return (words >> np.uint64(11)).astype(np.float64) / float(1 << 53)
+
+
+def constant(k: float) -> Load:
+    """The same factor on everything."""
+    return Load(scale=k)

@@ -15,7 +15,8 @@ import numpy as np
 
 from capture.options import DURATION
 
-from .amplify import Chunk, Starts, join, pick
+from .amplify import Starts
+from .chunks import Chunk, join, pick
 from .counts import Ints
 
 PATTERNS = 1000

@@ -8,7 +8,6 @@ a = 1 + (x − 1)(1 − u). Outside it a = 1. Spikes multiply with each other an
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
@@ -17,7 +16,6 @@ from numpy.typing import NDArray
 
 from capture.options import DURATION
 
-from .amplify import Factor
 from .counts import Ints
 
 SHAPES = ("step", "ramp", "decay")
@@ -52,18 +50,6 @@ def parse(text: str) -> Spike:
     if not known or not 0 <= times < math.inf or for_ns <= 0:
         raise _usage(text)
     return Spike(at_ns, for_ns, times, shape)
-
-
-def combined(scale: float, spikes: Sequence[Spike]) -> Factor:
-    """The factor of a scale and any spikes together."""
-
-    def factor(starts: Ints) -> NDArray[np.float64]:
-        found = np.full(starts.size, float(scale))
-        for spike in spikes:
-            found *= spike.factor(starts)
-        return found
-
-    return factor
 
 
 def _usage(text: str) -> click.UsageError:

@@ -4,7 +4,8 @@ import click
 import numpy as np
 import pytest
 
-from shapes.spike import Spike, combined, parse
+from shapes.load import Load
+from shapes.spike import Spike, parse
 
 S = 10**9
 
@@ -25,8 +26,8 @@ def test_anything_else_is_a_usage_error(text: str) -> None:
 
 def test_the_factor_rises_only_inside_the_window_and_multiplies_with_the_scale() -> None:
     times = np.array([9, 10, 12, 14, 15]) * S
-    assert combined(2, [Spike(10 * S, 5 * S, 6)])(times).tolist() == [2, 12, 12, 12, 2]
-    ramp = combined(1, [Spike(10 * S, 5 * S, 6, "ramp")])(times)
+    assert Load(2, [Spike(10 * S, 5 * S, 6)]).of_starts(times).tolist() == [2, 12, 12, 12, 2]
+    ramp = Load(1, [Spike(10 * S, 5 * S, 6, "ramp")]).of_starts(times)
     assert ramp.tolist() == pytest.approx([1, 1, 3, 5, 1])
-    decay = combined(1, [Spike(10 * S, 5 * S, 6, "decay")])(times)
+    decay = Load(1, [Spike(10 * S, 5 * S, 6, "decay")]).of_starts(times)
     assert decay.tolist() == pytest.approx([1, 6, 4, 2, 1])
