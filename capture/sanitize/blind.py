@@ -14,12 +14,15 @@ from .credentials import WORD, secrets_in
 from .detect import Detector, Scanner
 from .places import loose_values
 from .policy import FRAMING, SCAN, Policy
-from .pseudonym import Pseudonyms
+from .pseudonym import KINDS, Pseudonyms
 from .unframed import values
 
 DEPTH = 3
 _TELLING = 7
 """A shorter pseudonym may be another's plaintext: it is not remembered as ours."""
+_SHORT = 256
+_REMEMBERED = 1 << 16
+"""Pseudonyms of texts up to _SHORT that are remembered, under a keyed hash of the text."""
 _FILLER = bytes(
     120 if 97 <= b <= 122 else 88 if 65 <= b <= 90 else 57 if 48 <= b <= 57 else b
     for b in range(256)
@@ -30,9 +33,14 @@ class Blind:
     """Replaces what detectors find in any bytes, keeping their length."""
 
     def __init__(self, policy: Policy, pseudonyms: Pseudonyms) -> None:
+        import xxhash
+
         self._policy = policy
         self._pseudonyms = pseudonyms
         self._scanner = Scanner(policy.detectors)
+        self._hash = xxhash.xxh3_128_intdigest
+        self._seeds = {kind: pseudonyms.number(kind.encode()) for kind in KINDS}
+        self._known: dict[int, bytes] = {}  # keyed hashes of plaintexts, never a plaintext
         self.made: set[bytes] = set()
         """Pseudonyms of the exchange at hand: a further view must not replace them again."""
 
@@ -40,7 +48,14 @@ class Blind:
         """The pseudonym of a text, remembered for as long as the exchange is at hand."""
         if text in self.made:
             return text
-        new = self._pseudonyms.make(kind, text)
+        key = self._hash(text, self._seeds[kind])
+        new = self._known.get(key)
+        if new is None:
+            new = self._pseudonyms.make(kind, text)
+            if len(text) <= _SHORT:
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
+                self._known[key] = new
         if len(new) >= _TELLING:
             self.made.add(new)
         return new
@@ -62,7 +77,7 @@ class Blind:
             new = views.spelt(raw, self._whole)
             if new != raw:
                 return new
-        return self._whole(raw)
+        return self.replace("value", raw)
 
     def _whole(self, plain: bytes) -> bytes:
         return self.replace("value", plain)
@@ -74,20 +89,11 @@ class Blind:
         if depth < DEPTH and views.escaped(data):
             # The decoded view finds all that the raw bytes would, and no half of an escape.
             return self._gaps(data, edits, True, depth)
-        found, base64 = self._scanner.find(data)
+        found, base64 = self._scanner.find(data, edits)
         new = self._replaced(data, found, edits) if found else data
-        if depth < DEPTH and (
-            base64
-            or b"%" in data
-            or b"\\" in data
-            or b"\0" in data
-            or b"&" in data
-            or b"\n" in data
-        ):
-            new = self._gaps(new, edits, base64, depth)
-        elif edits:
-            new = _apply(new, edits)
-        return new
+        if depth < DEPTH and (base64 or views.hinted(data)):
+            return self._gaps(new, edits, base64, depth)
+        return _apply(new, edits) if edits else new
 
     def loose(self, data: bytes) -> bytes:
         """Bytes that no parser can frame: telling names and detectors; framing is left alone."""
@@ -150,8 +156,10 @@ class Blind:
         done = 0
         for start, end, new in (*edits, (len(data), len(data), b"")):
             gap = data[done:start]
-            if len(gap) > 5:
+            if len(gap) >= views.SHORTEST_BASE64:
                 gap = self._views(gap, base64, depth)
+            elif len(gap) > 5 and (views.escaped(gap) or views.hinted(gap)):
+                gap = self._views(gap, False, depth)
             out += (gap, new)
             done = end
         return b"".join(out)

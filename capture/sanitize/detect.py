@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Callable, Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -163,43 +164,64 @@ class Scanner:
 
         self._note = note
         self._base64 = len(self.detectors)
+        self._rows = [
+            (each.pattern.finditer, "secret" if "secret" in each.pattern.groupindex else 0, each)
+            for each in self.detectors
+        ]
 
-    def fired(self, data: bytes) -> list[int]:
-        """Numbers of the detectors that might match in these bytes, in order of precedence."""
-        self._fired.clear()
-        self._database.scan(data, self._note)
-        return sorted(set(self._fired))
+    def find(
+        self, data: bytes, taken: Sequence[tuple[int, int, bytes]] = ()
+    ) -> tuple[list[tuple[int, int, Detector]], bool]:
+        """Spans of what was found, apart and in order, and whether base64 may stand somewhere.
 
-    def find(self, data: bytes) -> tuple[list[tuple[int, int, Detector]], bool]:
-        """Spans of what was found, apart and in order, and whether base64 may stand somewhere."""
+        What stands within one of the spans that are taken (in order) is not looked at closer.
+        """
         found: list[tuple[int, int, int]] = []
         base64 = False
-        for start in range(0, len(data), CHUNK) if len(data) > CHUNK else (0,):
-            low, high = max(0, start - REACH), min(len(data), start + CHUNK + REACH)
-            fired = self.fired(data[low:high] if high - low < len(data) else data)
-            if fired and fired[-1] == self._base64:
-                base64 = True
-                fired.pop()
+        starts = [edit[0] for edit in taken]
+        fired, scan, note = self._fired, self._database.scan, self._note
+        size = len(data)
+        for start in range(0, size, CHUNK) if size > CHUNK else (0,):
+            low, high = max(0, start - REACH), min(size, start + CHUNK + REACH)
+            fired.clear()
+            scan(data[low:high] if high - low < size else data, note)
             for number in fired:
-                self._spans(data, number, low, high, found)
+                if number == self._base64:
+                    base64 = True
+                else:
+                    self._spans(data, number, low, high, found, taken, starts)
         if not found:
             return [], base64
         return self._apart(found), base64
 
     def _spans(
-        self, data: bytes, number: int, low: int, high: int, found: list[tuple[int, int, int]]
+        self,
+        data: bytes,
+        number: int,
+        low: int,
+        high: int,
+        found: list[tuple[int, int, int]],
+        taken: Sequence[tuple[int, int, bytes]],
+        starts: list[int],
     ) -> None:
-        detector = self.detectors[number]
-        secret = "secret" if "secret" in detector.pattern.groupindex else 0
-        for match in detector.pattern.finditer(data, low, high):
+        finditer, secret, detector = self._rows[number]
+        valid = detector.valid
+        for match in finditer(data, low, high):
             start, end = match.span(secret)
-            if detector.valid is None or detector.valid(data[start:end]):
+            if starts:
+                at = bisect_right(starts, start) - 1
+                if at >= 0 and end <= taken[at][1]:
+                    continue
+            if valid is None or valid(data[start:end]):
                 found.append((start, end, number))
             elif detector.kind == "card":
                 found.extend((a, b, number) for a, b in _inner_cards(data, start, end))
 
     def _apart(self, found: list[tuple[int, int, int]]) -> list[tuple[int, int, Detector]]:
         """What precedes in the table wins; the rest of an overlapped span stays a span."""
+        if len(found) == 1:
+            start, end, number = found[0]
+            return [(start, end, self.detectors[number])]
         spans = set(found)
         return [
             (a, b, self.detectors[number])
@@ -213,6 +235,8 @@ class Scanner:
 def apart(found: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
     """Spans (start, end, rank) that overlap no more: at each byte the lowest rank has it."""
     spans = sorted(set(found))
+    if all(before[1] <= after[0] for before, after in pairwise(spans)):
+        return spans
     edges = sorted({edge for span in spans for edge in span[:2]})
     out: list[tuple[int, int, int]] = []
     held: list[tuple[int, int, int]] = []  # heap of (rank, start, -end) of the spans begun

@@ -106,10 +106,11 @@ class Head:
 
     def _secret(self, name: bytes, value: bytes, action: str) -> bytes:
         if name in (b"cookie", b"set-cookie"):
+            # Of Set-Cookie the first pair is a cookie, the others are its attributes.
             end = value.find(b";") if name == b"set-cookie" else -1
-            end = len(value) if end < 0 else end
+            end = len(value.rstrip(b"\r")) if end < 0 else end
             edits = []
-            for place in cookies(value.rstrip(b"\r"), 0, min(end, len(value.rstrip(b"\r")))):
+            for place in cookies(value, 0, end):
                 edit = self.edit(value, "cookie", place.name, place.start, place.end)
                 if edit is not None:
                     edits.append(edit)

@@ -40,13 +40,27 @@ PLAIN, HEXED = _alphabets(False), _alphabets(True)
 
 def mark(text: bytes, alphabets: list[bytes]) -> bytes:
     """The text with the last characters of its runs set to a checksum of what precedes them."""
+    if text.isalnum() and len(text) >= LONG:
+        return text[:-MARK] + _checksum(crc32(text[:-MARK]), text[-MARK:], alphabets)
+    if not _PART_OF.search(text):
+        return text
     out = bytearray(text)
     for places in _runs(text):
         check = crc32(bytes([out[at] for at in places[:-MARK]]))
-        for at in places[-MARK:]:
-            letters = alphabets[out[at]]
-            check, rest = divmod(check, len(letters))
-            out[at] = letters[rest]
+        ends = places[-MARK:]
+        for at, byte in zip(
+            ends, _checksum(check, bytes(out[at] for at in ends), alphabets), strict=True
+        ):
+            out[at] = byte
+    return bytes(out)
+
+
+def _checksum(check: int, like: bytes, alphabets: list[bytes]) -> bytes:
+    out = bytearray(like)
+    for at, byte in enumerate(like):
+        letters = alphabets[byte]
+        check, rest = divmod(check, len(letters))
+        out[at] = letters[rest]
     return bytes(out)
 
 

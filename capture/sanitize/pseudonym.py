@@ -18,43 +18,15 @@ from collections.abc import Callable
 from zlib import crc32
 
 from .marks import HEXED, LONG, PLAIN, is_marked_mac, mark, mark_ipv6, octet, private_octets
+from .spelling import HEX, spelt, widened
+from .spelling import digits as decimal
 from .validators import digits_of, iban_remainder, is_jwt, is_ssn, luhn_sum
 
 _HEX = re.compile(rb"(?=[^0-9]*[0-9])(?:[0-9a-f]{8,}|[0-9A-F]{8,})(?:-[0-9a-fA-F]{4,12})*")
 
+_HEX_OR_DASH = HEX + b"-"
+
 Kind = Callable[["Pseudonyms", bytes], bytes]
-
-
-def _drawn(text: bytes, stream: bytes, alphabets: list[bytes]) -> bytearray:
-    """Each byte replaced by one of its alphabet; long texts in numpy, which is slow to begin."""
-    if len(text) < 512:
-        return bytearray(
-            [
-                letters[draw % len(letters)]
-                for letters, draw in zip(map(alphabets.__getitem__, text), stream, strict=False)
-            ]
-        )
-    import numpy as np
-
-    sizes = np.array([len(letters) for letters in alphabets], np.uint8)
-    starts = np.array([letters[0] for letters in alphabets], np.uint8)
-    old = np.frombuffer(text, np.uint8)
-    return bytearray((starts[old] + np.frombuffer(stream, np.uint8) % sizes[old]).tobytes())
-
-
-def _wide(text: bytes, out: bytearray, stream: bytes) -> None:
-    """Bytes over 0x7f: the last of each UTF-8 sequence moves within its block of 64."""
-    for at, byte in enumerate(text):
-        if byte < 0x80:
-            continue
-        after = text[at + 1] if at + 1 < len(text) else 0
-        if 0x80 <= after < 0xC0:
-            continue
-        lead = text[at - 1] if at else 0
-        if byte >= 0xC0:
-            out[at] = 0xE0 | (stream[at] & 0x1F)
-        else:
-            out[at] = 0xA0 | (stream[at] & 0x1F) if lead == 0xC2 else 0x80 | (stream[at] & 0x3F)
 
 
 class Pseudonyms:
@@ -62,12 +34,17 @@ class Pseudonyms:
 
     def __init__(self, key: bytes) -> None:
         self._key = hashlib.blake2b(key, digest_size=32, person=b"wiretape-pseudo").digest()
+        self._short = hashlib.blake2s(key=self._key)
+        self._long = hashlib.blake2b(key=self._key)
 
     def stream(self, text: bytes, size: int, turn: int = 0) -> bytes:
-        """Keyed bytes that the text determines."""
-        salt = turn.to_bytes(2, "little")
-        digest = hashlib.blake2b(text, key=self._key, salt=salt).digest()
-        return digest if size <= 64 else hashlib.shake_128(digest).digest(size)
+        """Keyed bytes that the text determines, as many as asked for or more."""
+        if turn:
+            text = text + b"\0" + turn.to_bytes(2, "little")
+        # The cheaper of the two hashes where its digest is long enough.
+        hashed = self._short.copy() if size <= 32 else self._long.copy()
+        hashed.update(text)
+        return hashed.digest() if size <= 64 else hashlib.shake_128(hashed.digest()).digest(size)
 
     def number(self, text: bytes) -> int:
         """A keyed 64-bit number that the text determines."""
@@ -81,13 +58,17 @@ class Pseudonyms:
 
     def text(self, text: bytes) -> bytes:
         """Same class at each position; a number does not begin with a new zero."""
-        alphabets = HEXED if _HEX.fullmatch(text) else PLAIN
+        size = len(text)
+        hexadecimal = (
+            size >= 8 and not text.translate(None, _HEX_OR_DASH) and bool(_HEX.fullmatch(text))
+        )
         for turn in range(64):
-            stream = self.stream(text, len(text), turn)
-            out = _drawn(text, stream, alphabets)
+            stream = self.stream(text, size, turn)
+            done = spelt(text, stream, hexadecimal)
             if not text.isascii():
-                _wide(text, out, stream)
-            done = mark(bytes(out), alphabets) if len(text) >= LONG else bytes(out)
+                done = widened(text, done, stream)
+            if size >= LONG:
+                done = mark(done, HEXED if hexadecimal else PLAIN)
             if done != text and (done[:1] != b"0" or text[:1] == b"0"):
                 return done
         return done
@@ -120,17 +101,17 @@ class Pseudonyms:
 
     def digits(self, text: bytes) -> bytes:
         """A number written with separators: its digits change, the last ones are its mark."""
-        plain = digits_of(text)
+        plain = text if text.isdigit() else digits_of(text)
         for turn in range(64):
             stream = self.stream(plain, len(plain), turn)
-            new = bytes(48 + draw % 10 for draw in stream[: len(plain)])
+            new = decimal(stream[: len(plain)])
             if plain[:1] != b"0" and new[:1] == b"0":
                 new = b"%d" % (1 + stream[0] % 9) + new[1:]
             if len(new) >= 7:
                 new = new[:-3] + b"%03d" % (crc32(new[:-3]) % 1000)
             if new != plain:
                 break
-        return self._respelt(text, new)
+        return new if plain is text else self._respelt(text, new)
 
     def number_text(self, text: bytes) -> bytes:
         """A decimal number: its exponent is kept, so that it stays one that can be held."""
@@ -143,7 +124,7 @@ class Pseudonyms:
         plain = digits_of(text)
         for turn in range(64):
             stream = self.stream(plain, len(plain), turn)
-            free = plain[:1] + bytes(48 + draw % 10 for draw in stream[1 : len(plain) - 5])
+            free = plain[:1] + decimal(stream[1 : len(plain) - 5])
             free += b"%04d" % (crc32(free) % 10000)
             new = free + b"%d" % (-luhn_sum(free + b"0") % 10)
             if new != plain:
@@ -262,9 +243,13 @@ class Pseudonyms:
 
     def value(self, text: bytes) -> bytes:
         """The pseudonym of a whole value, of whatever kind it is."""
-        if not text:
-            return text
-        for pattern, kind, valid in _WHOLE:
+        if text.isalpha() or not text:
+            return self.text(text) if text else text
+        whole = _ANY.fullmatch(text)
+        if whole is None:
+            return self.text(text)
+        # The first kind whose form it has may refuse it; then those after that one are asked.
+        for pattern, kind, valid in _WHOLE[_ORDER[whole.lastgroup or ""] :]:
             if pattern.fullmatch(text) and (valid is None or valid(text)):
                 return self.make(kind, text)
         return self.text(text)
@@ -272,7 +257,9 @@ class Pseudonyms:
 
 _SOLID = bytes.maketrans(b"-_", b"xX")
 _STRING_VALUE = re.compile(rb'("\s*:\s*"|"\s*:\s*(?=\d))((?<=")(?:[^"\\]|\\.)*|\d+)', re.S)
-_DATE = re.compile(rb"(?P<first>\d{4})([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{4}")
+_DATE = re.compile(
+    rb"(?P<first>\d{4})(?P<a>[-/.])\d{1,2}(?P=a)\d{1,2}|\d{1,2}(?P<b>[-/.])\d{1,2}(?P=b)\d{4}"
+)
 _PART = re.compile(rb"\d+")
 
 
@@ -287,7 +274,7 @@ def _whole() -> tuple[tuple[re.Pattern[bytes], str, Callable[[bytes], bool] | No
         (re.compile(rb"\d{3}-\d\d-\d{4}"), "ssn", is_ssn),
         (_DATE, "date", None),
         (re.compile(rb"(?:\d{1,3}\.){3}\d{1,3}"), "ipv4", is_.is_ipv4),
-        (re.compile(rb"(?i)[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}"), "hex", None),
+        (re.compile(rb"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}"), "hex", None),
         (re.compile(rb"[0-9a-fA-F:]*:[0-9a-fA-F:]*:[0-9a-fA-F:]+"), "ipv6", is_.is_ipv6),
         (re.compile(rb"[+(\d][\d ().-]{5,18}\d"), "digits", None),
         (re.compile(rb"\d{7,}"), "digits", None),
@@ -296,6 +283,10 @@ def _whole() -> tuple[tuple[re.Pattern[bytes], str, Callable[[bytes], bool] | No
 
 
 _WHOLE = _whole()
+_ORDER = {f"k{at}": at for at in range(len(_WHOLE))}
+_ANY = re.compile(
+    b"|".join(b"(?P<k%d>%s)" % (at, each[0].pattern) for at, each in enumerate(_WHOLE))
+)
 
 KINDS: dict[str, Kind] = {
     "text": Pseudonyms.text, "value": Pseudonyms.value, "email": Pseudonyms.email,

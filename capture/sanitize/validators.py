@@ -12,7 +12,6 @@ import ipaddress
 import json
 import math
 import re
-from collections import Counter
 
 _NOT_DIGIT = re.compile(rb"[^0-9]")
 _CARD_PREFIX = re.compile(
@@ -137,33 +136,38 @@ def is_jwt(text: bytes) -> bool:
 def entropy(text: bytes) -> float:
     """Shannon entropy of the bytes, bits a byte."""
     size = len(text)
-    return -sum(n / size * math.log2(n / size) for n in Counter(text).values()) if size else 0.0
+    if not size:
+        return 0.0
+    counts = map(text.count, set(text))
+    return math.log2(size) - sum(n * math.log2(n) for n in counts if n > 1) / size
 
 
-_VOWELS_RUN = re.compile(rb"[a-z]{4,}|[A-Z]{4,}|[A-Z][a-z]{3,}")
+_WORDS = re.compile(rb"[a-z]{4,}|[A-Z]{4,}|[A-Z][a-z]{3,}")
+_HEX = b"0123456789abcdefABCDEF-"
+_DIGITS = b"0123456789"
+_PRINTABLE = bytes(range(32, 127)) + b"\t\r\n"
+_TO_PLAIN = bytes.maketrans(b"-_", b"+/")
 
 
 def is_token(text: bytes) -> bool:
     """A random-looking string: mixed classes, high entropy, and not made of words."""
-    if len(text) < 20 or text.isdigit() or (text.isalpha() and (text.islower() or text.isupper())):
+    others = len(text.translate(None, _DIGITS))
+    if len(text) < 20 or not 0 < others < len(text):
+        return False  # nothing but digits, or none
+    is_hex = not text.translate(None, _HEX)
+    if not is_hex and 5 * sum(map(len, _WORDS.findall(text))) > 3 * len(text):
         return False
-    if not any(48 <= byte <= 57 for byte in text):
-        return False
-    words = sum(len(run) for run in _VOWELS_RUN.findall(text))
-    if words * 5 > len(text) * 3:
-        return False
-    is_hex = all(byte in b"0123456789abcdefABCDEF-" for byte in text)
     return entropy(text) >= (2.8 if is_hex else 3.6) and not is_base64_text(text)
 
 
 def is_base64_text(text: bytes) -> bool:
     """Base64 of plain text: what stands in it is looked at, and itself is no secret."""
-    body = text.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
+    body = text.rstrip(b"=").translate(_TO_PLAIN)
     try:
-        plain = base64.b64decode(body + b"=" * (-len(body) % 4), validate=True)
+        plain = binascii.a2b_base64(body + b"=" * (-len(body) % 4), strict_mode=True)
     except (ValueError, binascii.Error):
         return False
-    return len(plain) >= 12 and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in plain)
+    return len(plain) >= 12 and not plain.translate(None, _PRINTABLE)
 
 
 def _weighted(digits: bytes, weights: tuple[int, ...]) -> int:

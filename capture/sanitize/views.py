@@ -23,6 +23,7 @@ _ENTITY = re.compile(rb"&#(?:x[0-9A-Fa-f]{2}|[0-9]{2,3});|&(?:amp|lt|gt|quot|apo
 _NAMED = {b"&amp;": b"&", b"&lt;": b"<", b"&gt;": b">", b"&quot;": b'"', b"&apos;": b"'"}
 # A boundary of chunks (a size of more than six digits would be a number in a line), or a fold.
 _BREAK = re.compile(rb"\r\n[0-9A-Fa-f]{1,6}(?:;[^\r\n]{0,200})?\r\n|\r?\n[ \t]+")
+SHORTEST_BASE64 = 16
 BASE64_RUN = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}")
 _UTF16 = re.compile(rb"(?:[\x20-\x7e]\0){6,}|(?:\0[\x20-\x7e]){6,}")
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
@@ -102,6 +103,11 @@ def _respelt(old: bytes, new: bytes, units: list[tuple[int, bytes, int]], empty:
 def escaped(data: bytes) -> bool:
     """Whether the data holds percent or JSON escapes."""
     return bool((b"%" in data and _PERCENT.search(data)) or (b"\\" in data and _JSON.search(data)))
+
+
+def hinted(data: bytes) -> bool:
+    """Whether the data may hold entities or UTF-16."""
+    return b"\0" in data or (b"&" in data and b";" in data)
 
 
 def spelt(data: bytes, clean: Clean) -> bytes:
