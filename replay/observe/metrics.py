@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from socketserver import ThreadingMixIn
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import numpy as np
 
@@ -32,14 +34,17 @@ class Buckets:
 
     def __init__(self) -> None:
         self.counts = np.zeros(len(BOUNDS_S) + 1, np.int64)
-        self.sum_s = 0.0
+        self.sum_s = self.largest_s = 0.0
 
     def add(self, times_ns: Any) -> None:
         """Count times in ns."""
         seconds = times_ns[times_ns != NEVER] / 1e9
+        if not len(seconds):
+            return
         places = np.searchsorted(BOUNDS_S, seconds, "left")
         self.counts += np.bincount(places, minlength=len(self.counts))
         self.sum_s += float(seconds.sum())
+        self.largest_s = max(self.largest_s, float(seconds.max()))
 
     def cumulative(self) -> list[tuple[str, float]]:
         """(bound, count at or below it) of each bucket."""
@@ -50,18 +55,18 @@ class Buckets:
 class Traffic:
     """Sums of glances, and the collector that prometheus-client asks."""
 
-    def __init__(self, findings: Callable[[], dict[str, int]] = dict) -> None:
+    def __init__(self, findings: Callable[[], Mapping[str, int]] = dict) -> None:
         self.due = self.sent = 0
         self.answers: Counter[tuple[str, str]] = Counter()
         self.late, self.response = Buckets(), Buckets()
         self.service: dict[str, Buckets] = {}
         self._findings = findings
         self._flying: dict[int, int] = {}
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
 
     def __call__(self, glance: Glance) -> None:
         """Take a glance."""
-        with self._lock:
+        with self.lock:
             self._flying[glance.worker] = glance.in_flight
             self.due += glance.due
             self.sent += glance.sent
@@ -84,7 +89,7 @@ class Traffic:
 
     def collect(self) -> Iterator[Any]:
         """The metrics now."""
-        with self._lock:
+        with self.lock:
             yield from list(self._families())
 
     def _families(self) -> Iterator[Any]:
@@ -123,23 +128,45 @@ class Traffic:
         yield found
 
 
-def serve(traffic: Traffic, host: str, port: int) -> Any:
-    """Serve the metrics from a thread; `(port, stop)`."""
-    from prometheus_client import CollectorRegistry, start_http_server
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
 
-    registry = CollectorRegistry()
-    registry.register(traffic)
-    try:
-        server, thread = start_http_server(port, host, registry)
-    except OSError as failure:
-        raise ReplayError(
-            f"--metrics {host}:{port}: cannot be served there ({failure.strerror}); "
-            "choose another port."
-        ) from None
 
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
+class _Quiet(WSGIRequestHandler):
+    timeout = 5  # of a scraper that says nothing
 
-    return int(server.server_port), stop
+    def log_message(self, format: str, *args: Any) -> None:
+        """A scrape is no news."""
+
+
+class Endpoint:
+    """Serves the metrics of `traffic`. An observer of glances: the first starts its thread."""
+
+    def __init__(self, traffic: Traffic, host: str, port: int) -> None:
+        from prometheus_client import CollectorRegistry, make_wsgi_app
+
+        registry = CollectorRegistry()
+        registry.register(traffic)
+        application: Any = make_wsgi_app(registry)
+        try:
+            self._server = make_server(host, port, application, _Server, _Quiet)
+        except OSError as failure:
+            raise ReplayError(
+                f"--metrics {host}:{port}: cannot be served there ({failure.strerror}); "
+                "choose another port."
+            ) from None
+        self._thread: threading.Thread | None = None
+        self.url = f"http://{host}:{self._server.server_port}/metrics"
+
+    def __call__(self, _glance: Glance) -> None:
+        """The replay runs: start to serve."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Serve no more."""
+        if self._thread is not None:
+            self._server.shutdown()
+            self._thread.join(5)
+        self._server.server_close()

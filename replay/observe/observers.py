@@ -1,0 +1,59 @@
+"""Those who look on while a replay runs, opened before it starts and closed after its end.
+
+Everything that can be wrong (a port in use, a package that is missing) is found out before the
+first request. Threads start with the first glance: worker processes are forked before it, and a
+fork must not copy a thread's locks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from .glance import Glance
+from .live import Live
+from .options import ObserveOptions
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Observers:
+    """Who looks on. `live` is there for whoever has findings to add."""
+
+    live: Live
+    calls: list[Callable[[Glance], None]] = field(default_factory=list)
+
+
+@contextmanager
+def observers(options: ObserveOptions, name: str, planned: int, say: Say) -> Iterator[Observers]:
+    """The observers that the options ask for, until the block ends."""
+    live = Live(name, planned)
+    found = Observers(live)
+    with ExitStack() as open_ones:
+        if options.metrics or options.otlp:
+            from .metrics import Endpoint, Traffic
+
+            traffic = Traffic(lambda: Counter(f["kind"] for f in live.findings))
+            found.calls.append(traffic)
+            if options.metrics:
+                endpoint = Endpoint(traffic, *options.metrics)
+                open_ones.callback(endpoint.close)
+                found.calls.append(endpoint)
+                say(f"Metrics: {endpoint.url}")
+            if options.otlp:
+                from .otlp import Exporter
+
+                exporter = Exporter(traffic, options.otlp, name, say)
+                open_ones.callback(exporter.close)
+                found.calls.append(exporter)
+        if options.dashboard:
+            from ..dashboard.feed import Dashboard
+
+            page = Dashboard(live, *options.dashboard)
+            open_ones.callback(page.close)
+            found.calls.append(page)
+            say(f"Live page: {page.url}")
+        yield found
