@@ -13,6 +13,7 @@ from capture.errors import ReplayError
 from capture.ledger import Ledger
 from capture.tape import Tape, TapeHeader, TapeWriter
 
+from .bookmark import Bookmark
 from .feeder import unsent_rows
 from .observe.glance import Glance
 from .options import ReplayOptions
@@ -60,6 +61,7 @@ class Collector:
         self.path = path
         self.warnings: list[str] = []
         self.observers: list[OnGlance] = []
+        self.bookmark: Bookmark | None = None
         self._writer = self.open(path, header)
         self._tally = Tally()
         self._ledger = Ledger()
@@ -91,11 +93,15 @@ class Collector:
             self._booked.add((shard, number))
             self._tally.add(rows)
             self._writer.append_rows(_storable(rows))
+            if self.bookmark is not None:
+                self.bookmark.booked(int(rows["due_ns"].max()) - self.start)
         elif kind == "connections":
             self._writer.append_rows({}, _storable_connections(value))
         elif kind == "count":
             self._counts[value[0]] = value[1:]
             self._tell()
+            if self.bookmark is not None:
+                self.bookmark.sent_until(time.time_ns() - self.start)
         elif kind == "glance":
             for observe in self.observers:
                 self.enough |= bool(observe(value))
@@ -139,6 +145,8 @@ class Collector:
         for outcome, count in self._tally.outcomes.items():
             self._ledger.book("planned requests", outcome.lower().replace("_", " "), count)
         self._writer.close(self._ledger)
+        if self.bookmark is not None and not self.failures:
+            self.bookmark.end(self.stopped)
         noise = {}
         if floor:
             noise = {"p50": floor[len(floor) // 2], "p99": floor[len(floor) * 99 // 100]}

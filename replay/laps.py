@@ -111,11 +111,12 @@ class Laps:
         waiting = Waiting()
         open_laps: list[_Lap] = []
         while True:
-            opens = self._seams.offset(coming) - self._furthest
+            at = self._seams.offset(coming)
+            opens = at - self._furthest
             if opens < self._until and opens <= min(
                 (lap.floor for lap in open_laps), default=opens
             ):
-                open_laps.append(_Lap(self._rows_of(coming), opens))
+                open_laps.append(_Lap(self._rows_of(coming, at), opens))
                 coming += 1
                 continue
             if not open_laps:
@@ -133,10 +134,10 @@ class Laps:
         if ready is not None:
             yield ready
 
-    def _rows_of(self, lap: int) -> Iterator[tuple[Chunk, int]]:
-        """The rows of a lap, and before which time none follows."""
+    def _rows_of(self, lap: int, at: int) -> Iterator[tuple[Chunk, int]]:
+        """The rows of a lap that begins at that time, and before which time none follows."""
         begin, end = self._seams.cut(lap)
-        offset = self._seams.offset(lap) - begin
+        offset = at - begin
         first_number = lap * self._stride * self._tape.clones
         for chunk in self._tape:
             last = int(chunk["due_ns"][-1]) + offset

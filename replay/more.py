@@ -79,3 +79,20 @@ def load_of(options: PlanOptions, tape: Tape) -> Load:
         begin = first + options.start
         day = read_day(options.diurnal, begin, max(last - begin, 1), options.speed)
     return Load(options.scale, options.spike, options.endpoint_scale, day)
+
+
+def expected(tape: Tape, options: PlanOptions) -> int:
+    """About how many requests will be planned: what a running replay is told to be on the way to.
+
+    Spikes, herds and factors on endpoints are left out of it; 0 only for an empty tape.
+    """
+    if options.arrivals:
+        from .arrivals import stamps_of
+
+        return int(stamps_of(options.arrivals).size)
+    requests = tape.exchange_count
+    if options.soak and requests:
+        first, last = tape.span_ns
+        laps = (options.soak - options.position) * options.speed / max(last - first, 1)
+        return max(1, round(requests * options.scale * laps))
+    return max(1, round(requests * options.scale * options.loop)) if requests else 0
