@@ -47,6 +47,16 @@ def point_ns(text: str | None, span_ns: tuple[int, int], name: str) -> int | Non
     )
 
 
+def range_ns(
+    start: str | None, end: str | None, span_ns: tuple[int, int]
+) -> tuple[int | None, int | None]:
+    """The times that `--from` and `--to` name; a usage error where they enclose nothing."""
+    low, high = point_ns(start, span_ns, "--from"), point_ns(end, span_ns, "--to")
+    if low is not None and high is not None and high <= low:
+        raise click.BadParameter(f"{end} is not after --from {start}.", param_hint="--to")
+    return low, high
+
+
 def clock(time_ns: int) -> str:
     """`2026-03-01 02:10:05.123 UTC`."""
     if time_ns < 0:

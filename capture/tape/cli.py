@@ -76,13 +76,12 @@ def cat(tape: Path, strict: bool, start: str | None, end: str | None, form: str)
       wiretape tape cat night.tape | jq 'select(.status >= 500)'
       wiretape tape cat --format http --from 30s --to 31s night.tape
     """
-    from ..when import point_ns
+    from ..when import range_ns
     from . import text
     from .reader import Tape
 
     with Tape.open(tape, strict=strict) as opened:
-        low = point_ns(start, opened.span_ns, "--from")
-        high = point_ns(end, opened.span_ns, "--to")
+        low, high = range_ns(start, end, opened.span_ns)
         if form == "http":
             for part in text.http(opened, low, high):
                 sys.stdout.buffer.write(part)
@@ -147,13 +146,12 @@ def cut(
     Example:
       wiretape tape cut recorder/ --from 02:00 --to 02:10 -o incident.tape
     """
-    from ..when import point_ns
+    from ..when import range_ns
     from . import edit
     from .reader import Tape
 
     with Tape.open(tape) as opened:
-        low = point_ns(start, opened.span_ns, "--from")
-        high = point_ns(end, opened.span_ns, "--to")
+        low, high = range_ns(start, end, opened.span_ns)
         written = edit.cut(opened, output, low, high, recipients)
         _say(output, written.exchanges, opened.exchange_count)
 

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from capture.describe import template
 from capture.errors import TapeError
 from capture.exchange import Connection
 from capture.ledger import Ledger
 from capture.tape import Tape, TapeWriter
+from capture.tape.cli import tape as tape_group
 from capture.tape.edit import cut, filter_tape, merge
 from tests.capture.tape.test_tape import exchange
 
@@ -141,3 +143,12 @@ def test_verify_fails_where_a_block_is_damaged(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "damaged" in done.stdout
     assert command("cat", "--strict", str(path)).returncode == 1
+
+
+@pytest.mark.parametrize("command", ["cat", "cut"])
+def test_a_range_that_encloses_nothing_is_a_usage_error(command: str, tmp_path: Path) -> None:
+    tape = ROOT / "samples" / "tapes" / "v1.tape"
+    out = ["-o", str(tmp_path / "cut.tape")] if command == "cut" else []
+    done = CliRunner().invoke(tape_group, [command, str(tape), "--from", "5s", "--to", "2s", *out])
+    assert done.exit_code == 2
+    assert "2s is not after --from 5s" in done.output
