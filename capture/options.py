@@ -17,10 +17,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from .errors import WiretapeError
 
 if TYPE_CHECKING:
     ParamType = click.ParamType[Any]
@@ -44,8 +46,13 @@ def option(
 
 
 def options_of(declared: type) -> Callable[[F], F]:
-    """Add the options of a dataclass to a command, which gets them as its argument `options`."""
-    fields = [field for field in dataclasses.fields(declared) if "option" in field.metadata]
+    """Add the options of a dataclass to a command, which gets them as its argument `options`.
+
+    What a class adds stands in the help before what it inherits.
+    """
+    fields = [
+        field for family in _by_class(declared) for field in family if "option" in field.metadata
+    ]
 
     def decorate(function: F) -> F:
         @functools.wraps(function)
@@ -59,6 +66,14 @@ def options_of(declared: type) -> Callable[[F], F]:
         return wrapped  # type: ignore[no-any-return]
 
     return decorate
+
+
+def _by_class(declared: type) -> Iterator[list[dataclasses.Field[Any]]]:
+    """The fields of a dataclass by the class that declares them, itself first."""
+    known = {field.name: field for field in dataclasses.fields(declared)}
+    for family in declared.__mro__:
+        own = getattr(family, "__annotations__", {}) if family is not object else {}
+        yield [known.pop(name) for name in own if name in known]
 
 
 def _click_option(field: dataclasses.Field[Any]) -> Callable[[Any], Any]:
@@ -83,10 +98,11 @@ def _click_option(field: dataclasses.Field[Any]) -> Callable[[Any], Any]:
 class _Measure(ParamType):
     """A number with a unit, as people write them; the value is in the smallest unit."""
 
-    def __init__(self, name: str, units: dict[str, float], example: str) -> None:
+    def __init__(self, name: str, units: dict[str, float], example: str, least: int = 0) -> None:
         self.name = name
         self._units = units
         self._example = example
+        self._least = least
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
@@ -94,10 +110,82 @@ class _Measure(ParamType):
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Zµ]*)\s*", str(value))
         if match is None or match[2].lower() not in self._units:
             self.fail(f"{value!r} is not a {self.name}; write it like {self._example}.", param, ctx)
-        return round(float(match[1]) * self._units[match[2].lower()])
+        found = round(float(match[1]) * self._units[match[2].lower()])
+        if not self._least <= found <= _MOST:
+            told = "more than nothing" if found < self._least else "less than that"
+            self.fail(f"{value!r} will not do: write {told}, like {self._example}.", param, ctx)
+        return found
+
+
+class Share(ParamType):
+    """A share, `10%` or `0.1`: more than nothing, at most `most`."""
+
+    name = "share"
+
+    def __init__(self, most: float = 1.0, of: str = "share", example: str = "10% or 0.1") -> None:
+        self._most = most
+        self._told = f"is no {of}; write it like {example}."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if isinstance(value, float):
+            return value
+        text = str(value)
+        try:
+            share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        except ValueError:
+            share = -1.0
+        if not 0 < share <= self._most:
+            self.fail(f"{text!r} {self._told}", param, ctx)
+        return share
+
+
+class Factor(ParamType):
+    """A positive factor, at most `most`; `words` are further spellings of certain values."""
+
+    name = "factor"
+
+    def __init__(self, most: float = 100_000.0, words: dict[str, float] | None = None) -> None:
+        self._most = most
+        self._words = words or {}
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if isinstance(value, float):
+            return value
+        text = str(value)
+        if text in self._words:
+            return self._words[text]
+        try:
+            factor = float(text)
+        except ValueError:
+            factor = -1.0
+        if not 0 < factor <= self._most:
+            told = " or ".join(["a number above 0, like 10 or 0.5", *self._words])
+            self.fail(f"{text!r} is no factor; write {told}.", param, ctx)
+        return factor
+
+
+class Checked(ParamType):
+    """Text that a function reads, which says in one sentence what is wrong with it."""
+
+    def __init__(self, name: str, read: Callable[[str], object]) -> None:
+        self.name = name
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            self._read(str(value))
+        except WiretapeError as wrong:
+            self.fail(str(wrong), param, ctx)
+        return str(value)
 
 
 _KB = 1 << 10
+_MOST = 1 << 62
+SHARE = Share()
 SIZE = _Measure(
     "size",
     {"": 1, "b": 1}
@@ -106,12 +194,11 @@ SIZE = _Measure(
 )
 """A size in bytes: `512`, `64KB`, `256MB`, `2GB` (powers of 1024)."""
 
-DURATION = _Measure(
-    "duration",
-    {
-        "": 1e9, "ns": 1, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9,
-        "m": 60e9, "min": 60e9, "h": 3600e9, "d": 86400e9,
-    },
-    "500ms, 60s, 10m or 2h",
-)  # fmt: skip
+_TIMES = {
+    "": 1e9, "ns": 1, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9,
+    "m": 60e9, "min": 60e9, "h": 3600e9, "d": 86400e9,
+}  # fmt: skip
+DURATION = _Measure("duration", _TIMES, "500ms, 60s, 10m or 2h")
 """A duration in ns: `250us`, `500ms`, `60s`, `10m`, `72h`; a bare number is seconds."""
+SPAN = _Measure("duration", _TIMES, "500ms, 60s, 10m or 2h", least=1)
+"""The same, where none makes no sense."""

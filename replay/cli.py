@@ -9,7 +9,7 @@ import click
 
 from capture.options import options_of
 
-from .options import ReplayOptions
+from .options import PlanOptions, ReplayOptions
 from .verdict.gating import UNFAITHFUL, Gates, gates_of
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def _fidelity_code(summary: Summary, required: float | None) -> int:
 @click.command()
 @click.argument("tape", type=click.Path(exists=True))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@options_of(ReplayOptions)
-def plan(tape: str, as_json: bool, options: ReplayOptions) -> None:
+@options_of(PlanOptions)
+def plan(tape: str, as_json: bool, options: PlanOptions) -> None:
     """Show what a replay of TAPE would send, without sending a byte.
 
     \b

@@ -1,4 +1,4 @@
-"""How scale, spikes and herds are written on the command line; read where they are used."""
+"""How scales, spikes and herds are written on the command line; read where they are used."""
 
 from __future__ import annotations
 
@@ -7,23 +7,6 @@ from typing import Any
 import click
 
 from capture.options import ParamType
-
-
-class ScaleType(ParamType):
-    """A positive factor."""
-
-    name = "factor"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        try:
-            factor = float(value)
-        except ValueError:
-            factor = -1.0
-        if not 0 < factor <= 100_000:
-            self.fail(f"{value!r} is no factor; write a number like 10 or 0.5.", param, ctx)
-        return factor
 
 
 class SpikeType(ParamType):
@@ -48,3 +31,21 @@ class HerdType(ParamType):
 
         del param, ctx
         return value if isinstance(value, Herd) else parse(str(value))
+
+
+class EndpointScaleType(ParamType):
+    """`GET /search=3`: a pattern of endpoints and a factor."""
+
+    name = "endpoint-scale"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        pattern, _, factor = str(value).rpartition("=")
+        try:
+            times = float(factor)
+        except ValueError:
+            times = -1.0
+        if not pattern.strip() or not 0 <= times <= 100_000:
+            self.fail(f"{value!r} is no factor on an endpoint; write 'GET /search=3'.", param, ctx)
+        return pattern.strip(), times

@@ -1,123 +1,58 @@
 """What a replay can be told, declared once: flags, keywords and what is shipped to workers.
 
-Durations are ns, `speed` is a factor (`math.inf` for `max`).
+Three steps: what makes a plan, how it is sent, and where to. Commands that only plan take the
+first, those that find their targets elsewhere (a trial) the first two. Durations are ns, `speed` is
+a factor (`math.inf` for `max`). What contradicts itself is a usage error, whoever says it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from capture.options import DURATION, ParamType, option
+from capture.options import DURATION, SHARE, SPAN, Factor, option
 
-from .load_types import EndpointScaleType, HerdType, ScaleType, SpikeType
-
-
-class _Speed(ParamType):
-    """A positive factor, or `max`."""
-
-    name = "speed"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if value == "max":
-            return math.inf
-        try:
-            speed = float(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a factor; write a positive number or max.", param, ctx)
-        if not speed > 0 or (math.isinf(speed) and not isinstance(value, float)):
-            self.fail(f"{value} is not positive; write a number above 0 or max.", param, ctx)
-        return speed
-
-
-class _Share(ParamType):
-    """A share: `10%` or `0.1`."""
-
-    name = "share"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, float):
-            return value
-        text = str(value)
-        try:
-            share = float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
-        except ValueError:
-            share = math.nan
-        if not 0 < share <= 1:
-            self.fail(f"{text!r} is not a share; write it like 10% or 0.1.", param, ctx)
-        return share
-
-
-SHARE = _Share()
-
-
-class _Workers(ParamType):
-    """A number of processes, or `auto` (0)."""
-
-    name = "workers"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if value == "auto":
-            return 0
-        if not str(value).isdigit() or (value != 0 and int(value) < 1):
-            self.fail(f"{value!r} is not a number of processes; write 1, 2, … or auto.", param, ctx)
-        return int(value)
+from . import rules
+from .load_types import EndpointScaleType, HerdType, SpikeType
+from .option_types import (
+    ADDRESS_RULE,
+    FILE,
+    HEADER,
+    HEADER_NAME,
+    HOST_NAME,
+    HOST_RULE,
+    PATH_RULE,
+    SOURCES,
+    SPEED,
+    START_AT,
+    TARGET,
+    WORKERS,
+)
 
 
 @dataclass(frozen=True)
-class ReplayOptions:
-    """Everything that decides what is sent where and when."""
+class PlanOptions:
+    """What decides what is to be sent when."""
 
-    target: tuple[str, ...] = option(
-        (), help="Where to send: URL or NAME=URL; give it twice for A/B.", metavar="URL"
-    )
-    split: float = option(
-        0.0, type=SHARE, metavar="SHARE",
-        help="Of two targets, send this share of the users to the second, all others to the first.",
-    )  # fmt: skip
-    speed: float = option(1.0, help="Factor on the recorded clock, or max.", type=_Speed())
+    speed: float = option(1.0, help="Factor on the recorded clock, or max.", type=SPEED)
     think: str = option(
         "scale",
         help="Whether pauses inside a session shrink with --speed.",
         type=click.Choice(["keep", "scale"]),
     )
-    max_gap: int = option(0, help="Shorten silences of the whole tape to this.", type=DURATION)
+    max_gap: int = option(0, help="Shorten silences of the whole tape to this.", type=SPAN)
     start: int = option(
         0, names=("--from",), help="Leave out what is before this time in the tape.", type=DURATION
     )
     end: int = option(
-        0, names=("--to",), help="Leave out what is after this time in the tape.", type=DURATION
+        0, names=("--to",), help="Leave out what is after this time in the tape.", type=SPAN
     )
-    length: int = option(0, names=("--for",), help="Replay this much of the tape.", type=DURATION)
-    start_at: str = option(
-        "", help="Begin at this time (ISO 8601 or seconds since the epoch).", metavar="TIME"
-    )
-    duration: int = option(0, help="Stop after this much real time.", type=DURATION)
+    length: int = option(0, names=("--for",), help="Replay this much of the tape.", type=SPAN)
     loop: int = option(1, help="Replay the tape this many times in a row.", type=click.IntRange(1))
-    workers: int = option(1, help="Processes that send, or auto.", type=_Workers())
-    order: str = option(
-        "open",
-        help="Where a connection is still busy: open takes a spare, strict waits.",
-        type=click.Choice(["open", "strict"]),
-    )
-    host: str = option("target", help="Host header: target, keep or a name.", metavar="HOW")
-    set_header: tuple[str, ...] = option((), help="Set a header ('Name: value').", metavar="HEADER")
-    del_header: tuple[str, ...] = option((), help="Remove a header.", metavar="NAME")
-    map_path: tuple[str, ...] = option(
-        (), help="Change paths: 'REGEX=REPLACEMENT'.", metavar="RULE"
-    )
-    map_host: tuple[str, ...] = option((), help="Change hosts: 'OLD=NEW'.", metavar="RULE")
-    bearer_env: str = option(
-        "", help="Set Authorization: Bearer from this environment variable.", metavar="NAME"
-    )
-    hook: str = option("", help="Python file whose rewrite(request) changes requests.")
     only: tuple[str, ...] = option(
         (), help="Send only endpoints like this ('GET /api/*').", metavar="PATTERN"
     )
@@ -125,10 +60,11 @@ class ReplayOptions:
     read_only: bool = option(False, help="Send safe methods only (GET, HEAD, OPTIONS, TRACE).")
     sessions: float = option(1.0, help="Send this share of the sessions.", type=SHARE)
     arrivals: str = option(
-        "", help="Send at the times of this CSV (ISO 8601 or seconds) instead.", metavar="FILE"
-    )
+        "", help="Send at the times of this CSV (ISO 8601 or seconds) instead.", metavar="FILE",
+        type=FILE,
+    )  # fmt: skip
     scale: float = option(
-        1.0, help="So many times the users: whole sessions cloned, each itself.", type=ScaleType()
+        1.0, help="So many times the users: whole sessions cloned, each itself.", type=Factor()
     )
     spike: tuple[Any, ...] = option(
         (), help="More users for a while: at=30s,for=5s,x=20[,shape=step|ramp|decay].",
@@ -143,31 +79,101 @@ class ReplayOptions:
     )  # fmt: skip
     diurnal: str = option(
         "", help="Users by time of day (UTC), a CSV like 08:30,120: for a tape below a day.",
-        metavar="FILE",
+        metavar="FILE", type=FILE,
     )  # fmt: skip
     soak: int = option(
-        0, help="Go on so long: lap after lap of the tape, with other users each.", type=DURATION
+        0, help="Go on so long: lap after lap of the tape, with other users each.", type=SPAN
     )
+    seed: int = option(
+        0, help="Seed of what is drawn when sessions are cloned.", type=click.IntRange(0, 1 << 62)
+    )
+
+    position: int = 0  # where in a soak this run begins, in ns: what is due earlier was sent
+
+    def __post_init__(self) -> None:
+        _refuse(
+            bool(self.end) and self.end <= self.start,
+            "--to lies before --from: nothing is between them.",
+        )
+        _refuse(bool(self.end and self.length), "--to and --for both say where to end: give one.")
+        _refuse(
+            bool(self.arrivals) and self.loop > 1,
+            "--arrivals begins the tape again by itself, as often as its times need: leave out "
+            "--loop.",
+        )
+        _refuse(
+            bool(self.soak) and self.loop > 1, "--soak makes laps of its own: leave out --loop."
+        )
+        if self.at_max:
+            timed = {
+                "--think keep": self.think == "keep", "--max-gap": self.max_gap,
+                "--arrivals": self.arrivals, "--spike": self.spike, "--herd": self.herd,
+                "--diurnal": self.diurnal, "--soak": self.soak,
+            }  # fmt: skip
+            told = ", ".join(name for name, given in timed.items() if given)
+            _refuse(bool(told), f"{told} needs a clock, and --speed max has none: leave one out.")
+
+    @property
+    def at_max(self) -> bool:
+        """Whether answers, not the clock, pace the run."""
+        return math.isinf(self.speed)
+
+
+@dataclass(frozen=True)
+class SendOptions(PlanOptions):
+    """What decides how a plan is sent, wherever to."""
+
+    start_at: int = option(
+        0, help="Begin at this time (ISO 8601, local if it names no zone, or seconds since 1970).",
+        metavar="TIME", type=START_AT, show_default=False,
+    )  # fmt: skip
+    duration: int = option(0, help="Stop after this much real time.", type=SPAN)
+    workers: int = option(1, help="Processes that send, or auto.", type=WORKERS)
     resume: bool = option(False, help="Go on with a soak where the run that -o names had come to.")
-    seed: int = option(0, help="Seed of what is drawn when sessions are cloned.")
+    order: str = option(
+        "open",
+        help="Where a connection is still busy: open takes a spare, strict waits.",
+        type=click.Choice(["open", "strict"]),
+    )
+    host: str = option(
+        "target", help="Host header: target, keep or a name.", metavar="HOW", type=HOST_NAME
+    )
+    set_header: tuple[str, ...] = option(
+        (), help="Set a header ('Name: value').", metavar="HEADER", type=HEADER
+    )
+    del_header: tuple[str, ...] = option(
+        (), help="Remove a header.", metavar="NAME", type=HEADER_NAME
+    )
+    map_path: tuple[str, ...] = option(
+        (), help="Change paths: 'REGEX=REPLACEMENT'.", metavar="RULE", type=PATH_RULE
+    )
+    map_host: tuple[str, ...] = option(
+        (), help="Change hosts: 'OLD=NEW'; others are kept.", metavar="RULE", type=HOST_RULE
+    )
+    bearer_env: str = option(
+        "", help="Set Authorization: Bearer from this environment variable.", metavar="NAME"
+    )
+    hook: str = option(
+        "", help="Python file whose rewrite(request) changes requests.", metavar="FILE", type=FILE
+    )
     timeout: int = option(
-        30_000_000_000, help="Give up an answer after this.", type=DURATION, show_default="30s"
+        30_000_000_000, help="Give up an answer after this.", type=SPAN, show_default="30s"
     )
     connect_timeout: int = option(
-        10_000_000_000, help="Give up connecting.", type=DURATION, show_default="10s"
+        10_000_000_000, help="Give up connecting.", type=SPAN, show_default="10s"
     )
     max_in_flight: int = option(
         0, help="At most so many requests without an answer; 0: no limit.", type=click.IntRange(0)
     )
     insecure: bool = option(False, help="Do not verify the certificate of the target.")
-    ca: str = option("", help="Certificates to trust, a PEM file.")
-    cert: str = option("", help="Client certificate, a PEM file.")
-    cert_key: str = option("", help="Its private key, a PEM file.")
+    ca: str = option("", help="Certificates to trust, a PEM file.", metavar="FILE", type=FILE)
+    cert: str = option("", help="Client certificate, a PEM file.", metavar="FILE", type=FILE)
+    cert_key: str = option("", help="Its private key, a PEM file.", metavar="FILE", type=FILE)
     resolve: tuple[str, ...] = option(
-        (), help="Address to use for a name: HOST:PORT:ADDR.", metavar="RULE"
+        (), help="Address to use for a name: HOST:PORT:ADDR.", metavar="RULE", type=ADDRESS_RULE
     )
     source_ip: tuple[str, ...] = option(
-        (), help="Local addresses to send from (A,B,…).", metavar="ADDR"
+        (), help="Local addresses to send from (A,B,…).", metavar="ADDR", type=SOURCES
     )
     realtime: bool = option(
         False, help="Senders in a real-time class: on time even on a busy machine (needs root)."
@@ -176,7 +182,72 @@ class ReplayOptions:
     yes_this_is_production: bool = option(False, help="Send even to the server that was recorded.")
     watched: bool = False  # whether somebody looks on while it runs (observe/)
 
-    @property
-    def at_max(self) -> bool:
-        """Whether answers, not the clock, pace the run."""
-        return math.isinf(self.speed)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _refuse(self.resume and not self.soak, "--resume goes on with a soak: give --soak, too.")
+        _refuse(
+            bool(self.map_host) and self.host not in ("target", "keep"),
+            "--host NAME and --map-host both say what the Host header shall be: give one.",
+        )
+        named = {rules.header(text)[0].lower() for text in self.set_header}
+        _refuse(
+            bool(self.bearer_env) and b"authorization" in named,
+            "--bearer-env and --set-header both set Authorization: give one.",
+        )
+        _refuse(bool(self.cert_key and not self.cert), "--cert-key needs its --cert.")
+        _refuse(
+            bool(self.ca and self.insecure),
+            "--ca says whom to trust and --insecure to trust anybody: give one.",
+        )
+
+    def toward(self, *targets: str) -> ReplayOptions:
+        """The same, sent to these targets."""
+        names = [field.name for field in dataclasses.fields(SendOptions)]
+        return ReplayOptions(target=targets, **{name: getattr(self, name) for name in names})
+
+
+@dataclass(frozen=True)
+class ReplayOptions(SendOptions):
+    """Everything that decides what is sent where and when."""
+
+    target: tuple[str, ...] = option(
+        (), help="Where to send: URL or NAME=URL; give it twice for A/B.", metavar="URL",
+        type=TARGET,
+    )  # fmt: skip
+    split: float = option(
+        0.0, type=SHARE, metavar="SHARE",
+        help="Of two targets, send this share of the users to the second, all others to the first.",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        urls = [rules.target_url(text, number) for number, text in enumerate(self.target)]
+        names = [url.name for url in urls]
+        _refuse(len(set(names)) < len(names), "Two targets have the same name: give others.")
+        _refuse(
+            bool(self.split) and len(urls) != 2,
+            "--split shares users out between two targets: give --target twice.",
+        )
+        if not urls:
+            return
+        tls = {"--ca": self.ca, "--cert": self.cert, "--insecure": self.insecure}
+        given = ", ".join(name for name, value in tls.items() if value)
+        _refuse(
+            bool(given) and not any(url.secure for url in urls),
+            f"{given} is for https, and no target is https://…",
+        )
+        _refuse(
+            bool(self.source_ip) and all(url.path for url in urls),
+            "--source-ip is for addresses, and the target is a unix socket.",
+        )
+        places = {(url.host, url.port) for url in urls}
+        for text in self.resolve:
+            _refuse(
+                rules.address_rule(text)[0] not in places,
+                f"--resolve {text} is for no target: write its HOST:PORT as in --target.",
+            )
+
+
+def _refuse(wrong: bool, sentence: str) -> None:
+    if wrong:
+        raise click.UsageError(sentence)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .options import ReplayOptions
+from .options import PlanOptions
 from .plan import SAFE_METHODS, plan_chunks
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Preview:
         )
 
 
-def preview(tape: Tape, options: ReplayOptions) -> Preview:
+def preview(tape: Tape, options: PlanOptions) -> Preview:
     """The plan that a tape and options make, counted in one pass."""
     methods: Counter[str] = Counter()
     hosts: Counter[str] = Counter()

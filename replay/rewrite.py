@@ -16,6 +16,7 @@ from pathlib import Path
 
 from capture.errors import ReplayError
 
+from . import rules
 from .identity import Identities
 from .more import clones
 from .options import ReplayOptions
@@ -66,25 +67,25 @@ class Rewriter:
 
 def _edits(options: ReplayOptions) -> list[tuple[str, Edit]]:
     edits: list[tuple[str, Edit]] = []
-    edits += [("map-path", _map_path(rule)) for rule in options.map_path]
-    for rule in options.map_host:
-        old, new = _rule(rule, "--map-host")
-        edits.append(("map-host", _map_host(old.encode(), new.encode())))
+    edits += [("map-path", _map_path(*rules.path_rule(rule))) for rule in options.map_path]
+    edits += [("map-host", _map_host(*rules.host_rule(rule))) for rule in options.map_host]
     if options.host != "keep" and not options.map_host:
-        fixed = None if options.host == "target" else options.host
+        fixed = b"" if options.host == "target" else rules.host_name(options.host)
         edits.append(("host", _set_host(fixed)))
-    edits += [("del-header", _delete_header(name.encode())) for name in options.del_header]
+    for name in options.del_header:
+        edits.append(("del-header", _delete_header(rules.header_name(name))))
     for header in options.set_header:
-        name, colon, value = header.partition(":")
-        if not colon or not name.strip() or "\n" in header or "\r" in header:
-            raise ReplayError(f"--set-header {header!r} is not a header: write 'Name: value'.")
-        edits.append(("set-header", _set_header(name.strip().encode(), value.strip().encode())))
+        edits.append(("set-header", _set_header(*rules.header(header))))
     if options.bearer_env:
-        token = os.environ.get(options.bearer_env)
-        if not token:
-            raise ReplayError(f"--bearer-env {options.bearer_env}: that variable is not set.")
-        edits.append(("bearer", _set_header(b"Authorization", b"Bearer " + token.encode())))
+        edits.append(("bearer", _set_header(b"Authorization", _bearer(options.bearer_env))))
     return edits
+
+
+def _bearer(variable: str) -> bytes:
+    token = os.environ.get(variable, "").strip()
+    if not token or not token.isprintable():
+        raise ReplayError(f"--bearer-env {variable}: that variable holds no token; set it.")
+    return b"Bearer " + token.encode()
 
 
 def header_value(head: bytes, name: bytes) -> tuple[int, int] | None:
@@ -97,11 +98,11 @@ def _header_pattern(name: bytes) -> re.Pattern[bytes]:
     return re.compile(rb"(?i)\n" + re.escape(name) + rb"[ \t]*:[ \t]*([^\r\n]*)")
 
 
-def _set_host(fixed: str | None) -> Edit:
+def _set_host(fixed: bytes) -> Edit:
     pattern = _header_pattern(b"Host")
 
     def edit(head: bytes, authority: str) -> bytes:
-        wanted = (fixed or authority).encode()
+        wanted = fixed or authority.encode()
         at = head.find(b"\nHost: ")
         if at >= 0:
             start = at + 7
@@ -149,29 +150,15 @@ def _set_header(name: bytes, value: bytes) -> Edit:
     return edit
 
 
-def _map_path(rule: str) -> Edit:
-    pattern, replacement = _rule(rule, "--map-path")
-    try:
-        compiled = re.compile(pattern.encode())
-    except re.error as failure:
-        raise ReplayError(f"--map-path {rule!r}: {failure}.") from None
-    new = replacement.encode()
-
+def _map_path(pattern: re.Pattern[bytes], new: bytes) -> Edit:
     def edit(head: bytes, _authority: str) -> bytes:
         first = head.find(b" ") + 1
         last = head.find(b" ", first)
         if not first or last < 0 or b"\n" in head[:last]:
             return head
-        return head[:first] + compiled.sub(new, head[first:last]) + head[last:]
+        return head[:first] + pattern.sub(new, head[first:last]) + head[last:]
 
     return edit
-
-
-def _rule(rule: str, flag: str) -> tuple[str, str]:
-    old, equals, new = rule.partition("=")
-    if not equals or not old:
-        raise ReplayError(f"{flag} {rule!r} is not a rule: write OLD=NEW.")
-    return old, new
 
 
 def _reframe(before: bytes, after: bytes) -> bytes:

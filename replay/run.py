@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,11 @@ from typing import Any
 from capture.errors import ReplayError
 from capture.tape import Tape, TapeHeader
 
+from .bookmark import Bookmark
 from .clock import noise_floor
 from .collector import Collector, OnGlance, OnProgress, Progress
 from .crew import Crew
+from .more import expected
 from .options import ReplayOptions
 from .outcome import Summary
 from .safety import raise_file_limit, refuse_production
@@ -40,17 +41,17 @@ def replay(
     """
     options = replace(options, watched=True) if observers else options
     targets = targets_of(options)
-    if options.split and len(targets) != 2:
-        raise ReplayError("--split shares users out between two targets: give --target twice.")
     if any(target.secure for target in targets):
         tls_context(options)
-    start_instant(options)
     with Tape.open(tape_path) as tape:
         if not options.yes_this_is_production:
             refuse_production(tape, targets)
-        planned = tape.exchange_count
+        planned = expected(tape, options)
         if not planned:
             raise ReplayError(f"{tape_path}: holds no exchange, so there is nothing to replay.")
+        bookmark = Bookmark(Path(run_path), tape.header.tape_id, options) if options.soak else None
+        if bookmark is not None and options.resume:
+            options = replace(options, position=bookmark.go_on())
         header = TapeHeader(
             kind="run", source=tape.header.tape_id, level=tape.header.level,
             policy=tape.header.policy, options=_plain(options),
@@ -61,6 +62,7 @@ def replay(
     collector = collect(Path(run_path), header, planned, on_progress)
     collector.observers += observers
     collector.warnings += warnings
+    collector.bookmark = bookmark
     Crew(str(tape_path), options, collector).work(partial(start_instant, options))
     return collector.end(options, floor)
 
@@ -73,13 +75,4 @@ def _plain(options: ReplayOptions) -> dict[str, Any]:
 
 def start_instant(options: ReplayOptions) -> int:
     """When due time 0 is, in ns since the epoch."""
-    if not options.start_at:
-        return time.time_ns() + HEAD_START_NS
-    try:
-        return round(float(options.start_at) * 1e9)
-    except ValueError:
-        pass
-    try:
-        return round(datetime.fromisoformat(options.start_at).timestamp() * 1e9)
-    except ValueError:
-        raise ReplayError(f"--start-at {options.start_at!r} is not a time.") from None
+    return options.start_at or time.time_ns() + HEAD_START_NS

@@ -10,11 +10,12 @@ import socket
 import ssl
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from capture.errors import ReplayError
 
+from . import rules
 from .options import ReplayOptions
+from .rules import TargetUrl, address_rule, target_url
 
 
 @dataclass(frozen=True)
@@ -51,41 +52,20 @@ def targets_of(options: ReplayOptions) -> list[Target]:
     """The targets that the options name, resolved."""
     if not options.target:
         raise ReplayError("No target is given: add --target http://HOST:PORT.")
-    overrides = dict(_override(rule) for rule in options.resolve)
-    return [_target(text, number, overrides) for number, text in enumerate(options.target)]
+    overrides = dict(address_rule(rule) for rule in options.resolve)
+    return [
+        _target(target_url(text, number), overrides) for number, text in enumerate(options.target)
+    ]
 
 
-def _target(text: str, number: int, overrides: dict[tuple[str, int], str]) -> Target:
-    name, url = _named(text, number)
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise ReplayError(f"{text!r} is no target; write it like http://HOST:PORT.") from None
-    if parts.scheme == "http+unix":
-        path = unquote(parts.path)
-        place = Address(socket.AF_UNIX, path)
-        return Target(name, url, "localhost", "localhost", (place,), False)
-    try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        port = 0
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port:
-        raise ReplayError(
-            f"{text!r} is not a target: write http://HOST:PORT, https://HOST or "
-            "http+unix:///path/to.sock."
-        )
-    authority = parts.netloc.rpartition("@")[2]
-    host = overrides.get((parts.hostname, port), parts.hostname)
+def _target(url: TargetUrl, overrides: dict[tuple[str, int], str]) -> Target:
+    if url.path:
+        place = Address(socket.AF_UNIX, url.path)
+        return Target(url.name, url.url, "localhost", "localhost", (place,), False)
+    host = overrides.get((url.host, url.port), url.host)
     return Target(
-        name, url, authority, parts.hostname, _addresses(host, port), parts.scheme == "https"
+        url.name, url.url, url.authority, url.host, _addresses(host, url.port), url.secure
     )
-
-
-def _named(text: str, number: int) -> tuple[str, str]:
-    name, equals, url = text.partition("=")
-    if equals and "/" not in name:
-        return name, url
-    return (chr(ord("a") + number % 26), text)
 
 
 def _addresses(host: str, port: int) -> tuple[Address, ...]:
@@ -97,14 +77,6 @@ def _addresses(host: str, port: int) -> tuple[Address, ...]:
             f"--resolve {host}:{port}:ADDRESS."
         ) from None
     return tuple(dict.fromkeys(Address(family, place) for family, _, _, _, place in found))
-
-
-def _override(rule: str) -> tuple[tuple[str, int], str]:
-    host, _, rest = rule.partition(":")
-    port, _, address = rest.partition(":")
-    if not host or not port.isdigit() or not address:
-        raise ReplayError(f"--resolve {rule!r} is not understood: write HOST:PORT:ADDRESS.")
-    return (host, int(port)), address.strip("[]")
 
 
 def tls_context(options: ReplayOptions) -> ssl.SSLContext:
@@ -126,4 +98,4 @@ def tls_context(options: ReplayOptions) -> ssl.SSLContext:
 
 def source_addresses(options: ReplayOptions) -> list[str]:
     """The local addresses to send from, in turn."""
-    return [part.strip() for text in options.source_ip for part in text.split(",") if part.strip()]
+    return [str(place) for text in options.source_ip for place in rules.source_addresses(text)]

@@ -8,26 +8,8 @@ from typing import Any
 import click
 
 from ..log import FORMATS
-from ..options import DURATION, SIZE, ParamType, option
+from ..options import DURATION, SIZE, ParamType, Share, option
 from ..recording import RecordOptions
-
-
-class _Share(ParamType):
-    """A share of one core."""
-
-    name = "share"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        text = str(value)
-        try:
-            share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
-        except ValueError:
-            share = -1.0
-        if not 0 <= share <= 64 or (share == 0 and isinstance(value, str)):
-            self.fail(f"{text!r} is no share of a core; write it like 25%.", param, ctx)
-        return share
 
 
 class _Place(ParamType):
@@ -67,7 +49,7 @@ class LiveOptions(RecordOptions):
     )
     max_cpu: float = option(
         0.0, help="Share of a core to stay within, by sampling whole connections (25%).",
-        type=_Share(), show_default=False,
+        type=Share(64, "share of a core", "25%"), show_default=False,
     )  # fmt: skip
     max_memory: int = option(
         0, help="Memory to stay within, the ring not counted, by sampling.", type=SIZE,

@@ -123,8 +123,8 @@ def trial(tape: Path, as_json_: bool, options: TrialOptions) -> None:
     from .trial import as_text
     from .trial import trial as carry_out
 
-    if not options.baseline or not options.candidate or options.target:
-        raise click.UsageError("Say what to compare: --baseline URL --candidate URL, no --target.")
+    if not options.baseline or not options.candidate:
+        raise click.UsageError("Say what to compare: --baseline URL --candidate URL.")
     told = carry_out(tape, options, lambda line: click.echo(line, err=True))
     click.echo(json.dumps(told.as_dict()) if as_json_ else as_text(told))
     if told.word == "FAIL":

@@ -11,7 +11,7 @@ import math
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def trial(tape: Path, options: TrialOptions, tell: Callable[[str], None]) -> Tri
             for side in order if number % 2 == 0 else reversed(order):
                 tell(f"pair {number + 1} of {options.pairs}: {side}")
                 path = folder / f"{number + 1}-{side}.tape"
-                replay(tape, replace(options, target=(getattr(options, side),)), path)
+                replay(tape, options.toward(getattr(options, side)), path)
                 rows = read_rows(path)
                 sides[side] = rows, judge(rows)
             refused = [side for side in order if sides[side][1].refused]

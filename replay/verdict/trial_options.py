@@ -6,17 +6,18 @@ from dataclasses import dataclass
 
 import click
 
-from capture.options import option
+from capture.options import SHARE, option
 
-from ..options import SHARE, ReplayOptions
+from ..option_types import TARGET
+from ..options import SendOptions
 
 
 @dataclass(frozen=True)
-class TrialOptions(ReplayOptions):
+class TrialOptions(SendOptions):
     """What a trial can be told: everything of a replay but its target."""
 
-    baseline: str = option("", help="The target as it was.", metavar="URL")
-    candidate: str = option("", help="The target as it shall be.", metavar="URL")
+    baseline: str = option("", help="The target as it was.", metavar="URL", type=TARGET)
+    candidate: str = option("", help="The target as it shall be.", metavar="URL", type=TARGET)
     pairs: int = option(
         6, help="Pairs of runs; fewer than 5 only make suspect.", type=click.IntRange(1)
     )

@@ -215,7 +215,6 @@ def test_no_target_is_a_usage_error(tmp_path: Path) -> None:
         {"resolve": ("nonsense",)},
         {"bearer_env": "NOT_SET_ANYWHERE"},
         {"hook": "no-such-file.py"},
-        {"start_at": "yesterday-ish"},
         {"ca": "no-such-file.pem", "target": ("https://127.0.0.1:1",)},
     ],
 )

@@ -1,0 +1,89 @@
+"""How single options of a replay are written: times to begin at, processes, targets, rules."""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import datetime
+from typing import Any
+
+import click
+
+from capture.options import Checked, Factor, ParamType
+
+from . import rules
+
+SPEED = Factor(words={"max": math.inf})
+"""A factor, or `max`, which is infinite."""
+_MOST_WORKERS = 1024
+_FURTHEST_S = 1 << 33
+
+
+class _StartAt(ParamType):
+    """An instant to come, as ns since the epoch."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        seconds = _seconds(str(value))
+        if not 0 < seconds < _FURTHEST_S:
+            self.fail(
+                f"{value!r} is no time; write it like 2027-01-31T08:00:00Z, or in seconds since "
+                "the epoch.", param, ctx,
+            )  # fmt: skip
+        late = time.time() - seconds
+        if late > 0:
+            self.fail(f"{value!r} is {late:,.1f} s ago; write a time to come.", param, ctx)
+        return round(seconds * 1e9)
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return math.nan
+
+
+class _Workers(ParamType):
+    """A number of processes, or `auto` (0)."""
+
+    name = "workers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if value == "auto":
+            return 0
+        if isinstance(value, int):
+            return value
+        text = str(value)
+        if not (text.isascii() and text.isdigit()) or not 0 < int(text[:9]) <= _MOST_WORKERS:
+            self.fail(f"{text!r} is no number of processes; write 1, 2, … or auto.", param, ctx)
+        return int(text)
+
+
+class _File(click.Path):
+    """A file that is there; none is given as no text."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value == "" else super().convert(value, param, ctx)
+
+
+START_AT = _StartAt()
+WORKERS = _Workers()
+TARGET = Checked("target", rules.target_url)
+HEADER = Checked("header", rules.header)
+HEADER_NAME = Checked("name", rules.header_name)
+HOST_NAME = Checked("how", rules.host_name)
+HOST_RULE = Checked("rule", rules.host_rule)
+PATH_RULE = Checked("rule", rules.path_rule)
+ADDRESS_RULE = Checked("rule", rules.address_rule)
+SOURCES = Checked("addresses", rules.source_addresses)
+FILE = _File()
