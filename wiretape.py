@@ -29,6 +29,7 @@ COMMANDS = {
         "Tell in what two environments differ, by what they reveal.",
     ),
     "trial": ("replay.verdict.cli:trial", "Judge a candidate against a baseline by pairs of runs."),
+    "canary": ("replay.canary.cli:canary", "Move users to a candidate while nothing gets worse."),
 }
 
 PUBLIC = {

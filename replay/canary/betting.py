@@ -1,14 +1,15 @@
 """Evidence that may be looked at whenever one likes: money won by betting that something is worse.
 
 Block after block a bounded number X in [−1, 1] is seen. The hypothesis is that, given all that was
-before, it is no more than the budget b on average: E[X | past] ≤ b. Whoever starts with 1 and stakes
-the share λ has, after a block, 1 + λ(X − b) times as much, which is never negative for
-λ ≤ 1/(1 + b), and under the hypothesis does not grow on average. So neither does any mixture of such
+before, it is no more than the budget b on average: E[X | past] ≤ b. Whoever starts with 1 and
+stakes the share λ has, after a block, 1 + λ(X − b)/(1 + b) times as much, which is never negative
+for λ ≤ 1, and under the hypothesis does not grow on average. So neither does any mixture of such
 players: over stakes λ, and over the block with which a player begins to bet (what goes bad late is
 found by those who came late; one half of the money is there from the beginning, the rest comes in
 equal parts). With W the money at stake and U what waits:
 
-    W(t) = (W(t−1) + u(t)) · (1 + λ(X(t) − b)),   U(t) = U(t−1) − u(t),   e(t) = mean over λ of W + U
+    W(t) = (W(t−1) + u(t)) · (1 + λ(X(t) − b)/(1 + b)),  U(t) = U(t−1) − u(t)
+    e(t) = mean over λ of W(t) + U(t)
 
 By Ville's inequality P(e ever reaches 1/α) ≤ α, however often one looks and whenever one stops.
 

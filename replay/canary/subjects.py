@@ -1,4 +1,4 @@
-"""What may get worse, and by how much it did in one block: candidate against baseline, from −1 to 1.
+"""What may get worse, and by how much it did in one block, from −1 to 1.
 
 Each request is held against its own recording first, so that it does not matter which users a side
 happens to have: who always fails fails on either side, whose searches are heavy is slow on either.
@@ -61,10 +61,13 @@ class Requests:
         )
 
 
-def requests_of(part: Part, endpoints: Mapping[str, int]) -> tuple[Requests, Array]:
+def requests_of(
+    part: Part, endpoints: Mapping[str, int], answers: bool = True
+) -> tuple[Requests, Array]:
     """The requests of a part that can be judged, and the number of the target of each.
 
-    An endpoint that is not among those to be judged has the code after theirs.
+    An endpoint that is not among those to be judged has the code after theirs. Where the tape holds
+    `answers`, a request that was recorded without one is not judged.
     """
     rest = len(endpoints)
     codes = np.array([endpoints.get(name, rest) for name in part.endpoints] or [rest], np.int64)
@@ -77,7 +80,7 @@ def requests_of(part: Part, endpoints: Mapping[str, int]) -> tuple[Requests, Arr
         np.where(whole, part.service_ns, NEVER),
         np.where(part.recorded_ns > 0, part.recorded_ns, UNKNOWN_NS),
     )  # fmt: skip
-    judged = ~np.isin(part.outcome, _NOT_JUDGED)
+    judged = ~np.isin(part.outcome, _NOT_JUDGED) & ((was > 0) | (not answers))
     return told.those(judged), part.target[judged]
 
 
