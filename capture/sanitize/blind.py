@@ -86,7 +86,7 @@ class Blind:
         self, data: bytes, edits: Sequence[tuple[int, int, bytes]] = (), depth: int = 0
     ) -> bytes:
         """The data with the edits made and everything found outside them replaced."""
-        if depth < DEPTH and views.escaped(data):
+        if depth < DEPTH and (b"%" in data or b"\\" in data) and views.escaped(data):
             # The decoded view finds all that the raw bytes would, and no half of an escape.
             return self._gaps(data, edits, True, depth)
         found, base64 = self._scanner.find(data, edits)
@@ -138,7 +138,7 @@ class Blind:
     def _replaced(
         self,
         data: bytes,
-        found: list[tuple[int, int, Detector]],
+        found: Sequence[tuple[int, int, Detector]],
         edits: Sequence[tuple[int, int, bytes]],
     ) -> bytes:
         out: list[bytes] = []
@@ -173,7 +173,7 @@ class Blind:
 
 
 def _outside(
-    found: list[tuple[int, int, Detector]], edits: Sequence[tuple[int, int, bytes]]
+    found: Sequence[tuple[int, int, Detector]], edits: Sequence[tuple[int, int, bytes]]
 ) -> Iterator[tuple[int, int, str]]:
     """What was found, without the parts that an edit replaces anyway; both are in order."""
     at = 0

@@ -14,7 +14,9 @@ from ..exchange import Flag
 from . import codings, places
 from .blind import Blind
 from .headers import Head
+from .templates import MOST_BYTES, Action, Templates
 
+RESIZED, FILLED = int(Flag.RESIZED), int(Flag.FILLED)  # plain integers: enums are slow to combine
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[^\r\n]*\r?\n")
 _BOUNDARY = re.compile(rb'(?i)boundary="?([^";\r\n]{1,200})')
 _LENGTH = re.compile(rb"(?im)^(content-length\s*:\s*)\d+")
@@ -31,10 +33,14 @@ class Content:
     def __init__(self, head: Head, blind: Blind) -> None:
         self._head = head
         self._blind = blind
+        self._templates = Templates()
 
     def body(self, body: bytes, notes: dict[bytes, bytes]) -> tuple[bytes, int]:
         """The body sanitized, and the flags of what became of it (RESIZED, FILLED)."""
         kind = notes.get(b"content-type", b"")
+        if b"transfer-encoding" not in notes and b"content-encoding" not in notes:
+            new = self._plain(body, kind)
+            return new, 0 if len(new) == len(body) else RESIZED
         transfer = notes.get(b"transfer-encoding", b"").lower()
         coded = codings.names(notes.get(b"content-encoding", b"")) + codings.names(transfer)
         if b"chunked" not in transfer:
@@ -44,7 +50,7 @@ class Content:
             return self._blind.loose(body), 0
         plain = b"".join(body[a:b] for a, b in spans)
         new, flags = self._coded(plain, kind, coded)
-        if not flags & Flag.RESIZED:
+        if not flags & RESIZED:
             return self._back(body, spans, new), flags
         trailer = body[spans[-1][1] :] if spans else b""
         trailer = trailer[trailer.find(b"0") :]
@@ -61,42 +67,62 @@ class Content:
     def _coded(self, data: bytes, kind: bytes, coded: list[bytes]) -> tuple[bytes, int]:
         opened = codings.opened(data, coded) if coded and data else data
         if opened is None:
-            return codings.filler(len(data), kind.lower()), Flag.FILLED
+            return codings.filler(len(data), kind.lower()), FILLED
         new = self._plain(opened, kind)
         if not coded:
-            return new, 0 if len(new) == len(data) else Flag.RESIZED
+            return new, 0 if len(new) == len(data) else RESIZED
         if new == opened:
             return data, 0
         closed = codings.closed(new, coded)
-        return closed, 0 if len(closed) == len(data) else Flag.RESIZED
+        return closed, 0 if len(closed) == len(data) else RESIZED
 
     def _plain(self, data: bytes, kind: bytes) -> bytes:
         done = self._head.body(data, kind)
         if done is not None:
             return done
-        edits: list[tuple[int, int, bytes]] = []
-        found = places_of(data, kind)
+        known = self._templates.find(data)
+        if known is not None:
+            match, template = known
+            edits = [
+                (*match.span(group), self._head.done(match[group], action))
+                for group, action in template.actions
+                if match[group]
+            ]
+            return self._blind.clean(data, edits)
+        found = places_of(data, kind, self._head.by_path)
         if found is None:
             if self._head.strict:
                 return self._blind.value(data)
             found = places.loose_values(data, 0, len(data))
+        return self._blind.clean(data, self._edits(data, found))
+
+    def _edits(self, data: bytes, found: Iterator[places.Place]) -> list[tuple[int, int, bytes]]:
+        edits: list[tuple[int, int, bytes]] = []
+        walked: list[places.Place] = []
+        actions: list[Action | None] = []
+        action_at, done, few = self._head.action, self._head.done, len(data) <= MOST_BYTES
         for place in found:
-            edit = None
-            for name in (place.name, *reversed(place.under)):
-                edit = self._head.edit(data, place.kind, name, place.start, place.end, place.path)
-                if edit is not None:
-                    break
-            if edit is not None and (not edits or edit[0] >= edits[-1][1]):
-                edits.append(edit)
-        return self._blind.clean(data, edits)
+            kind, name, start, end, path, under = place
+            action = action_at(kind, name, path, under)
+            if few:
+                walked.append(place)
+                actions.append(action)
+            if action is not None and start < end and (not edits or start >= edits[-1][1]):
+                edits.append((start, end, done(data[start:end], action)))
+        if few and walked and walked[0].kind in ("json", "graphql"):
+            self._templates.learn(data, walked, actions)
+        return edits
 
 
-def places_of(data: bytes, raw: bytes) -> Iterator[places.Place] | None:
-    """The values of a body of a content type; None where it has no structure that is known."""
+def places_of(data: bytes, raw: bytes, paths: bool = True) -> Iterator[places.Place] | None:
+    """The values of a body of a content type; None where it has no structure that is known.
+
+    Their paths, which take time, are told only where they are asked for.
+    """
     kind = raw.lower()
     start = data[:64].lstrip()[:1]
     if b"json" in kind or (start in (b"{", b"[") and b"urlencoded" not in kind):
-        return places.json_values(data)
+        return places.json_values(data, paths=paths)
     if b"urlencoded" in kind:
         return places.pairs(data, 0, len(data), "form")
     boundary = _BOUNDARY.search(raw) if b"multipart" in kind else None

@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 from ..errors import PolicyError
@@ -133,6 +134,9 @@ TABLE: tuple[Detector, ...] = (
 _BASE64_TRIGGER = r"[a-z0-9+/_-]{16,}"
 
 
+_START = itemgetter(0)
+
+
 class Scanner:
     """A set of detectors compiled for one pass over any bytes."""
 
@@ -157,12 +161,13 @@ class Scanner:
                 f"a detector's trigger is no pattern that hyperscan takes ({failure}); simplify it."
             ) from None
         self._fired: list[int] = []
-        fired = self._fired
+        fire = self._fired.append
 
-        def note(number: int, *_: Any) -> None:
-            fired.append(number)
+        def note(number: int, _start: int, _end: int, _flags: int, _context: object) -> None:
+            fire(number)
 
         self._note = note
+        self._scan = self._database.scan
         self._base64 = len(self.detectors)
         self._rows = [
             (each.pattern.finditer, "secret" if "secret" in each.pattern.groupindex else 0, each)
@@ -171,28 +176,41 @@ class Scanner:
 
     def find(
         self, data: bytes, taken: Sequence[tuple[int, int, bytes]] = ()
-    ) -> tuple[list[tuple[int, int, Detector]], bool]:
+    ) -> tuple[Sequence[tuple[int, int, Detector]], bool]:
         """Spans of what was found, apart and in order, and whether base64 may stand somewhere.
 
         What stands within one of the spans that are taken (in order) is not looked at closer.
         """
         found: list[tuple[int, int, int]] = []
-        base64 = False
-        starts = [edit[0] for edit in taken]
-        fired, scan, note = self._fired, self._database.scan, self._note
         size = len(data)
-        for start in range(0, size, CHUNK) if size > CHUNK else (0,):
-            low, high = max(0, start - REACH), min(size, start + CHUNK + REACH)
-            fired.clear()
-            scan(data[low:high] if high - low < size else data, note)
-            for number in fired:
-                if number == self._base64:
-                    base64 = True
-                else:
-                    self._spans(data, number, low, high, found, taken, starts)
-        if not found:
-            return [], base64
-        return self._apart(found), base64
+        if size <= CHUNK:
+            base64 = self._chunk(data, data, 0, size, found, taken)
+        else:
+            base64 = False
+            for start in range(0, size, CHUNK):
+                low, high = max(0, start - REACH), min(size, start + CHUNK + REACH)
+                base64 |= self._chunk(data, data[low:high], low, high, found, taken)
+        return (self._apart(found) if found else ()), base64
+
+    def _chunk(
+        self,
+        data: bytes,
+        chunk: bytes,
+        low: int,
+        high: int,
+        found: list[tuple[int, int, int]],
+        taken: Sequence[tuple[int, int, bytes]],
+    ) -> bool:
+        fired = self._fired
+        fired.clear()
+        self._scan(chunk, self._note)
+        base64 = False
+        for number in fired:
+            if number == self._base64:
+                base64 = True
+            else:
+                self._spans(data, number, low, high, found, taken)
+        return base64
 
     def _spans(
         self,
@@ -202,14 +220,13 @@ class Scanner:
         high: int,
         found: list[tuple[int, int, int]],
         taken: Sequence[tuple[int, int, bytes]],
-        starts: list[int],
     ) -> None:
         finditer, secret, detector = self._rows[number]
         valid = detector.valid
         for match in finditer(data, low, high):
             start, end = match.span(secret)
-            if starts:
-                at = bisect_right(starts, start) - 1
+            if taken:
+                at = bisect_right(taken, start, key=_START) - 1
                 if at >= 0 and end <= taken[at][1]:
                     continue
             if valid is None or valid(data[start:end]):

@@ -7,11 +7,13 @@ sanitized. Lines that decide where a message ends are never changed.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from .blind import Blind
 from .credentials import WORD
 from .places import cookies, pairs
-from .policy import FRAMING, SCAN, Policy, Rule
+from .policy import FRAMING, SCAN, Policy
+from .templates import Action
 
 _SEGMENT = re.compile(rb"[^/]+")
 _VALUE_LIKE = re.compile(rb"(?=.*\d)[\w.~%@:+-]{2,}|.*[@%].*|[\w-]{25,}")
@@ -25,6 +27,7 @@ class Head:
         self._policy = policy
         self._blind = blind
         self.strict = policy.level == "strict"
+        self.by_path = policy.by_path
 
     def request_line(self, line: bytes) -> bytes:
         """The first line: the query by names, segments of the path where the policy is strict."""
@@ -55,41 +58,65 @@ class Head:
         return edits
 
     def edit(
-        self, data: bytes, kind: str, name: str, start: int, end: int, path: str = ""
+        self, data: bytes, kind: str, name: str, start: int, end: int
     ) -> tuple[int, int, bytes] | None:
         """What the policy makes of one value; None where only detectors look at it."""
-        rule = self._policy.decide(kind, name, path if self._policy.by_path else "")
-        action = self._policy.default if rule is None else rule.action
-        if action == SCAN or start >= end:
+        action = self.action(kind, name)
+        if action is None or start >= end:
             return None
-        raw = data[start:end]
-        if action == "keep" and self.strict:
-            return None
-        return start, end, self._done(raw, action, rule)
+        return start, end, self.done(data[start:end], action)
 
-    def _done(self, raw: bytes, action: str, rule: Rule | None) -> bytes:
-        if action == "keep":
+    def action(
+        self, kind: str, name: str, path: str = "", under: Sequence[str] = ()
+    ) -> Action | None:
+        """What the policy does with a value; None where only detectors look at it.
+
+        Where no rule names a value, the next container around it whose rule replaces it decides.
+        """
+        decide, path = self._policy.decide, path if self.by_path else ""
+        rule = decide(kind, name, path)
+        if rule is None:
+            for outer in reversed(under):
+                around = decide(kind, outer, path)
+                if around is not None and around.action != "keep":
+                    rule = around
+                    break
+        action = self._policy.default if rule is None else rule.action
+        if action == SCAN or (action == "keep" and self.strict):
+            return None
+        return Action(action, rule)
+
+    def done(self, raw: bytes, action: Action) -> bytes:
+        """A value after an action."""
+        if action.name == "keep":
             return raw
-        if action == "drop":
+        if action.name == "drop":
             return b""
-        if action == "fixed" and rule is not None:
-            return rule.value
-        return self._blind.value(raw, action)
+        if action.name == "fixed" and action.rule is not None:
+            return action.rule.value
+        return self._blind.value(raw, action.name)
 
     def body(self, data: bytes, kind: bytes) -> bytes | None:
         """What a rule for its content type makes of a whole body; None where there is none."""
         rule = self._policy.decide("body", kind.decode("latin-1")) if self._policy.by_type else None
-        return None if rule is None else self._done(data, rule.action, rule)
+        return None if rule is None else self.done(data, Action(rule.action, rule))
 
-    def line(self, line: bytes) -> bytes:
-        """A header line with its folds; one that is dropped becomes empty bytes."""
-        return self._line(self._blind.unfolded(line) if b"\n" in line else line)
+    def line(self, line: bytes) -> tuple[bytes, bytes]:
+        """A header line with its folds, and its name if it tells how to read the body.
 
-    def _line(self, line: bytes) -> bytes:
+        One that is dropped becomes empty bytes.
+        """
+        if b"\n" in line:
+            line = self._blind.unfolded(line)
         name, colon, value = line.partition(b":")
         low = name.strip().lower()
         if not colon or low in FRAMING:
-            return line if colon or not line.strip() else self._blind.loose(line)
+            if not colon and line.strip():
+                return self._blind.loose(line), b""
+            return line, low if low in NOTED else b""
+        return self._line(line, name, low, value), b""
+
+    def _line(self, line: bytes, name: bytes, low: bytes, value: bytes) -> bytes:
         rule = self._policy.decide("header", low.decode("latin-1"))
         action = self._policy.default if rule is None else rule.action
         if action == "keep" and not self.strict:
@@ -102,7 +129,7 @@ class Head:
             mark = line.find(b"?")
             edits = self.named(line, mark + 1, len(line), "query") if mark >= 0 else []
             return self._blind.clean(line, edits)
-        return name + colon + self._secret(low, value, action)
+        return name + b":" + self._secret(low, value, action)
 
     def _secret(self, name: bytes, value: bytes, action: str) -> bytes:
         if name in (b"cookie", b"set-cookie"):

@@ -26,7 +26,14 @@ class Place(NamedTuple):
 
 _PAIR = re.compile(rb"([^=&;?#\s]{1,400})=([^&#\s]*)")
 _COOKIE = re.compile(rb"\s*(?:([^=;\s]{1,400})\s*=\s*([^;]*)|([^;\s][^;]*))")
-_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)"(\s*:)?|([{}\[\]])|(-?[0-9][0-9.eE+-]*)', re.S)
+# A string, with what follows it where it is a name; a bracket; a number. What is cut off at the end
+# of the data is a string, too.
+_STRING = rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"|\\?\Z)'
+_NUMBER = rb"(-?[0-9][0-9.eE+-]*+)"
+_TOKEN = re.compile(
+    _STRING + rb"(?:(\s*+:\s*+)(?:" + _STRING + rb"|" + _NUMBER + rb")?)?|([{}\[\]])|" + _NUMBER,
+    re.S,
+)
 _XML = re.compile(
     rb"<!\[CDATA\[|</([A-Za-z_][\w:.-]*)\s*>|<([A-Za-z_][\w:.-]*)((?:\s[^<>]*)?)>|([^<>]+)", re.S
 )
@@ -53,28 +60,35 @@ def cookies(data: bytes, start: int, end: int) -> Iterator[Place]:
         yield Place("cookie", (match[1] or b"").decode("latin-1"), *match.span(group))
 
 
-def json_values(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Place]:
+def json_values(
+    data: bytes, start: int = 0, end: int | None = None, paths: bool = True
+) -> Iterator[Place]:
     """The leaf values of a JSON text, or of several one after another, whole or broken.
 
     true, false and null are none: they say nothing of a person, and nothing can stand for them.
     """
     names: list[str] = []
-    name = ""
+    name, kind = "", "json"
+    under: tuple[str, ...] = ()
     for match in _TOKEN.finditer(data, start, len(data) if end is None else end):
-        group = match.lastindex
+        group = match.lastindex or 1
         if group == 2:
             name = _json_name(match[1])
-        elif group == 3:
-            if match[3] in (b"{", b"["):
+            continue
+        if group == 5:
+            if match[5] in (b"{", b"["):
                 names.append(name or "*")
-                name = "" if match[3] == b"{" else name
+                name = "" if match[5] == b"{" else name
             elif names:
                 names.pop()
                 name = names[-1] if names and names[-1] != "*" else ""
-        else:
             kind = "graphql" if len(names) > 1 and names[1] == "variables" else "json"
-            span = match.span(group or 1)
-            yield Place(kind, name, *span, ".".join((*names[1:], name or "*")), tuple(names))
+            under = tuple(each for each in names if each != "*")
+            continue
+        if group in (3, 4):
+            name = _json_name(match[1])
+        path = ".".join((*names[1:], name or "*")) if paths else ""
+        yield Place(kind, name, *match.span(group), path, under)
 
 
 def _json_name(raw: bytes) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from ..exchange import Exchange, Flag, Kind
 from . import content
 from .blind import Blind
-from .headers import NOTED, Head
+from .headers import Head
 from .policy import Policy
 from .pseudonym import Pseudonyms
 from .sanitized import Sanitized
@@ -37,7 +37,7 @@ class Sanitizer:
         self._clients: dict[bytes, int] = {}
         self._blocks: dict[int, tuple[bytes, dict[bytes, bytes]]] = {}
         self._answers: dict[int, bytes] = {}
-        self._bodies: dict[int, bytes] = {}
+        self._bodies: dict[tuple[object, ...], bytes] = {}
         if self._blind is not None:
             self._head = Head(policy, self._blind)
             self._content = content.Content(self._head, self._blind)
@@ -69,9 +69,10 @@ class Sanitizer:
         body = request[head_bytes:]
         if body:
             body, flags = self._body(body, notes)
-            exchange.flags |= flags
-            if flags & Flag.RESIZED:
-                head = content.reframed(head, len(body))
+            if flags:
+                exchange.flags |= flags
+                if flags & content.RESIZED:
+                    head = content.reframed(head, len(body))
         changed = len(head) + len(body) - len(request)
         exchange.request = head + body
         if changed or len(head) != head_bytes:
@@ -106,11 +107,12 @@ class Sanitizer:
     def _walk(self, lines: list[bytes], number: int) -> tuple[bytes, dict[bytes, bytes]]:
         notes: dict[bytes, bytes] = {}
         out: list[bytes] = []
+        hashed, seed, known = self._hash, self._seed, self._lines.get
         for line in lines:
             first = not number
             number += 1
-            key = self._hash(line, self._seed) + first
-            new, noted = self._lines.get(key) or self._remembered(line, key, first)
+            key = hashed(line, seed) + first
+            new, noted = known(key) or self._remembered(line, key, first)
             if noted:
                 notes[noted] = new.partition(b":")[2].strip()
             if new or not line:
@@ -120,19 +122,14 @@ class Sanitizer:
     def _remembered(self, line: bytes, key: int, first: bool) -> tuple[bytes, bytes]:
         if len(self._lines) >= REMEMBERED:
             self._lines.clear()
-        done = self._lines[key] = self._line(line, first)
+        done = (self._head.request_line(line), b"") if first else self._head.line(line)
+        self._lines[key] = done
         return done
-
-    def _line(self, line: bytes, first: bool) -> tuple[bytes, bytes]:
-        if first:
-            return self._head.request_line(line), b""
-        name = line.partition(b":")[0].strip().lower()
-        return self._head.line(line), name if name in NOTED else b""
 
     def _body(self, body: bytes, notes: dict[bytes, bytes]) -> tuple[bytes, int]:
         if len(body) > SMALL_BODY:
             return self._content.body(body, notes)
-        key = self._hash(body + repr(notes).encode(), self._seed)
+        key = (self._hash(body, self._seed), *notes.items())
         done = self._bodies.get(key)
         if done is not None:
             return done, 0
@@ -166,7 +163,7 @@ class Sanitizer:
             if not kept or name in HARMLESS or not line.strip():
                 kept.append(line)
             elif name == b"set-cookie":
-                kept.append(self._head.line(line))
+                kept.append(self._head.line(line)[0])
         return b"\n".join(kept)
 
 

@@ -24,7 +24,7 @@ def _mask(members: range) -> bytes:
 _TO_LOWER, _TO_UPPER, _TO_DIGIT = _spelling(97, 26), _spelling(65, 26), _spelling(48, 10)
 _TO_LOWER_HEX, _TO_UPPER_HEX = _spelling(97, 6), _spelling(65, 6)
 _IS_LOWER, _IS_UPPER, _IS_DIGIT = _mask(_LOWER), _mask(_UPPER), _mask(_DIGIT)
-_KEPT = bytes(0 if byte in HEX or chr(byte).isascii() and chr(byte).isalnum() else byte
+_KEPT = bytes(0 if byte in HEX or (chr(byte).isascii() and chr(byte).isalnum()) else byte
               for byte in range(256))  # fmt: skip
 
 
