@@ -67,20 +67,29 @@ def _fidelity_code(summary: Summary, required: float | None) -> int:
 @click.command()
 @click.argument("tape", type=click.Path(exists=True))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--html", "page", metavar="FILE", help="Write its pictures as one offline page.")
 @options_of(PlanOptions)
-def plan(tape: str, as_json: bool, options: PlanOptions) -> None:
+def plan(tape: str, as_json: bool, page: str | None, options: PlanOptions) -> None:
     """Show what a replay of TAPE would send, without sending a byte.
 
     \b
     Example:
       wiretape plan theirs.tape --speed 4 --only 'GET /api/*'
+      wiretape plan theirs.tape --scale 10 --html plan.html
     """
     from capture.tape import Tape
 
-    from .preview import preview
+    from .plan_figures import figures_of
+    from .preview import preview_of
 
     with Tape.open(tape) as source:
-        found = preview(source, options)
+        figures = figures_of(source, options)
+        if page:
+            from .plan_page import write_page
+
+            write_page(page, source, options, figures)
+            click.echo(f"wrote {page}", err=True)
+    found = preview_of(figures)
     click.echo(json.dumps(found.as_dict()) if as_json else found.as_text())
 
 

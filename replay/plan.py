@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from capture.errors import ReplayError
 from capture.exchange import NEVER
 
 from .endings import Endings
@@ -39,6 +40,7 @@ COLUMNS = (
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 CLONE_SHIFT = 40
 _MOST_CLONES = (1 << 30) - 1
+_FURTHEST_NS = 1 << 61
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -106,6 +108,8 @@ def _lap(tape: Tape, options: PlanOptions) -> Iterator[Chunk]:
         ends.append(first + options.end)
     if options.length:
         ends.append(start + options.length)
+    if (min(ends) - start) / options.speed > _FURTHEST_NS:
+        raise ReplayError(f"--speed {options.speed:g}: the plan would outlast the clock.")
     blocks = tape.in_order(COLUMNS, start, min(ends))
     clock = _RecordedClock(start, options, Endings(tape))
     chunks = (clock(chunk) for block in blocks if len((chunk := _select(block, options))["kind"]))

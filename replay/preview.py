@@ -6,16 +6,12 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .options import PlanOptions
-from .plan import SAFE_METHODS, plan_chunks
+from .plan import SAFE_METHODS
+from .plan_figures import Figures, figures_of
 
 if TYPE_CHECKING:
     from capture.tape import Tape
-
-_BARS = "▁▂▃▄▅▆▇█"
-_WIDTH = 60
 
 
 @dataclass(frozen=True)
@@ -32,6 +28,7 @@ class Preview:
     unsafe: int
     hosts: dict[str, int]
     picture: str
+    about: bool = False  # of a long soak: taken to go on as it begins
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for `--json`."""
@@ -41,8 +38,8 @@ class Preview:
         """For a person."""
         return "\n".join(
             [
-                f"{self.requests:,} requests on {self.connections:,} connections, "
-                f"{self.bytes:,} bytes, in {self.span_s:.3f} s",
+                f"{'about ' if self.about else ''}{self.requests:,} requests on "
+                f"{self.connections:,} connections, {self.bytes:,} bytes, in {self.span_s:.3f} s",
                 f"rate     {self.mean_rate:,.1f}/s on average, {self.peak_rate:,.0f}/s at its peak",
                 "methods  " + ", ".join(f"{name} {n:,}" for name, n in self.methods.items()),
                 f"unsafe   {self.unsafe:,} (--read-only leaves them out)",
@@ -53,44 +50,18 @@ class Preview:
 
 
 def preview(tape: Tape, options: PlanOptions) -> Preview:
-    """The plan that a tape and options make, counted in one pass."""
-    methods: Counter[str] = Counter()
-    hosts: Counter[str] = Counter()
-    seconds: Counter[int] = Counter()
-    lanes: set[int] = set()
-    size = last = 0
-    for chunk in plan_chunks(tape, options):
-        _count(methods, chunk["method"])
-        _count(hosts, chunk["host"])
-        found, counts = np.unique(chunk["due_ns"] // 1_000_000_000, return_counts=True)
-        seconds.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
-        lanes.update(chunk["lane"].tolist())
-        size += int(chunk["request_bytes"].sum())
-        last = max(last, int(chunk["due_ns"][-1]))
-    requests = methods.total()
+    """The plan that a tape and options make, counted: all of it, or its begin where it is long."""
+    return preview_of(figures_of(tape, options))
+
+
+def preview_of(found: Figures) -> Preview:
+    """The figures of a plan, as they are shown."""
+    span_s = found.span_ns / 1e9
+    hosts = Counter(found.hosts).most_common(10)
     return Preview(
-        requests, len(lanes), size, last / 1e9, requests / max(last / 1e9, 1e-9) if last else 0.0,
-        float(max(seconds.values(), default=0)), dict(methods.most_common()),
-        sum(n for name, n in methods.items() if name not in SAFE_METHODS),
-        dict(hosts.most_common(10)), _picture(seconds),
+        found.requests, found.connections, found.bytes, span_s,
+        found.requests / max(span_s, 1e-9) if span_s > 0 else 0.0, float(found.peak_per_s),
+        dict(Counter(found.methods).most_common()),
+        sum(n for name, n in found.methods.items() if name not in SAFE_METHODS),
+        dict(hosts), "\n".join(found.pictures()), found.about,
     )  # fmt: skip
-
-
-def _count(counter: Counter[str], column: Any) -> None:
-    codes, counts = np.unique(column.codes, return_counts=True)
-    for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
-        counter[column.values[code]] += count
-
-
-def _picture(seconds: Counter[int]) -> str:
-    if not seconds or max(seconds) < 0:  # beyond what a clock holds, at the slowest speeds
-        return ""
-    span = max(seconds) + 1
-    step = -(-span // _WIDTH)
-    highest: Counter[int] = Counter()
-    for second, count in seconds.items():
-        highest[second // step] = max(highest[second // step], count)
-    bars = [highest[mark] for mark in range(-(-span // step))]
-    peak = max(bars)
-    drawn = "".join(_BARS[round(bar / peak * (len(_BARS) - 1))] for bar in bars)
-    return f"{drawn}  one mark is {step} s, the highest {peak:,}/s"

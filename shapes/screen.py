@@ -34,8 +34,8 @@ def show(name: str, shape: dict[str, Any]) -> None:
     console.print(f"  rate        {sparkline(a['series']['per_s'])}  "
                   f"peak {max(a['series']['per_s'], default=0):,.0f}/s")  # fmt: skip
     idc = [value for _, value in a["idc"]]
-    console.print(f"  burstiness  {sparkline(idc)}  " + _at_decades(a["idc"]))
-    console.print(f"  peak/mean   {_at_decades(a['peak_to_mean'])}")
+    console.print(f"  burstiness  {sparkline(idc)}  " + at_decades(a["idc"]))
+    console.print(f"  peak/mean   {at_decades(a['peak_to_mean'])}")
     console.print(f"  gaps        SCV {a['gap_scv']:.3g} (Poisson: 1), "
                   f"{a['zero_gap_share']:.1%} of them zero")  # fmt: skip
     console.print(
@@ -77,7 +77,8 @@ def verdict_lines(found: Fidelity) -> list[str]:
     return [*lines, *(f"  {reason}" for reason in found.reasons)]
 
 
-def _at_decades(pairs: list[list[float]]) -> str:
+def at_decades(pairs: list[list[float]]) -> str:
+    """The values at 1 ms, 10 ms, 100 ms … of [[tau_s, value], …]."""
     shown = [(tau, value) for tau, value in pairs if f"{tau:e}".startswith("1.0")]
     return "  ".join(f"{duration(tau)}: {value:.3g}" for tau, value in shown)
 

@@ -1,0 +1,127 @@
+"""The page of `wiretape plan --html`: what would be sent, beside what was recorded."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from capture.errors import ReplayError
+from shapes.plots import Card, figure, page
+from shapes.screen import duration
+
+from .options import PlanOptions
+from .plan_figures import Figures, figures_of
+
+if TYPE_CHECKING:
+    from capture.tape import Tape
+
+_MORE = {
+    "loop", "arrivals", "scale", "spike", "herd", "endpoint_scale", "diurnal", "soak", "position",
+    "speed", "think",
+}  # fmt: skip
+_FEWEST_POINTS = 2
+
+
+def write_page(path: str, tape: Tape, options: PlanOptions, figures: Figures) -> None:
+    """Write the pictures of a plan as one file that works offline."""
+    recorded = figures_of(tape, as_recorded(options))
+    title = f"The plan of {tape.files[0].path.name}"
+    try:
+        Path(path).write_text(page(title, cards_of(figures, recorded), facts_of(figures, recorded)))
+    except OSError as problem:
+        raise ReplayError(f"{path}: cannot be written ({problem.strerror}).") from problem
+
+
+def as_recorded(options: PlanOptions) -> PlanOptions:
+    """The same part of the tape, as it was."""
+    plain = PlanOptions()
+    return dataclasses.replace(
+        plain,
+        **{
+            field.name: getattr(options, field.name)
+            for field in dataclasses.fields(PlanOptions)
+            if field.name not in _MORE
+        },
+    )
+
+
+def facts_of(plan: Figures, recorded: Figures) -> list[tuple[str, str]]:
+    """The figures above the pictures: (name, value)."""
+    about = "≈ " if plan.about else ""
+    span_s = plan.span_ns / 1e9
+    facts = [
+        ("requests", f"{about}{plan.requests:,}"),
+        ("connections", f"{about}{plan.connections:,}"),
+        ("bytes", f"{about}{plan.bytes:,}"),
+        ("lasts", duration(span_s)),
+        ("requests/s", f"{plan.requests / max(span_s, 1e-9):,.1f}"),
+        ("most in a second", f"{plan.peak_per_s:,}"),
+    ]
+    if recorded.requests:
+        facts.append(("times the recorded requests", f"{plan.requests / recorded.requests:.3g}"))
+    return facts
+
+
+def cards_of(plan: Figures, recorded: Figures) -> list[Card]:
+    """The pictures of a plan."""
+    return [*_rates(plan), *_burstiness(plan, recorded), *_endpoints(plan, recorded)]
+
+
+def _rates(plan: Figures) -> list[Card]:
+    places = ("over the whole span", "in its busiest tenth", "in the busiest hundredth")
+    if not plan.whole:
+        places = (f"in the first {duration(plan.seen.last_ns / 1e9)}", *places[1:])
+    cards = []
+    for where, zoom in zip(places, plan.seen.arrivals.zooms(), strict=False):
+        rates, step, start = zoom["per_s"], zoom["step_s"], zoom["start_s"]
+        times = [start + i * step for i in range(len(rates))]
+        cards.append(Card(
+            f"Up to {max(rates):,.0f} requests/s due {where}",
+            f"Requests due a second, in steps of {duration(step)}.",
+            figure([("due", times, rates)], "time since the first request (s)", "requests/s"),
+        ))  # fmt: skip
+    return cards
+
+
+def _burstiness(plan: Figures, recorded: Figures) -> list[Card]:
+    ours, theirs = _idc(plan), _idc(recorded)
+    if len(ours) < _FEWEST_POINTS:
+        return []
+    tau = list(ours)
+    lines: list[Any] = [("plan", tau, list(ours.values()))]
+    if len(theirs) >= _FEWEST_POINTS:
+        lines.append(("recorded", list(theirs), list(theirs.values())))
+    lines.append(("Poisson", tau, [1.0] * len(tau)))
+    top = max(ours, key=lambda each: ours[each])
+    said = "The plan is about as even as Poisson at every timescale"
+    if ours[top] > 1.5:
+        said = f"The plan is {ours[top]:,.3g} times as bursty as Poisson at {duration(top)}"
+    return [Card(said, "Variance of the count over its mean; more users make it higher.",
+                 figure(lines, "timescale (s)", "index of dispersion",
+                        log_x=True, log_y=True))]  # fmt: skip
+
+
+def _idc(figures: Figures) -> dict[float, float]:
+    return {m.tau_s: m.idc for m in figures.seen.arrivals.counts.cascade() if m.idc > 0}
+
+
+def _endpoints(plan: Figures, recorded: Figures) -> list[Card]:
+    top = Counter(plan.endpoints).most_common(12)[::-1]
+    if not top:
+        return []
+    names = [_short(name) for name, _ in top]
+    shares = [100 * count / plan.requests for _, count in top]
+    lines: list[Any] = [("plan", shares, names)]
+    if recorded.requests:
+        before = [100 * recorded.endpoints.get(name, 0) / recorded.requests for name, _ in top]
+        lines.append(("recorded", before, names))
+    return [Card(f"{names[-1]} is {shares[-1]:.0f} % of what would be asked",
+                 "The endpoints that would be asked most.",
+                 figure(lines, "share of the requests (%)", "", kind="bars"))]  # fmt: skip
+
+
+def _short(name: str, most: int = 28) -> str:
+    name = name or "(no endpoint)"
+    return name if len(name) <= most else name[: most - 1] + "…"
