@@ -1,4 +1,4 @@
-"""How often a canary rolls back a candidate that is none the worse, and how soon it stops a bad one.
+"""How often a canary rolls back one that is none the worse, and how soon it stops a bad one.
 
 Simulated canaries of five steps, judged by the judge itself. Users differ (some are three times as
 heavy, for they were so when recorded), both sides drift together and each by itself (3 %), and each

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +15,16 @@ from tests.replay.recorder import write_tape
 def users_tape(path: Path, seconds: float, rate: float, users: int = 200) -> Path:
     """A tape on which so many users, each with a connection, ask for two endpoints."""
     requests = []
+    rng = random.Random(4)
+    at_ms = 0.0
     for n in range(round(seconds * rate)):
+        at_ms += rng.expovariate(rate / 1000)
         user = (n * 7919) % users
         page = "/search" if n % 3 else "/cart"
         raw = (
             f"GET {page} HTTP/1.1\r\nHost: shop.test\r\nCookie: session=u{user:08d}x{user}\r\n\r\n"
         )
-        requests.append((user, n * 1000 / rate, raw.encode()))
+        requests.append((user, at_ms, raw.encode()))
     return write_tape(path, requests)
 
 
