@@ -75,12 +75,19 @@ def _end(process: subprocess.Popen[str], number: int, patience: float = 20) -> N
 @contextlib.contextmanager
 def shop(*switches: str) -> Iterator[str]:
     """A copy of the shop with those switches; gives its address."""
+    with shop_process(*switches) as (url, _):
+        yield url
+
+
+@contextlib.contextmanager
+def shop_process(*switches: str) -> Iterator[tuple[str, int]]:
+    """The same, with the number of its process beside its address."""
     with started("samples.shop", "--port", "0", *switches, own_core=True) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         if "http://" not in line:
             raise Failed(f"the shop did not start with {' '.join(switches)}")
-        yield line[line.index("http://") :].strip()
+        yield line[line.index("http://") :].strip(), process.pid
 
 
 def run(module: str, *arguments: str | Path, allowed: Sequence[int] = (0,)) -> str:

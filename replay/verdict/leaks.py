@@ -5,6 +5,10 @@ the first tenth (warm-up). Its slope is Theil and Sen's, the median of the slope
 their interval. It is a leak where the whole interval lies above zero, Mann and Kendall's count of
 rising pairs agrees, the floor rose by a good part of the sawtooth's own height (less may be its
 teeth out of step with ours), and what would be lost within the horizon exceeds the budget.
+
+Caches fill and pools grow while a target warms up, and that lasts longer than a tenth of a short
+watch. So within the first ten minutes the floor must have risen by a tenth, and it must still be
+rising: its second half at no less than a third of the pace of its first.
 """
 
 from __future__ import annotations
@@ -28,6 +32,8 @@ HORIZON_S = 24 * 3600.0
 BUDGET = 0.1  # of what was used at the beginning
 CHANCE = 0.001
 PART = 0.25
+WARMS_S = 600.0
+STILL = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -42,13 +48,17 @@ class Growth:
     chance: float
     risen: float  # while it was watched
     swing: float  # how far it goes up and down meanwhile
+    watched_s: float = WARMS_S
+    still: bool = True  # whether it rises as before in the second half
 
     @property
     def leaks(self) -> bool:
         """Whether it surely grows, and fast enough to matter within a day."""
         lost = self.slope * HORIZON_S
         sure = self.low > 0 and self.chance < CHANCE and self.risen > PART * self.swing
-        return sure and lost > BUDGET * max(self.begin, 1.0)
+        used = max(self.begin, 1.0)
+        warm = self.still and self.risen > BUDGET * used * min(1.0, WARMS_S / self.watched_s)
+        return sure and warm and lost > BUDGET * used
 
 
 def growth_of(metric: str, at_s: Array, values: Array) -> Growth | None:
@@ -72,7 +82,16 @@ def growth_of(metric: str, at_s: Array, values: Array) -> Growth | None:
     chance = float(kendalltau(x, y).pvalue)
     chance = 1.0 if math.isnan(chance) else chance
     risen = slope * float(x[-1] - x[0])
-    return Growth(metric, float(y[0]), slope, low, high, chance, risen, swing)
+    half = len(x) // 2
+    still = _slope(x[half:], y[half:]) >= STILL * _slope(x[: half + 1], y[: half + 1])
+    watched = float(x[-1] - x[0])
+    return Growth(metric, float(y[0]), slope, low, high, chance, risen, swing, watched, still)
+
+
+def _slope(x: Array, y: Array) -> float:
+    from scipy.stats import theilslopes
+
+    return float(theilslopes(y, x)[0])
 
 
 def leaks(samples: dict[str, Array], rows: Rows) -> tuple[Finding, ...]:
