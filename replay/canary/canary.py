@@ -23,6 +23,7 @@ import numpy as np
 from capture.errors import ReplayError
 from capture.tape import Tape
 
+from ..options import ReplayOptions
 from ..outcome import Summary
 from .judge import Rules, StepJudge
 from .options import CanaryOptions
@@ -156,7 +157,7 @@ class _Steps:
             self._state.runs += 1
         return _unfaithful(summary)
 
-    def _part(self, targets: tuple[str, ...], split: float) -> CanaryOptions:
+    def _part(self, targets: tuple[str, ...], split: float) -> ReplayOptions:
         """The options of a run: its targets, and the part of the tape whose turn it is."""
         options, span = self._options, self._source.span_ns
         wanted = round(options.step_for * options.speed)
@@ -164,9 +165,9 @@ class _Steps:
         start = options.start + self._state.runs % parts * wanted
         laps = 1 if wanted <= span else math.ceil(wanted / span)
         return replace(
-            options, target=targets, split=split, start=start, loop=laps,
+            options.toward(*targets), split=split, start=start, end=0, loop=laps,
             length=min(wanted, span), duration=options.step_for if laps > 1 else 0,
-            no_calibrate=options.no_calibrate or self._calibrated, seed=options.seed,
+            no_calibrate=options.no_calibrate or self._calibrated,
         )  # fmt: skip
 
     def _book(self, word: str, why: str, judge: StepJudge) -> None:

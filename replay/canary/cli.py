@@ -42,14 +42,15 @@ def canary(tape: Path, as_json: bool, options: CanaryOptions) -> int:
 
 
 def _check(options: CanaryOptions) -> None:
-    if not options.baseline or not options.candidate or options.target:
-        raise click.UsageError("Say between which: --baseline URL --candidate URL, no --target.")
+    if not options.baseline or not options.candidate:
+        raise click.UsageError("Say between which: --baseline URL --candidate URL.")
     if options.at_max:
         raise click.UsageError("A canary needs a clock to keep to: leave out --speed max.")
-    if options.split or options.start_at or options.duration or options.length or options.loop > 1:
+    timed = (options.start_at, options.duration, options.length, options.soak, options.resume)
+    if any(timed) or options.loop > 1:
         raise click.UsageError(
-            "--steps and --step-for say who is sent when: leave out --split, --start-at, "
-            "--duration, --for and --loop."
+            "--step-for says how long to send: leave out --start-at, --duration, --for, --loop, "
+            "--soak and --resume."
         )
     if options.step_for < 20 * options.block:
         raise click.UsageError("A step holds at least 20 blocks: a longer --step-for, or --block.")

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from capture.options import DURATION, SHARE, ParamType, option
+from capture.options import SHARE, SPAN, ParamType, option
 
-from ..options import ReplayOptions
+from ..option_types import TARGET
+from ..options import SendOptions
 
 
 class _Steps(ParamType):
@@ -34,17 +35,19 @@ class _Steps(ParamType):
 
 
 @dataclass(frozen=True)
-class CanaryOptions(ReplayOptions):
+class CanaryOptions(SendOptions):
     """What a canary can be told: everything of a replay but what its steps decide."""
 
-    baseline: str = option("", help="The target that has the users now.", metavar="URL")
-    candidate: str = option("", help="The target that shall have them.", metavar="URL")
+    baseline: str = option(
+        "", help="The target that has the users now.", metavar="URL", type=TARGET
+    )
+    candidate: str = option("", help="The target that shall have them.", metavar="URL", type=TARGET)
     steps: tuple[float, ...] = option(
         (1.0, 5.0, 25.0, 50.0, 100.0), help="Shares of the users for the candidate, in %.",
         type=_Steps(), multiple=False, metavar="A,B,…", show_default="1,5,25,50,100",
     )  # fmt: skip
     step_for: int = option(
-        60_000_000_000, help="How long each step lasts.", type=DURATION, show_default="60s"
+        60_000_000_000, help="How long each step lasts.", type=SPAN, show_default="60s"
     )
     holds: int = option(
         3, help="How often a step may be repeated that says nothing clear.", type=click.IntRange(0)
@@ -55,13 +58,13 @@ class CanaryOptions(ReplayOptions):
     )  # fmt: skip
     block: int = option(
         500_000_000, help="What disturbs one side for less than this is no evidence.",
-        type=DURATION, show_default="500ms",
+        type=SPAN, show_default="500ms",
     )  # fmt: skip
     margin: float = option(
         0.10, help="How much slower is still the same.", type=SHARE, show_default="10%"
     )
     least: int = option(
-        1_000_000, help="How much slower nobody minds.", type=DURATION, show_default="1ms"
+        1_000_000, help="How much slower nobody minds.", type=SPAN, show_default="1ms"
     )
     budget: float = option(
         0.01, help="How many more may fail, of all.", type=SHARE, show_default="1%"
@@ -69,5 +72,5 @@ class CanaryOptions(ReplayOptions):
     state: str = option("", help="File of the state and the log; what it began is gone on with.")
     keep: str = option("", help="Keep the runs in this folder.", metavar="DIR")
     timeout: int = option(
-        5_000_000_000, help="Give up an answer after this.", type=DURATION, show_default="5s"
+        5_000_000_000, help="Give up an answer after this.", type=SPAN, show_default="5s"
     )

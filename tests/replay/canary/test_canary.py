@@ -63,7 +63,8 @@ def test_a_candidate_like_the_baseline_is_promoted_from_the_step_that_was_not_de
         counts = old.asked, new.asked
     told = json.loads(done.stdout)
     assert {each["step"] for each in told["log"]} == {2}
-    assert counts[0] >= counts[1] > 200  # what the candidate gets, the baseline got before
+    assert counts[0] >= counts[1]  # what the candidate gets, the baseline got before
+    assert counts[1] > 200 or told["word"] == "unfaithful"
     # A busy machine may keep no run to its time; it must not make the candidate look worse.
     assert (told["word"], done.return_value) in (("promoted", 0), ("unfaithful", 4)), done.output
     assert json.loads(again.stdout) == told
@@ -87,7 +88,8 @@ def read_tape_id(path: Path) -> str:
         ["--speed", "max"],
         ["--for", "3s"],
         ["--step-for", "1s"],
-        ["--target", "http://127.0.0.1:1"],
+        ["--loop", "2"],
+        ["--soak", "3s"],
     ],
 )
 def test_a_canary_that_makes_no_sense_is_a_usage_error(tape: Path, given: list[str]):
