@@ -142,12 +142,14 @@ class Share(ParamType):
 
 
 class Factor(ParamType):
-    """A positive factor, at most `most`; `words` are further spellings of certain values."""
+    """A factor from `least` to `most`; `words` are further spellings of certain values."""
 
     name = "factor"
 
-    def __init__(self, most: float = 100_000.0, words: dict[str, float] | None = None) -> None:
-        self._most = most
+    def __init__(
+        self, least: float = 1e-6, most: float = 1e6, words: dict[str, float] | None = None
+    ) -> None:
+        self._least, self._most = least, most
         self._words = words or {}
 
     def convert(
@@ -162,8 +164,9 @@ class Factor(ParamType):
             factor = float(text)
         except ValueError:
             factor = -1.0
-        if not 0 < factor <= self._most:
-            told = " or ".join(["a number above 0, like 10 or 0.5", *self._words])
+        if not self._least <= factor <= self._most:
+            bounds = f"a number from {self._least:g} to {self._most:g}"
+            told = " or ".join([bounds, *self._words])
             self.fail(f"{text!r} is no factor; write {told}.", param, ctx)
         return factor
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,8 @@ from .verdict.gating import UNFAITHFUL, Gates, gates_of
 if TYPE_CHECKING:
     from .outcome import Summary
     from .run import Progress
+
+ABORTED = 3
 
 
 @click.command()
@@ -45,6 +48,10 @@ def replay(
 
     if not options.target:
         raise click.UsageError("Say where to send: --target http://HOST:PORT.")
+    if Path(output).exists() and Path(output).samefile(tape):
+        raise click.UsageError("The run would be written over its tape: give another -o.")
+    if gates.junit is not None and not gates:
+        raise click.UsageError("--junit tells what came of gates: give --fail-if or --gate, too.")
     if require_fidelity is not None and options.at_max:
         raise click.UsageError(
             "--require-fidelity needs a clock to keep to: leave out --speed max."
@@ -52,8 +59,10 @@ def replay(
     tell = _tell_json if as_json else _tell
     summary = carry_out(tape, options, output, tell)
     click.echo(json.dumps({"summary": summary.as_dict()}) if as_json else as_text(summary))
+    if summary.aborted:
+        click.echo(f"Aborted, {summary.aborted}.", err=True)
     failed = gates.end_run(output) if gates else 0
-    return failed or _fidelity_code(summary, require_fidelity)
+    return failed or (ABORTED if summary.aborted else _fidelity_code(summary, require_fidelity))
 
 
 def _fidelity_code(summary: Summary, required: float | None) -> int:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from capture.columns import EXCHANGES
 from capture.errors import ReplayError
@@ -18,6 +18,9 @@ from .feeder import unsent_rows
 from .observe.glance import Glance
 from .options import ReplayOptions
 from .outcome import Summary, Tally
+
+if TYPE_CHECKING:
+    from .abort import Watch
 
 _NAMES = frozenset(column.name for column in EXCHANGES)
 
@@ -62,6 +65,7 @@ class Collector:
         self.warnings: list[str] = []
         self.observers: list[OnGlance] = []
         self.bookmark: Bookmark | None = None
+        self.watch: Watch | None = None
         self._writer = self.open(path, header)
         self._tally = Tally()
         self._ledger = Ledger()
@@ -144,6 +148,11 @@ class Collector:
         """Close the run and sum it up."""
         for outcome, count in self._tally.outcomes.items():
             self._ledger.book("planned requests", outcome.lower().replace("_", " "), count)
+        aborted = self.watch.reason if self.watch is not None else ""
+        if aborted:
+            self._ledger.book("ends of the run", f"aborted: {aborted}")
+        elif self.stopped:
+            self._ledger.book("ends of the run", "stopped before its end")
         self._writer.close(self._ledger)
         if self.bookmark is not None and not self.failures:
             self.bookmark.end(self.stopped)
@@ -152,13 +161,14 @@ class Collector:
             noise = {"p50": floor[len(floor) // 2], "p99": floor[len(floor) * 99 // 100]}
         if self.failures:
             raise ReplayError(self.failures[0])
-        if self.stopped:
+        if self.stopped and not aborted:
             self.warnings.append("Stopped before its end: what was due later is not in the run.")
         return self._tally.summary(
             noise_floor=noise,
             fidelity=None if options.at_max else _fidelity(self.path, noise),
             warnings=self.warnings,
             run=str(self.path),
+            aborted=aborted,
         )
 
 

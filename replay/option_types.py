@@ -76,7 +76,23 @@ class _File(click.Path):
         return value if value == "" else super().convert(value, param, ctx)
 
 
+class _Condition(ParamType):
+    """A condition of `--abort-if`; a wrong one is told with a caret under the place."""
+
+    name = "expr"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from .abort import parse
+        from .verdict.gate import GateError
+
+        try:
+            return parse(str(value)).text
+        except GateError as wrong:
+            self.fail(str(wrong), param, ctx)
+
+
 START_AT = _StartAt()
+CONDITION = _Condition()
 WORKERS = _Workers()
 TARGET = Checked("target", rules.target_url)
 HEADER = Checked("header", rules.header)

@@ -20,6 +20,7 @@ from . import rules
 from .load_types import EndpointScaleType, HerdType, SpikeType
 from .option_types import (
     ADDRESS_RULE,
+    CONDITION,
     FILE,
     HEADER,
     HEADER_NAME,
@@ -64,7 +65,9 @@ class PlanOptions:
         type=FILE,
     )  # fmt: skip
     scale: float = option(
-        1.0, help="So many times the users: whole sessions cloned, each itself.", type=Factor()
+        1.0,
+        help="So many times the users: whole sessions cloned, each itself.",
+        type=Factor(most=100_000),
     )
     spike: tuple[Any, ...] = option(
         (), help="More users for a while: at=30s,for=5s,x=20[,shape=step|ramp|decay].",
@@ -217,6 +220,10 @@ class ReplayOptions(SendOptions):
     split: float = option(
         0.0, type=SHARE, metavar="SHARE",
         help="Of two targets, send this share of the users to the second, all others to the first.",
+    )  # fmt: skip
+    abort_if: tuple[str, ...] = option(
+        (), help="Stop, with exit code 3, once this is so: 'errors > 5% for 10s'.", metavar="EXPR",
+        type=CONDITION,
     )  # fmt: skip
 
     def __post_init__(self) -> None:

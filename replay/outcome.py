@@ -105,6 +105,7 @@ class Summary:
     fidelity: dict[str, Any] | None
     warnings: list[str]
     run: str = ""
+    aborted: str = ""  # by which condition, where one ended it
 
     @property
     def errors(self) -> int:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from capture.errors import ReplayError
 from capture.tape import Tape, TapeHeader
 
+from . import rules
 from .bookmark import Bookmark
 from .clock import noise_floor
 from .collector import Collector, OnGlance, OnProgress, Progress
@@ -21,6 +22,9 @@ from .options import ReplayOptions
 from .outcome import Summary
 from .safety import raise_file_limit, refuse_production
 from .targets import targets_of, tls_context
+
+if TYPE_CHECKING:
+    from .abort import Watch
 
 HEAD_START_NS = 100_000_000
 
@@ -39,6 +43,8 @@ def replay(
 
     `observers` are called with each `Glance` while it runs; `collect` may make another collector.
     """
+    watch = watch_of(options)
+    observers = [*observers, watch] if watch else observers
     options = replace(options, watched=True) if observers else options
     targets = targets_of(options)
     if any(target.secure for target in targets):
@@ -62,14 +68,25 @@ def replay(
     collector = collect(Path(run_path), header, planned, on_progress)
     collector.observers += observers
     collector.warnings += warnings
-    collector.bookmark = bookmark
+    collector.bookmark, collector.watch = bookmark, watch
     Crew(str(tape_path), options, collector).work(partial(start_instant, options))
     return collector.end(options, floor)
 
 
+def watch_of(options: ReplayOptions) -> Watch | None:
+    """Who ends the run where a condition of `--abort-if` holds."""
+    if not options.abort_if:
+        return None
+    from .abort import Watch
+
+    return Watch(options.abort_if)
+
+
 def _plain(options: ReplayOptions) -> dict[str, Any]:
+    """The options for the run's header: without the values of headers, which may be secrets."""
     given = asdict(options)
     del given["watched"]
+    given["set_header"] = tuple(rules.header(text)[0].decode() for text in options.set_header)
     return {name: str(value) for name, value in given.items() if value not in ("", ())}
 
 

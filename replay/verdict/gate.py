@@ -75,13 +75,13 @@ class Checked:
     why: str
 
 
-def parse(text: str) -> Gate:
-    """The gate that a text says, or `GateError`."""
+def parse(text: str, measures: tuple[str, ...] = PLAIN) -> Gate:
+    """The gate that a text says, or `GateError`; `measures` are there besides quantiles."""
     groups: list[tuple[Term, ...]] = []
     terms: list[Term] = []
     at = 0
     while True:
-        term, at = _term(text, at)
+        term, at = _term(text, at, measures)
         terms.append(term)
         joint = re.compile(r"\s*(and|or)\b").match(text, at)
         if joint is None:
@@ -96,13 +96,13 @@ def parse(text: str) -> Gate:
     return Gate(text, (*groups, tuple(terms)))
 
 
-def _term(text: str, at: int) -> tuple[Term, int]:
+def _term(text: str, at: int, measures: tuple[str, ...]) -> tuple[Term, int]:
     start = len(text) - len(text[at:].lstrip())
     measure = MEASURE.match(text, at)
     if measure is None:
         raise GateError(text, start, "Expected a measure here, such as p99(*) or errors.")
     name, argument = measure[1], measure[2] or ""
-    _check(text, start, name, argument)
+    _check(text, start, name, argument, measures)
     sign = re.compile(r"\s*(>=|<=|>|<)").match(text, measure.end())
     if sign is None:
         raise GateError(text, measure.end(), "Expected >, >=, < or <= here.")
@@ -110,12 +110,12 @@ def _term(text: str, at: int) -> tuple[Term, int]:
     return Term(name, argument, sign[1], limit, relative, text[start:end]), end
 
 
-def _check(text: str, at: int, name: str, argument: str) -> None:
+def _check(text: str, at: int, name: str, argument: str, measures: tuple[str, ...]) -> None:
     quantile = re.fullmatch(r"p(\d+(?:\.\d+)?)", argument if name == "lateness" else name)
     if quantile and not 0 < float(quantile[1]) < 100:
         raise GateError(text, at, "A quantile lies between p0 and p100.")
-    if not quantile and name not in PLAIN:
-        known = "p50 … p99.9, " + ", ".join(PLAIN)
+    if not quantile and name not in measures:
+        known = "p50 … p99.9, " + ", ".join(measures)
         raise GateError(text, at, f"There is no measure {name!r}; there are {known}.")
     if name == "lateness" and not quantile:
         raise GateError(text, at, "lateness needs its quantile: lateness(p99).")

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.errors import ReplayError
+from capture.tape import Tape
 from replay import rules
 from replay.cli import plan as plan_command
 from replay.cli import replay as replay_command
@@ -181,3 +182,33 @@ def test_bytes_that_are_no_text_go_out_as_given(tmp_path: Path) -> None:
         said = CliRunner().invoke(replay_command, [*args, "-o", str(tmp_path / "run.tape")])
     assert said.exit_code == 0, said.output
     assert b"\r\nX-Name: caf\xe9\r\n" in target.received[0][0]
+
+
+def test_a_run_is_never_written_over_its_tape(tmp_path: Path) -> None:
+    tape = write_tape(tmp_path / "x.tape", [(1, 0, get("/"))])
+    before = tape.read_bytes()
+    said = CliRunner().invoke(replay_command, [str(tape), *TARGET, "-o", str(tape)])
+    assert said.exit_code == 2
+    assert tape.read_bytes() == before
+
+
+def test_junit_without_a_gate_is_wrong_usage(tmp_path: Path) -> None:
+    tape = write_tape(tmp_path / "x.tape", [(1, 0, get("/"))])
+    said = CliRunner().invoke(replay_command, [str(tape), *TARGET, "--junit", str(tmp_path / "x")])
+    assert said.exit_code == 2
+    assert "--fail-if" in said.output
+
+
+def test_the_run_keeps_the_names_of_headers_that_were_set_but_not_their_values(
+    tmp_path: Path,
+) -> None:
+    tape = write_tape(tmp_path / "x.tape", [(1, 0, get("/"))])
+    run = tmp_path / "run.tape"
+    with recorder() as target:
+        args = [str(tape), "--target", target.url, "--no-calibrate", "-o", str(run)]
+        said = CliRunner().invoke(replay_command, [*args, "--set-header", "X-Key: of the house"])
+    assert said.exit_code == 0, said.output
+    assert b"of the house" in target.received[0][0]
+    with Tape.open(run) as opened:
+        assert "X-Key" in opened.header.options["set_header"]
+    assert b"of the house" not in run.read_bytes()
