@@ -66,8 +66,10 @@ def _duration_ticks(values: Sequence[float]) -> dict[str, Any]:
     return {"tickvals": ticks, "ticktext": [duration(tick) for tick in ticks]}
 
 
-def page(title: str, cards: Sequence[Card], facts: Sequence[tuple[str, str]] = ()) -> str:
-    """The whole HTML file."""
+def page(
+    title: str, cards: Sequence[Card], facts: Sequence[tuple[str, str]] = (), more: str = ""
+) -> str:
+    """The whole HTML file; `more` is HTML that follows the pictures."""
     from plotly.offline import get_plotlyjs
 
     tiles = "".join(
@@ -84,7 +86,7 @@ def page(title: str, cards: Sequence[Card], facts: Sequence[tuple[str, str]] = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
         "<meta name=viewport content='width=device-width,initial-scale=1'>"
         f"<style>{_CSS}</style><main><h1>{html.escape(title)}</h1>"
-        f"<div class=tiles>{tiles}</div><div class=grid>{drawn}</div></main>"
+        f"<div class=tiles>{tiles}</div><div class=grid>{drawn}</div>{more}</main>"
         f"<script>{get_plotlyjs()}</script><script>const FIGURES={figures};{_JS}</script></html>\n"
     )
 
