@@ -30,6 +30,7 @@ COMMANDS = {
     ),
     "trial": ("replay.verdict.cli:trial", "Judge a candidate against a baseline by pairs of runs."),
     "canary": ("replay.canary.cli:canary", "Move users to a candidate while nothing gets worse."),
+    "soak": ("replay.soak.cli:soak", "Send a tape for days, and watch the target for leaks."),
 }
 
 PUBLIC = {

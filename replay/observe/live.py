@@ -49,6 +49,7 @@ class Live:
     def __init__(self, name: str, planned: int = 0) -> None:
         self.name = name
         self.planned = planned
+        self.base_s = 0.0  # what a soak lasted before this run
         self.findings: list[dict[str, Any]] = []
         self.word = ""  # said of the whole so far; "" leaves it to the figures
         self.more: dict[str, Any] = {}
@@ -109,7 +110,7 @@ class Live:
         failed = sum(second.failed for second in seconds)
         state: dict[str, Any] = {
             "name": self.name,
-            "elapsed_s": self._seconds[-1].at,
+            "elapsed_s": self.base_s + self._seconds[-1].at,
             "rate": sum(second.sent for second in seconds) / span,
             "planned_rate": sum(second.due for second in seconds) / span,
             "late_ms": [_ms(ns) for ns in late],
@@ -131,9 +132,8 @@ class Live:
 
     def _verdict(self, state: dict[str, Any], late_ns: float) -> tuple[str, str]:
         """The verdict so far, in a word and a sentence."""
-        if self.findings:
-            named = "; ".join(finding["sentence"] for finding in self.findings[:2])
-            return self.word or "FAIL", named
+        if self.word:
+            return self.word, "; ".join(finding["sentence"] for finding in self.findings[:2])
         sums = state["sums"]
         if not sums.get("sent"):
             return "WAITING", "Nothing has been sent yet."

@@ -112,6 +112,9 @@ class Watched:
         if growth.slope * self.horizon_s <= self.budget.of(growth.begin):
             return False
         x, y = floors(at, values)
+        fall = float((np.maximum.accumulate(y) - y).max())  # a tooth longer than a span
+        if fall > PART * growth.risen:
+            return False
         return still_rises(x, y, growth.begin) and hanging_together(x, y) < allowed
 
 

@@ -2,7 +2,7 @@
 
 `--fail-if EXPR` and `--gate FILE` (TOML: `fail_if = ["p99(*) > 300ms", "errors > 1%"]`) mean the
 same. Every gate is parsed before anything is sent; a wrong one is a usage error with a caret. What
-came of them is told on stderr, as JUnit XML, and as annotations where GitHub runs the job.
+came of them is told on stderr, and in the files that are asked for (gate_files.py).
 """
 
 from __future__ import annotations
@@ -10,23 +10,25 @@ from __future__ import annotations
 import functools
 import os
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
 import click
 
 from capture.errors import WiretapeError
 
 if TYPE_CHECKING:
+    from .drift import Drift
     from .gate import Checked, Gate
     from .judge import Verdict
+    from .measures import Evidence
     from .rows import Rows
 
 FAILED = 3
 UNFAITHFUL = 4
+OUTPUTS = ("junit", "summary", "gates_json")
 
 
 class GateFileError(WiretapeError):
@@ -39,68 +41,114 @@ class Gates:
 
     gates: tuple[Gate, ...] = ()
     junit: Path | None = None
+    summary: Path | None = None
+    gates_json: Path | None = None
 
     def __bool__(self) -> bool:
         return bool(self.gates)
 
-    def check(self, rows: Rows, verdict: Verdict) -> list[Checked]:
+    @property
+    def ask_drift(self) -> bool:
+        """Whether a gate needs to know in what the environments differ."""
+        return any(gate.asks("drift") for gate in self.gates)
+
+    def check(
+        self, rows: Rows, verdict: Verdict, evidence: Evidence | None = None
+    ) -> list[Checked]:
         """What came of each."""
         from .gate import check
 
-        return [check(gate, rows, verdict) for gate in self.gates]
+        return [check(gate, rows, verdict, evidence) for gate in self.gates]
 
-    def end(self, name: str, rows: Rows, verdict: Verdict) -> int:
+    def end(
+        self, name: str, rows: Rows, verdict: Verdict, evidence: Evidence | None = None
+    ) -> int:
         """Check, tell, write; the exit code: 3 where one has failed."""
-        checked = self.check(rows, verdict)
+        return self.tell(name, self.check(rows, verdict, evidence), verdict)
+
+    def tell(self, name: str, checked: list[Checked], verdict: Verdict) -> int:
+        """Tell and write what came of gates that are checked already; the exit code."""
+        from .gate_files import annotation, as_json, as_junit, as_markdown
+
         failed = [done for done in checked if done.failed]
         for done in failed:
             click.echo(f"gate failed: {done.why}", err=True)
             if os.environ.get("GITHUB_ACTIONS") == "true":
                 click.echo(annotation(name, done), err=True)
         if self.junit is not None:
-            self.junit.write_bytes(junit(name, checked))
+            self.junit.write_bytes(as_junit(name, checked))
+        if self.gates_json is not None:
+            self.gates_json.write_text(as_json(name, checked, verdict), encoding="utf-8")
+        if self.summary is not None:
+            with self.summary.open("a", encoding="utf-8") as file:
+                file.write(as_markdown(name, checked, verdict))
         return FAILED if failed else 0
 
-    def end_run(self, path: str | Path) -> int:
-        """The same for a run on disk."""
+    def end_run(self, path: str | Path, tape: str | Path | None = None) -> int:
+        """The same for a run on disk; drift is that from the tape to the run."""
         from .judge import judge
+        from .measures import Evidence
         from .rows import read_rows
 
         rows = read_rows(path)
-        return self.end(Path(path).name, rows, judge(rows))
+        drift = drift_between(tape, path) if tape is not None and self.ask_drift else None
+        return self.end(Path(path).name, rows, judge(rows), Evidence(drift=drift))
+
+
+def drift_between(a: str | Path, b: str | Path) -> Drift | None:
+    """In what two tapes or runs differ; None where one of them kept no heads of answers."""
+    from .drift import drift
+    from .portrait import portrait_of
+
+    try:
+        return drift(portrait_of(a), portrait_of(b))
+    except WiretapeError:
+        return None
 
 
 def gates_of(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--fail-if`, `--gate` and `--junit`; it is called with `gates=Gates(…)`."""
+    """Give a command `--fail-if` and its like; it is called with `gates=Gates(…)`."""
+    return _gates_of(command, ("recorded",))
+
+
+def gates_against_baseline(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a command that has a run to compare with: gates may say `baseline`."""
+    return _gates_of(command, ("recorded", "baseline"))
+
+
+def _gates_of(command: Callable[..., Any], sources: tuple[str, ...]) -> Callable[..., Any]:
+    path = click.Path(path_type=Path, dir_okay=False)
 
     @click.option("--fail-if", multiple=True, metavar="EXPR", help="Exit 3 where this is true.")
     @click.option(
         "--gate", type=click.Path(exists=True, path_type=Path), metavar="TOML",
         help="A file whose fail_if is a list of such expressions.",
     )  # fmt: skip
-    @click.option(
-        "--junit",
-        type=click.Path(path_type=Path),
-        help="Write what came of the gates as JUnit XML.",
-    )
+    @click.option("--junit", type=path, help="Write what came of the gates as JUnit XML.")
+    @click.option("--summary", type=path, help="Append what came of the gates as Markdown.")
+    @click.option("--gates-json", type=path, help="Write what came of the gates as JSON.")
     @functools.wraps(command)
-    def with_gates(
-        *args: Any, fail_if: tuple[str, ...], gate: Path | None, junit: Path | None, **more: Any
-    ) -> Any:
+    def with_gates(*args: Any, fail_if: tuple[str, ...], gate: Path | None, **more: Any) -> Any:
+        outputs = {name: more.pop(name) for name in OUTPUTS}
         texts = [*fail_if, *(gate_file(gate) if gate else ())]
-        return command(*args, gates=Gates(parsed(texts), junit), **more)
+        asked = [f"--{name.replace('_', '-')}" for name, wanted in outputs.items() if wanted]
+        if asked and not texts:
+            raise click.UsageError(
+                f"{asked[0]} tells what came of gates: give --fail-if or --gate, too."
+            )
+        return command(*args, gates=Gates(parsed(texts, sources), **outputs), **more)
 
     return with_gates
 
 
-def parsed(texts: list[str]) -> tuple[Gate, ...]:
+def parsed(texts: Sequence[str], sources: Sequence[str] = ("recorded",)) -> tuple[Gate, ...]:
     """The gates that texts say; a wrong one is a usage error."""
     if not texts:
         return ()
     from .gate import GateError, parse
 
     try:
-        return tuple(parse(text) for text in texts)
+        return tuple(parse(text, sources=sources) for text in texts)
     except GateError as wrong:
         raise click.BadParameter(str(wrong), param_hint="--fail-if") from wrong
 
@@ -117,27 +165,3 @@ def gate_file(path: Path) -> list[str]:
     if not all(isinstance(text, str) for text in texts):
         raise GateFileError(f'{path}: what is in fail_if must be text, such as "errors > 1%".')
     return texts
-
-
-def junit(name: str, checked: list[Checked]) -> bytes:
-    """JUnit XML: one test case a gate."""
-    failures = str(sum(done.failed for done in checked))
-    suite = ElementTree.Element(
-        "testsuite", name="wiretape", tests=str(len(checked)), failures=failures, errors="0"
-    )
-    for done in checked:
-        case = ElementTree.SubElement(suite, "testcase", classname=name, name=_printable(done.gate))
-        if done.failed:
-            ElementTree.SubElement(case, "failure", message=_printable(done.why))
-    return bytes(ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True))
-
-
-def _printable(text: str) -> str:
-    """XML has no place for control characters."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
-
-
-def annotation(name: str, done: Checked) -> str:
-    """A failed gate as GitHub's workflow command."""
-    said = done.why.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return f"::error title=wiretape gate, {name.replace(',', ' ').replace(':', ' ')}::{said}"

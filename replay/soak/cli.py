@@ -1,0 +1,100 @@
+"""The command `wiretape soak`: a thin wrapper that prints, and ends in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from capture.options import options_of
+
+from ..observe.options import ObserveOptions, observed
+from ..verdict.gating import FAILED, Gates, gates_of
+from .options import SoakOptions
+
+
+@click.command()
+@click.argument("tape", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "-o", "--output", default="soak", show_default=True, type=click.Path(path_type=Path),
+    help="The folder to write to.", metavar="FOLDER",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@gates_of
+@observed
+@options_of(SoakOptions)
+def soak(
+    tape: Path,
+    output: Path,
+    as_json: bool,
+    options: SoakOptions,
+    observing: ObserveOptions,
+    gates: Gates,
+) -> int:
+    """Send TAPE lap after lap, for days, and watch the target for what grows, slows or fails.
+
+    Each new finding is told once. Ctrl-C ends it in order: the runs are valid, the report is
+    written, and --resume goes on. A gate is held against each segment; exit 3 where one failed.
+
+    \b
+    Example:
+      wiretape soak theirs.tape --target http://127.0.0.1:8080 --for 72h \\
+        --scrape http://127.0.0.1:8080/metrics --dashboard :8899
+    """
+    from .report import as_text, content_of, write
+    from .soak import soak as carry_out
+
+    if not options.target:
+        raise click.UsageError("Say where to send: --target http://HOST:PORT.")
+    if not options.soak:
+        raise click.UsageError("Say how long: --for 72h.")
+    with _in_order() as steady:
+        texts = [gate.text for gate in gates.gates]
+        one, summary = carry_out(tape, options, output, texts, _say, observing, steady)
+        complete = one.elapsed_s() >= options.soak / 1e9
+        content = content_of(one.final_state(), complete, summary.warnings)
+        written = write(output, content)
+    click.echo(json.dumps(content) if as_json else as_text(content))
+    for path in written:
+        click.echo(f"wrote {path}", err=True)
+    return _end(content, gates)
+
+
+def _end(content: dict[str, Any], gates: Gates) -> int:
+    """What came of the gates, as other commands tell it."""
+    from ..verdict.gate import Checked
+
+    failed = {each["subject"]: each for each in content["findings"] if each["kind"] == "gate"}
+    checked = [
+        Checked(gate.text, gate.text in failed, failed.get(gate.text, {}).get("sentence", ""))
+        for gate in gates.gates
+    ]
+    gates.tell(content["tape"], checked)
+    return FAILED if failed else 0
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+@contextmanager
+def _in_order() -> Iterator[Any]:
+    """SIGTERM ends as Ctrl-C does; what is yielded makes both wait for the report."""
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+
+    def steady() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    signal.signal(signal.SIGTERM, lambda _number, _frame: os.kill(os.getpid(), signal.SIGINT))
+    try:
+        yield steady
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])

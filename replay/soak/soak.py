@@ -1,0 +1,299 @@
+"""A soak from beginning to end: everything opened, the laps sent, what is found told, a report.
+
+Who does what: workers send; the collector's thread books rows and takes glances; one thread keeps
+time here (summaries, checkpoints, old segments); one samples the target; one judges segments, each
+in a process of its own; one delivers alerts. None of them is near what sends.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from capture.errors import ReplayError
+
+from ..observe.glance import Glance
+from ..observe.observers import Observers, observers
+from ..observe.options import ObserveOptions
+from ..outcome import Summary
+from ..run import replay
+from .alerts import Alerts
+from .budget import budget_of, read_budget
+from .checkpoint import NAME, Checkpoint, restore_series, saved_series
+from .collect import SoakCollector
+from .csvfile import Watchlog
+from .findings import Findings, Found
+from .judging import Evidence, Judged, Judging
+from .options import NS, SoakOptions
+from .segments import Segment, SegmentWriter, last_number, prune
+from .series import Series, Watched
+from .sources import Command, Scrape, Source, SourceLost, process_of
+from .telling import lasting, of_findings, of_window
+from .watch import Watcher
+from .windows import Windows
+
+TICK_S = 0.5
+MOST_SEGMENTS = 1000
+Say = Callable[[str], None]
+
+
+class Soak:
+    """One soak. `carry_out` sends; `state` is everything that is known of it."""
+
+    def __init__(
+        self, tape: Path, options: SoakOptions, folder: Path, gates: Sequence[str], say: Say,
+        steady: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self.tape, self.options, self.folder, self.say = tape, options, folder, say
+        self.gates = list(gates)
+        self._steady = steady
+        self.base_s = 0.0
+        self.own = Series()  # our own resident memory
+        self._began = 0.0  # monotonic; 0 until all workers are ready
+        self._stop = threading.Event()
+        self._keeper: threading.Thread | None = None
+        self._enough = False
+        self._lock = threading.Lock()
+        self.restarts: list[dict[str, Any]] = []
+        self.segments: list[dict[str, Any]] = []
+        self.removed = self.lost_rows = 0
+        self.started = datetime.now(UTC).isoformat(timespec="seconds")
+        self.live: Observers | None = None
+        self.checkpoint = Checkpoint(folder, say)
+        self.windows = Windows()
+        self.alerts = Alerts(options.alert_webhook, options.alert_command, str(folder), say)
+        self.findings = Findings(self._news)
+        self.judging = Judging(self.gates, self._evidence, self._judged)
+        self.watcher = Watcher(
+            _sources(options), [read_budget(text) for text in options.budget],
+            options.horizon / NS, options.watch_every / NS, self.findings,
+            Watchlog(folder / "watched.csv", say), self._rate,
+        )  # fmt: skip
+        self._writer: SegmentWriter | None = None
+
+    def carry_out(self, observing: ObserveOptions) -> Summary:
+        """Send until the end, or until it is stopped."""
+        if self.options.resume:
+            self._restore()
+        self.checkpoint.must_write(self.state())
+        planned = 0
+        with ExitStack() as opened:
+            looking = observers(observing, f"soak of {self.tape.name}", planned, self.say)
+            self.live = opened.enter_context(looking)
+            self.live.live.more["length_s"] = self.options.soak / NS
+            collect = partial(
+                SoakCollector, segments=self._open_segments, begun=self._begun, say=self.say
+            )
+            try:
+                return replay(
+                    self.tape, self.options, self.folder / "soak.tape", None, collect,
+                    [self.windows, self._glance, *self.live.calls],
+                )  # fmt: skip
+            finally:
+                self._end()
+
+    def _begun(self, base_ns: int) -> None:
+        self.base_s = base_ns / NS
+        self._began = time.monotonic()
+        if self.restarts and "resumed_s" not in self.restarts[-1]:
+            self.restarts[-1]["resumed_s"] = round(self.base_s, 1)
+        self.windows.begin(self.base_s)
+        if self.live is not None:
+            self.live.live.base_s = self.base_s
+            self.live.live.findings = of_findings(self.findings)
+        self.watcher.begin(self.elapsed_s)
+        self._keeper = threading.Thread(target=self._keep_time, daemon=True)
+        self._keeper.start()
+
+    def elapsed_s(self) -> float:
+        """The clock of the soak: seconds of the plan, those before a restart included."""
+        return self.base_s + (time.monotonic() - self._began if self._began else 0.0)
+
+    def _glance(self, _glance: Glance) -> bool:
+        return self._enough
+
+    def _rate(self) -> float:
+        elapsed = self.elapsed_s()
+        return self.windows.sent / elapsed if elapsed else 0.0
+
+    def _open_segments(self, header: Any) -> SegmentWriter:
+        number = last_number(self.folder) + 1
+        self._writer = SegmentWriter(
+            self.folder, header, self.options.segment, number, self._segment_closed, self.say
+        )
+        return self._writer
+
+    def _segment_closed(self, segment: Segment) -> None:
+        self.judging.add(segment)
+
+    def _judged(self, judged: Judged) -> None:
+        at_s = self.elapsed_s()
+        with self._lock:
+            told = asdict(judged) | {"at_s": round(at_s, 1), "findings": len(judged.findings)}
+            del told["gates"]
+            self.segments.append(told)
+        if judged.problem:
+            self.say(f"Warning: {judged.segment} was not judged ({judged.problem}).")
+        for found in judged.findings:
+            self.findings.see(
+                found["kind"], found["subject"], found["sentence"], at_s, judged.segment
+            )
+        for checked in judged.gates:
+            if checked["failed"]:
+                sentence = f"gate failed: {checked['why']}"
+                self.findings.see("gate", checked["gate"], sentence, at_s, judged.segment)
+                self._enough |= self.options.stop_on_gate
+
+    def _evidence(self) -> Evidence:
+        return [(f.kind, f.subject, f.sentence) for f in self.findings.standing if f.kind == "leak"]
+
+    def _news(self, found: Found) -> None:
+        self.say(f"{lasting(found.last_s):>9}  {found.kind}: {found.sentence}")
+        self.alerts(found)
+        if self.live is not None:
+            self.live.live.word = "FAIL" if self.findings.standing else ""
+            self.live.live.findings = of_findings(self.findings)
+
+    def _keep_time(self) -> None:
+        step, saved = self.options.summary_every / NS, time.monotonic()
+        following = (self.base_s // step + 1) * step
+        while not self._stop.wait(TICK_S):
+            if self.elapsed_s() >= following:
+                following += step
+                self._summarize()
+            if time.monotonic() - saved >= self.options.checkpoint_every / NS:
+                saved = time.monotonic()
+                self._tidy()
+            self.own.add(self.elapsed_s(), own_rss_mb())
+            if self.live is not None:
+                self.live.live.more["watched"] = self.watcher.table()[:8]
+
+    def _summarize(self) -> None:
+        with self.watcher.lock:
+            watched = {n: each.series.last for n, each in self.watcher.watched.items()}
+        standing = self.findings.standing
+        word = f"{len(standing)} found" if standing else "nothing found"
+        window = self.windows.end_window(self.elapsed_s(), watched, word)
+        self.say(of_window(window, self.watcher.table()))
+
+    def _tidy(self) -> None:
+        """Save the state; remove what is too old."""
+        pinned = {found.segment for found in self.findings if found.segment}
+        try:
+            self.removed += len(list(prune(self.folder, self.options.keep, pinned)))
+        except OSError as problem:
+            self.say(f"Warning: {self.folder}: cannot be tidied ({problem.strerror}).")
+        self.checkpoint.write(self.state())
+
+    def _end(self) -> None:
+        self._steady()
+        self._stop.set()
+        if self._keeper is not None:
+            self._keeper.join(10)
+        self.watcher.close()
+        self.judging.close()
+        if self._began:
+            self._summarize()
+        self.alerts.close()
+        self._tidy()
+
+    def state(self) -> dict[str, Any]:
+        """Everything that is known, as plain values."""
+        with self.watcher.lock:
+            series = saved_series(self.watcher.watched)
+        with self._lock:
+            segments = self.segments[-MOST_SEGMENTS:]
+        return {
+            "tape": str(self.tape), "target": list(self.options.target), "pid": os.getpid(),
+            "started": self.started, "saved": datetime.now(UTC).isoformat(timespec="seconds"),
+            "soak_s": self.options.soak / NS, "elapsed_s": round(self.elapsed_s(), 3),
+            "windows": self.windows.save(), "findings": self.findings.as_list(),
+            "segments": segments, "removed": self.removed, "restarts": self.restarts,
+            "lost_rows": self.lost_rows + (self._writer.lost_rows if self._writer else 0),
+            "series": series, "samples": self.watcher.samples,
+            "sample_failures": self.watcher.failures,
+            "checkpoint_failures": self.checkpoint.failures,
+            "alerts": {"delivered": self.alerts.delivered, "failed": self.alerts.failed},
+        }  # fmt: skip
+
+    def final_state(self) -> dict[str, Any]:
+        """The state, and what a report needs beyond a restart."""
+        own = self.own.rows or [[0.0, 0.0, 0.0, 0.0]]
+        table = self.watcher.table()
+        for each in table:
+            rows = self.watcher.watched[each["metric"]].series.rows
+            each["at_s"] = [row[0] for row in rows]
+            each["least"], each["greatest"] = [r[1] for r in rows], [r[3] for r in rows]
+        return self.state() | {
+            "totals": self.windows.totals(),
+            "watched": table,
+            "own_rss_mb": {
+                "first": own[0][1], "last": self.own.last, "most": max(row[3] for row in own)
+            },
+        }  # fmt: skip
+
+    def _restore(self) -> None:
+        saved = self.checkpoint.read()
+        self.started = saved["started"]
+        self.windows.restore(saved["windows"])
+        self.findings.restore(saved["findings"])
+        self.segments, self.removed = saved["segments"], saved["removed"]
+        self.lost_rows, self.restarts = saved["lost_rows"], saved["restarts"]
+        self.restarts.append({"stopped_s": saved["elapsed_s"], "saved": saved["saved"]})
+        self.watcher.samples = saved["samples"]
+        self.watcher.failures = saved["sample_failures"]
+        self.base_s = saved["elapsed_s"]
+        budgets = [read_budget(text) for text in self.options.budget]
+        for name, values in saved["series"].items():
+            each = Watched(name, budget_of(name, budgets), self.options.horizon / NS)
+            restore_series(each, values)
+            self.watcher.watched[name] = each
+
+
+def own_rss_mb() -> float:
+    """Our own resident memory in MB; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+def _sources(options: SoakOptions) -> list[Source]:
+    """The sources, each of which has given a sample: what is wrong is known before the start."""
+    found: list[Source] = [process_of(pid) for pid in options.pid]
+    found += [Scrape(url, options.watch_only) for url in options.scrape]
+    found += [Command(text, options.watch_only) for text in options.watch_command]
+    for source in found:
+        try:
+            source.sample()
+        except SourceLost as lost:
+            raise ReplayError(str(lost)) from None
+    return found
+
+
+def soak(
+    tape: Path, options: SoakOptions, folder: Path, gates: Sequence[str], say: Say,
+    observing: ObserveOptions, steady: Callable[[], None],
+) -> tuple[Soak, Summary]:  # fmt: skip
+    """Carry out a soak whose files go to `folder`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise ReplayError(
+            f"{folder}: cannot be made ({problem.strerror}); choose another with -o."
+        ) from None
+    if not options.resume and (folder / NAME).exists():
+        raise ReplayError(
+            f"{folder}: holds a soak already; go on with --resume, or choose another with -o."
+        )
+    one = Soak(tape, options, folder, gates, say, steady)
+    return one, one.carry_out(observing)
