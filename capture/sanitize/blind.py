@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from . import views
 from .credentials import WORD, secrets_in
 from .detect import Detector, Scanner
+from .memory import Memory
 from .places import loose_values
 from .policy import FRAMING, SCAN, Policy
 from .pseudonym import KINDS, Pseudonyms
@@ -20,6 +21,7 @@ from .unframed import values
 DEPTH = 3
 _TELLING = 7
 """A shorter pseudonym may be another's plaintext: it is not remembered as ours."""
+_SHORTEST = 6  # nothing that a detector finds is shorter
 _SHORT = 256
 _REMEMBERED = 1 << 16
 """Pseudonyms of texts up to _SHORT that are remembered, under a keyed hash of the text."""
@@ -40,7 +42,8 @@ class Blind:
         self._scanner = Scanner(policy.detectors)
         self._hash = xxhash.xxh3_128_intdigest
         self._seeds = {kind: pseudonyms.number(kind.encode()) for kind in KINDS}
-        self._known: dict[int, bytes] = {}  # keyed hashes of plaintexts, never a plaintext
+        self._makers = pseudonyms.makers()
+        self._known: Memory[bytes] = Memory(_REMEMBERED)
         self.made: set[bytes] = set()
         """Pseudonyms of the exchange at hand: a further view must not replace them again."""
 
@@ -51,11 +54,9 @@ class Blind:
         key = self._hash(text, self._seeds[kind])
         new = self._known.get(key)
         if new is None:
-            new = self._pseudonyms.make(kind, text)
+            new = self._makers[kind](text)
             if len(text) <= _SHORT:
-                if len(self._known) >= _REMEMBERED:
-                    self._known.clear()
-                self._known[key] = new
+                self._known.keep(key, new)
         if len(new) >= _TELLING:
             self.made.add(new)
         return new
@@ -71,9 +72,10 @@ class Blind:
 
     def value(self, raw: bytes, action: str = "pseudonym") -> bytes:
         """The replacement of a whole value, whose spelling (percent, JSON escapes) is kept."""
+        plain = b"%" not in raw and b"\\" not in raw
         if action == "mask":
-            return views.spelt(raw, mask) if b"%" in raw or b"\\" in raw else mask(raw)
-        if b"%" in raw or b"\\" in raw:
+            return mask(raw) if plain else views.spelt(raw, mask)
+        if not plain:
             new = views.spelt(raw, self._whole)
             if new != raw:
                 return new
@@ -91,9 +93,35 @@ class Blind:
             return self._gaps(data, edits, True, depth)
         found, base64 = self._scanner.find(data, edits)
         new = self._replaced(data, found, edits) if found else data
-        if depth < DEPTH and (base64 or views.hinted(data)):
+        if depth < DEPTH and (base64 or b"\0" in data or b"&" in data):
             return self._gaps(new, edits, base64, depth)
         return _apply(new, edits) if edits else new
+
+    def between(
+        self, data: bytes, edits: Sequence[tuple[int, int, bytes]], kept: bool = False
+    ) -> bytes:
+        """As `clean`, for data that is names and punctuation where it is no value of an edit.
+
+        What stands between values repeats (`; theme=`), so each piece of it is done once. What is
+        `kept` was looked at before.
+        """
+        out: list[bytes] = []
+        done = 0
+        for start, end, new in edits:
+            gap = data[done:start]
+            out += (gap if kept or len(gap) < _SHORTEST else self._piece(gap), new)
+            done = end
+        gap = data[done:]
+        out.append(gap if kept or len(gap) < _SHORTEST else self._piece(gap))
+        return b"".join(out)
+
+    def _piece(self, gap: bytes) -> bytes:
+        key = self._hash(gap, self._seeds["text"] ^ 1)
+        clean = self._known.get(key)
+        if clean is None:
+            clean = self.clean(gap)
+            self._known.keep(key, clean)
+        return clean
 
     def loose(self, data: bytes) -> bytes:
         """Bytes that no parser can frame: telling names and detectors; framing is left alone."""

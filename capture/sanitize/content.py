@@ -77,8 +77,7 @@ class Content:
         return closed, 0 if len(closed) == len(data) else RESIZED
 
     def _plain(self, data: bytes, kind: bytes) -> bytes:
-        done = self._head.body(data, kind)
-        if done is not None:
+        if self._head.by_type and (done := self._head.body(data, kind)) is not None:
             return done
         known = self._templates.find(data)
         if known is not None:

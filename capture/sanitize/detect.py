@@ -181,29 +181,32 @@ class Scanner:
 
         What stands within one of the spans that are taken (in order) is not looked at closer.
         """
-        found: list[tuple[int, int, int]] = []
         size = len(data)
         if size <= CHUNK:
-            base64 = self._chunk(data, data, 0, size, found, taken)
-        else:
-            base64 = False
-            for start in range(0, size, CHUNK):
-                low, high = max(0, start - REACH), min(size, start + CHUNK + REACH)
-                base64 |= self._chunk(data, data[low:high], low, high, found, taken)
+            fired = self._fired
+            fired.clear()
+            self._scan(data, self._note)
+            if not fired:
+                return (), False
+        found: list[tuple[int, int, int]] = []
+        base64 = False
+        for start in range(0, size, CHUNK):
+            low, high = max(0, start - REACH), min(size, start + CHUNK + REACH)
+            base64 |= self._chunk(data, low, high, found, taken)
         return (self._apart(found) if found else ()), base64
 
     def _chunk(
         self,
         data: bytes,
-        chunk: bytes,
         low: int,
         high: int,
         found: list[tuple[int, int, int]],
         taken: Sequence[tuple[int, int, bytes]],
     ) -> bool:
         fired = self._fired
-        fired.clear()
-        self._scan(chunk, self._note)
+        if len(data) > CHUNK:  # else it was scanned already
+            fired.clear()
+            self._scan(data[low:high], self._note)
         base64 = False
         for number in fired:
             if number == self._base64:

@@ -17,6 +17,7 @@ from .templates import Action
 
 _SEGMENT = re.compile(rb"[^/]+")
 _VALUE_LIKE = re.compile(rb"(?=.*\d)[\w.~%@:+-]{2,}|.*[@%].*|[\w-]{25,}")
+_NAMES = 10_000
 NOTED = frozenset((b"content-type", b"content-encoding", b"transfer-encoding"))
 
 
@@ -27,7 +28,8 @@ class Head:
         self._policy = policy
         self._blind = blind
         self.strict = policy.level == "strict"
-        self.by_path = policy.by_path
+        self.by_path, self.by_type = policy.by_path, policy.by_type
+        self._actions: dict[tuple[str, str], Action | None] = {}
 
     def request_line(self, line: bytes) -> bytes:
         """The first line: the query by names, segments of the path where the policy is strict."""
@@ -61,10 +63,19 @@ class Head:
         self, data: bytes, kind: str, name: str, start: int, end: int
     ) -> tuple[int, int, bytes] | None:
         """What the policy makes of one value; None where only detectors look at it."""
-        action = self.action(kind, name)
+        try:
+            action = self._actions[kind, name]
+        except KeyError:
+            action = self._noted(kind, name)
         if action is None or start >= end:
             return None
         return start, end, self.done(data[start:end], action)
+
+    def _noted(self, kind: str, name: str) -> Action | None:
+        if len(self._actions) >= _NAMES:
+            self._actions.clear()
+        action = self._actions[kind, name] = self.action(kind, name)
+        return action
 
     def action(
         self, kind: str, name: str, path: str = "", under: Sequence[str] = ()
@@ -88,6 +99,8 @@ class Head:
 
     def done(self, raw: bytes, action: Action) -> bytes:
         """A value after an action."""
+        if action.name == "pseudonym":
+            return self._blind.value(raw)
         if action.name == "keep":
             return raw
         if action.name == "drop":
@@ -98,7 +111,7 @@ class Head:
 
     def body(self, data: bytes, kind: bytes) -> bytes | None:
         """What a rule for its content type makes of a whole body; None where there is none."""
-        rule = self._policy.decide("body", kind.decode("latin-1")) if self._policy.by_type else None
+        rule = self._policy.decide("body", kind.decode("latin-1")) if self.by_type else None
         return None if rule is None else self.done(data, Action(rule.action, rule))
 
     def line(self, line: bytes) -> tuple[bytes, bytes]:
@@ -136,11 +149,15 @@ class Head:
             # Of Set-Cookie the first pair is a cookie, the others are its attributes.
             end = value.find(b";") if name == b"set-cookie" else -1
             end = len(value.rstrip(b"\r")) if end < 0 else end
-            edits = []
+            edits, names_only = [], True
             for place in cookies(value, 0, end):
                 edit = self.edit(value, "cookie", place.name, place.start, place.end)
                 if edit is not None:
                     edits.append(edit)
+                elif place.start < place.end:
+                    names_only = False
+            if names_only and name == b"cookie":
+                return self._blind.between(value, edits)
             return self._blind.clean(value, edits)
         if name.endswith(b"authorization"):
             return self._blind.credentials(value, action)

@@ -15,6 +15,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from zlib import crc32
 
 from .marks import HEXED, LONG, PLAIN, is_marked_mac, mark, mark_ipv6, octet, private_octets
@@ -56,12 +57,17 @@ class Pseudonyms:
         """The pseudonym of a text of a kind."""
         return KINDS.get(kind, Pseudonyms.text)(self, text)
 
+    def makers(self) -> dict[str, Callable[[bytes], bytes]]:
+        """What makes each kind of pseudonym."""
+        return {kind: partial(make, self) for kind, make in KINDS.items()}
+
     def text(self, text: bytes) -> bytes:
         """Same class at each position; a number does not begin with a new zero."""
         size = len(text)
         hexadecimal = (
             size >= 8 and not text.translate(None, _HEX_OR_DASH) and bool(_HEX.fullmatch(text))
         )
+        done = text
         for turn in range(64):
             stream = self.stream(text, size, turn)
             done = spelt(text, stream, hexadecimal)
@@ -70,7 +76,7 @@ class Pseudonyms:
             if size >= LONG:
                 done = mark(done, HEXED if hexadecimal else PLAIN)
             if done != text and (done[:1] != b"0" or text[:1] == b"0"):
-                return done
+                break
         return done
 
     def email(self, text: bytes) -> bytes:
@@ -85,7 +91,8 @@ class Pseudonyms:
         end = b".test" if len(domain) > 5 else b".zz"
         host = seen[len(local) + 1 : -len(end)].replace(b".", b"-")
         host = host.strip(b"-").ljust(len(host), b"x")
-        return self._recased(seen[: len(local)], local) + b"@" + host + end
+        mine = seen[: len(local)]
+        return (mine if local == local.lower() else self._recased(mine, local)) + b"@" + host + end
 
     @staticmethod
     def _recased(new: bytes, like: bytes) -> bytes:

@@ -14,12 +14,14 @@ from ..exchange import Exchange, Flag, Kind
 from . import content
 from .blind import Blind
 from .headers import Head
+from .memory import Memory
 from .policy import Policy
 from .pseudonym import Pseudonyms
 from .sanitized import Sanitized
 
 REMEMBERED = 1 << 16
 SMALL_BODY = 4096
+_SEED = (1 << 64) - 1
 
 
 class Sanitizer:
@@ -33,11 +35,11 @@ class Sanitizer:
         self._blind = Blind(policy, self._pseudonyms) if policy.level != "none" else None
         self._seed = self._pseudonyms.number(b"memory")
         self._hash: Callable[..., int] = xxhash.xxh3_128_intdigest
-        self._lines: dict[int, tuple[bytes, bytes]] = {}
+        self._lines: Memory[tuple[bytes, bytes]] = Memory(REMEMBERED)
         self._clients: dict[bytes, int] = {}
-        self._blocks: dict[int, tuple[bytes, dict[bytes, bytes]]] = {}
-        self._answers: dict[int, bytes] = {}
-        self._bodies: dict[tuple[object, ...], bytes] = {}
+        self._blocks: Memory[tuple[bytes, dict[bytes, bytes]]] = Memory(REMEMBERED // 4)
+        self._answers: Memory[bytes] = Memory(REMEMBERED // 4)
+        self._bodies: Memory[bytes] = Memory(REMEMBERED // 4)
         if self._blind is not None:
             self._head = Head(policy, self._blind)
             self._content = content.Content(self._head, self._blind)
@@ -95,9 +97,7 @@ class Sanitizer:
         known = self._blocks.get(key)
         if known is None:
             known = self._walk(head[end:].split(b"\n"), 1)
-            if len(self._blocks) >= REMEMBERED // 4:
-                self._blocks.clear()
-            self._blocks[key] = known
+            self._blocks.keep(key, known)
         line = head[: end - 1]
         key = self._hash(line, self._seed) + 1
         done = self._lines.get(key)
@@ -120,24 +120,21 @@ class Sanitizer:
         return b"\n".join(out), notes
 
     def _remembered(self, line: bytes, key: int, first: bool) -> tuple[bytes, bytes]:
-        if len(self._lines) >= REMEMBERED:
-            self._lines.clear()
         done = (self._head.request_line(line), b"") if first else self._head.line(line)
-        self._lines[key] = done
+        self._lines.keep(key, done)
         return done
 
     def _body(self, body: bytes, notes: dict[bytes, bytes]) -> tuple[bytes, int]:
         if len(body) > SMALL_BODY:
             return self._content.body(body, notes)
-        key = (self._hash(body, self._seed), *notes.items())
+        how = self._hash(b"\0".join((*notes, *notes.values())), self._seed)
+        key = self._hash(body, how & _SEED)
         done = self._bodies.get(key)
         if done is not None:
             return done, 0
         new, flags = self._content.body(body, notes)
         if not flags:
-            if len(self._bodies) >= REMEMBERED // 4:
-                self._bodies.clear()
-            self._bodies[key] = new
+            self._bodies.keep(key, new)
         return new, flags
 
     def _response(self, exchange: Exchange) -> None:
@@ -150,9 +147,7 @@ class Sanitizer:
         kept = self._answers.get(key)
         if kept is None:
             kept = self._answer(head)
-            if len(self._answers) >= REMEMBERED // 4:
-                self._answers.clear()
-            self._answers[key] = kept
+            self._answers.keep(key, kept)
         exchange.response = kept
         exchange.response_head_bytes = len(kept)
 

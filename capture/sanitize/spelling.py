@@ -7,25 +7,23 @@ a loop would do a character at a time, for texts of any length in linear time.
 
 from __future__ import annotations
 
-_LOWER = range(97, 123)
-_UPPER = range(65, 91)
-_DIGIT = range(48, 58)
 HEX = b"0123456789abcdefABCDEF"
+_LOWER, _UPPER, _DIGITS = (bytes(range(*ends)) for ends in ((97, 123), (65, 91), (48, 58)))
 
 
 def _spelling(first: int, letters: int) -> bytes:
     return bytes(first + draw % letters for draw in range(256))
 
 
-def _mask(members: range) -> bytes:
-    return bytes(255 if byte in members else 0 for byte in range(256))
+def _mask(members: bytes, value: int = 255) -> bytes:
+    return bytes(value if byte in members else 0 for byte in range(256))
 
 
 _TO_LOWER, _TO_UPPER, _TO_DIGIT = _spelling(97, 26), _spelling(65, 26), _spelling(48, 10)
-_TO_LOWER_HEX, _TO_UPPER_HEX = _spelling(97, 6), _spelling(65, 6)
-_IS_LOWER, _IS_UPPER, _IS_DIGIT = _mask(_LOWER), _mask(_UPPER), _mask(_DIGIT)
-_KEPT = bytes(0 if byte in HEX or (chr(byte).isascii() and chr(byte).isalnum()) else byte
-              for byte in range(256))  # fmt: skip
+_TO_UPPER_HEX = _spelling(65, 6)
+_IS_LETTER, _CASE = _mask(_LOWER + _UPPER), _mask(_LOWER, 32)
+_IS_DRAWN = _mask(_LOWER + _UPPER + _DIGITS)
+_KEPT = bytes(0 if byte in _LOWER + _UPPER + _DIGITS else byte for byte in range(256))
 
 
 def digits(draws: bytes) -> bytes:
@@ -43,12 +41,13 @@ def spelt(text: bytes, draws: bytes, hexadecimal: bool = False) -> bytes:
         if text.isupper():
             return draws.translate(_TO_UPPER)
     number = int.from_bytes
-    to_lower, to_upper = (_TO_LOWER_HEX, _TO_UPPER_HEX) if hexadecimal else (_TO_LOWER, _TO_UPPER)
-    out = number(draws.translate(_TO_DIGIT), "big") & number(text.translate(_IS_DIGIT), "big")
-    out |= number(draws.translate(to_lower), "big") & number(text.translate(_IS_LOWER), "big")
-    if not text.islower():
-        out |= number(draws.translate(to_upper), "big") & number(text.translate(_IS_UPPER), "big")
+    upper = number(draws.translate(_TO_UPPER_HEX if hexadecimal else _TO_UPPER), "big")
+    digit = number(draws.translate(_TO_DIGIT), "big")
+    # Where a letter stands, the letter; elsewhere the digit; and the bit that makes it lower case.
+    out = digit ^ ((digit ^ upper) & number(text.translate(_IS_LETTER), "big"))
+    out |= number(text.translate(_CASE), "big")
     if not text.isalnum():
+        out &= number(text.translate(_IS_DRAWN), "big")
         out |= number(text.translate(_KEPT), "big")
     return out.to_bytes(size, "big")
 

@@ -25,6 +25,7 @@ _NAMED = {b"&amp;": b"&", b"&lt;": b"<", b"&gt;": b">", b"&quot;": b'"', b"&apos
 _BREAK = re.compile(rb"\r\n[0-9A-Fa-f]{1,6}(?:;[^\r\n]{0,200})?\r\n|\r?\n[ \t]+")
 SHORTEST_BASE64 = 16
 BASE64_RUN = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}")
+_BASE64_PART = re.compile(rb"[A-Za-z0-9+_-]{16,}={0,2}")
 _UTF16 = re.compile(rb"(?:[\x20-\x7e]\0){6,}|(?:\0[\x20-\x7e]){6,}")
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 
@@ -144,7 +145,7 @@ def base64_runs(data: bytes) -> Iterator[tuple[int, int, bytes, bool]]:
         if whole is not None:
             yield match.start(), match.end(), *whole
             continue
-        for part in re.finditer(rb"[A-Za-z0-9+_-]{16,}={0,2}", run):
+        for part in _BASE64_PART.finditer(run) if b"/" in run else ():
             inner = _decoded(part[0])
             if inner is not None:
                 yield match.start() + part.start(), match.start() + part.end(), *inner
