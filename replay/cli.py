@@ -50,8 +50,6 @@ def replay(
         raise click.UsageError("Say where to send: --target http://HOST:PORT.")
     if Path(output).exists() and Path(output).samefile(tape):
         raise click.UsageError("The run would be written over its tape: give another -o.")
-    if gates.junit is not None and not gates:
-        raise click.UsageError("--junit tells what came of gates: give --fail-if or --gate, too.")
     if require_fidelity is not None and options.at_max:
         raise click.UsageError(
             "--require-fidelity needs a clock to keep to: leave out --speed max."
@@ -61,7 +59,7 @@ def replay(
     click.echo(json.dumps({"summary": summary.as_dict()}) if as_json else as_text(summary))
     if summary.aborted:
         click.echo(f"Aborted, {summary.aborted}.", err=True)
-    failed = gates.end_run(output) if gates else 0
+    failed = gates.end_run(output, tape) if gates else 0
     return failed or (ABORTED if summary.aborted else _fidelity_code(summary, require_fidelity))
 
 

@@ -60,9 +60,7 @@ class Gates:
 
         return [check(gate, rows, verdict, evidence) for gate in self.gates]
 
-    def end(
-        self, name: str, rows: Rows, verdict: Verdict, evidence: Evidence | None = None
-    ) -> int:
+    def end(self, name: str, rows: Rows, verdict: Verdict, evidence: Evidence | None = None) -> int:
         """Check, tell, write; the exit code: 3 where one has failed."""
         return self.tell(name, self.check(rows, verdict, evidence), verdict)
 
@@ -84,15 +82,17 @@ class Gates:
                 file.write(as_markdown(name, checked, verdict))
         return FAILED if failed else 0
 
-    def end_run(self, path: str | Path, tape: str | Path | None = None) -> int:
-        """The same for a run on disk; drift is that from the tape to the run."""
+    def end_run(
+        self, path: str | Path, tape: str | Path | None = None, baseline: Rows | None = None
+    ) -> int:
+        """The same for a run on disk; drift is that from the tape (or other run) to the run."""
         from .judge import judge
         from .measures import Evidence
         from .rows import read_rows
 
         rows = read_rows(path)
         drift = drift_between(tape, path) if tape is not None and self.ask_drift else None
-        return self.end(Path(path).name, rows, judge(rows), Evidence(drift=drift))
+        return self.end(Path(path).name, rows, judge(rows), Evidence(baseline, drift))
 
 
 def drift_between(a: str | Path, b: str | Path) -> Drift | None:

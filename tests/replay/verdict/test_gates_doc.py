@@ -15,7 +15,7 @@ def test_every_expression_of_the_page_is_one():
     examples = re.findall(r"--fail-if '([^']+)'", PAGE)
     (block,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     for text in [*examples, *tomllib.loads(block)["fail_if"]]:
-        parse(text)
+        parse(text, sources=("recorded", "baseline"))
 
 
 def test_the_page_names_every_measure():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import socket
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,8 +13,10 @@ from click.testing import CliRunner
 
 from capture.tape import TapeHeader, TapeWriter
 from replay.cli import replay
-from replay.verdict.cli import report
-from replay.verdict.gating import GateFileError, Gates, gate_file, junit, parsed
+from replay.verdict.cli import compare, report
+from replay.verdict.gate import Checked
+from replay.verdict.gate_files import as_json, as_junit, as_markdown
+from replay.verdict.gating import GateFileError, Gates, gate_file, parsed
 from replay.verdict.judge import judge
 from tests.replay.recorder import get, recorder, write_tape
 from tests.replay.runs import run, run_columns
@@ -84,8 +88,62 @@ def test_github_is_told_on_one_line_whatever_the_endpoint_is_called(monkeypatch,
     assert said[1].startswith("::error title=wiretape gate, run.tape::p99(*) > 300ms")
 
 
-def test_what_an_endpoint_is_called_cannot_break_the_xml():
-    from replay.verdict.gate import Checked
+ODD = [
+    Checked('p99(GET /<a>&"b") > 1s', True, 'GET /<a>&"b" has 2\x01 | 3\n# of `x`'),
+    Checked("errors(GET /a|b) > 0", False, ""),
+]
 
-    told = junit("run.tape", [Checked('p99(GET /<a>&"b") > 1s', True, 'GET /<a>&"b" has 2\x01')])
-    assert ElementTree.fromstring(told).find("testcase").get("name") == 'p99(GET /<a>&"b") > 1s'
+
+def test_what_an_endpoint_is_called_cannot_break_the_xml():
+    suite = ElementTree.fromstring(as_junit("run.tape", ODD))
+    assert suite.find("testcase").get("name") == 'p99(GET /<a>&"b") > 1s'
+
+
+def test_what_an_endpoint_is_called_cannot_break_the_table():
+    rows = run()
+    told = as_markdown("run.tape", ODD, judge(rows)).splitlines()
+    assert told[0] == "### wiretape: 1 of 2 gates failed (run.tape)"
+    table = [line for line in told if line.startswith("|")]
+    assert len(table) == 4
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == 4 for line in table)
+    assert "<a>" not in table[2].split("`")[-1]
+
+
+def test_the_gates_are_told_as_json_beside_the_verdict():
+    told = json.loads(as_json("run.tape", ODD, judge(run(slow=100))))
+    assert (told["verdict"], told["failed"], len(told["gates"])) == ("FAIL", 1, 2)
+    assert told["gates"][0]["gate"] == ODD[0].gate
+
+
+def test_a_summary_is_added_to_what_the_file_holds(tmp_path: Path):
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n")
+    command = [str(_run(tmp_path / "run.tape")), "--fail-if", "errors > 1%"]
+    for _ in range(2):
+        done = CliRunner().invoke(report, [*command, "--summary", str(summary)])
+        assert done.exit_code == 0, done.output
+    assert summary.read_text().startswith("before\n")
+    assert summary.read_text().count("1 gates passed") == 2
+
+
+@pytest.mark.parametrize("option", ["--junit", "--summary", "--gates-json"])
+def test_telling_of_gates_that_are_not_there_is_a_usage_error(tmp_path: Path, option: str):
+    path = str(_run(tmp_path / "run.tape"))
+    for command, given in ((report, [path]), (compare, [path, path]), (replay, [path])):
+        done = CliRunner().invoke(command, [*given, option, str(tmp_path / "out")])
+        assert done.exit_code == 2
+        assert option in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_comparison_has_a_baseline_and_a_replay_has_none(tmp_path: Path):
+    writer = TapeWriter(tmp_path / "a.tape", TapeHeader(kind="run"))
+    writer.append_rows(run_columns())
+    writer.close()
+    a, b = str(tmp_path / "a.tape"), str(_run(tmp_path / "b.tape"))
+    gate = ["--fail-if", "p99(/search) > 2 * baseline"]
+    assert CliRunner().invoke(compare, [a, b, *gate]).exit_code == 3
+    assert CliRunner().invoke(compare, [a, a, *gate]).exit_code == 0
+    done = CliRunner().invoke(replay, [a, "--target", "http://127.0.0.1:1", *gate])
+    assert done.exit_code == 2
+    assert "wiretape compare" in done.output
