@@ -13,6 +13,7 @@ from .ledger import Ledger
 BYTES = "stream bytes"
 IN_ORDER = "put in order"
 REPEATED = "repeated"
+APART = "apart from HTTP (said to a proxy, or urgent)"
 
 
 def told(flow: Flow, how: Close) -> Connection:
@@ -20,8 +21,11 @@ def told(flow: Flow, how: Close) -> Connection:
     connection = flow.connection
     connection.close = how
     connection.closed_ns = flow.last_ns if how != Close.CAPTURE_END else NEVER
-    connection.client_bytes = flow.client.offset
-    connection.server_bytes = flow.server.offset
+    of_first, of_second = flow.apart
+    first, second = flow.first.offset - of_first, flow.second.offset - of_second
+    if flow.swapped:
+        first, second = second, first
+    connection.client_bytes, connection.server_bytes = first, second
     connection.missing_bytes = flow.missing
     return connection
 
@@ -32,7 +36,9 @@ def account(flow: Flow, ledger: Ledger) -> None:
     if flow.http is None:
         fate = flow.refused or "no data"
         ledger.book("connections", fate)
-    ledger.became(BYTES, fate, flow.first.offset + flow.second.offset - flow.missing)
+    apart = sum(flow.apart)
+    ledger.became(BYTES, fate, flow.first.offset + flow.second.offset - flow.missing - apart)
+    ledger.became(BYTES, APART, apart)
     ledger.became(BYTES, REPEATED, flow.repeated)
     if flow.differing:
         ledger.book("differing second copies", "ignored", flow.differing)

@@ -1,7 +1,8 @@
 """What connections carry: bytes are held until they tell, then framed as HTTP/1 or refused.
 
 Where the capture began in mid-stream they also tell which end is the client; so does a request
-from the end that was called, if the caller has said nothing.
+from the end that was called, if the caller has said nothing. What proxies put before the HTTP is
+taken off first.
 
 What reads a stream is a `Reader`: at first an `Undecided`, then an `Http1`, or nobody.
 """
@@ -12,6 +13,7 @@ from .addresses import endpoint_name
 from .flow import MOST_WAITING, Flow
 from .http1.connection import Http1
 from .http1.framing import Framing
+from .prefaces import preface
 from .recognise import HTTP2, NOT_YET, OTHER, REQUEST, RESPONSE, TLS, recognise
 
 _HELD_LIMIT = 1 << 16
@@ -60,15 +62,34 @@ class Undecided:
     def _data(self, is_first: bool, time_ns: int, data: bytes) -> None:
         self._held.append((is_first, time_ns, data, 0))
         self._size += len(data)
-        kind = recognise(data)
-        if kind == NOT_YET:
-            kind = recognise(b"".join(part[2] for part in self._held if part[0] is is_first))
+        kind = self._kind(is_first)
         if kind in (TLS, HTTP2, OTHER):
             self._refuse(kind)
         elif kind in (REQUEST, RESPONSE):
             self._known(is_first, kind == REQUEST)
         else:
             self._limit()
+
+    def _kind(self, is_first: bool) -> str:
+        """What one side of the flow carries."""
+        said = b"".join([part[2] for part in self._held if part[0] is is_first])
+        while (before := preface(said)) is not None:
+            if not before.size:
+                return NOT_YET
+            self._take_off(is_first, before.size)
+            said = said[before.size :]
+            if before.client:
+                self._flow.connection.client = before.client
+                self._flow.connection.client_port = before.port
+        return recognise(said)
+
+    def _take_off(self, is_first: bool, count: int) -> None:
+        """The first bytes of one side are no part of what it carries."""
+        self._flow.set_apart(is_first, count)
+        for place, (side, time_ns, data, gap) in enumerate(self._held):
+            if side is is_first and count:
+                self._held[place] = (side, time_ns, data[count:], gap)
+                count -= min(count, len(data))
 
     def _gap(self, is_first: bool, time_ns: int, count: int) -> None:
         self._held.append((is_first, time_ns, b"", count))
@@ -80,7 +101,7 @@ class Undecided:
 
     def _known(self, is_first: bool, from_client: bool) -> None:
         flow = self._flow
-        alone = from_client and all(part[0] is is_first for part in self._held)
+        alone = from_client and all(part[0] is is_first for part in self._held if part[2])
         if from_client == (is_first == flow.swapped) and (alone or not flow.connection.open_seen):
             _swap(flow)
         if from_client == (is_first != flow.swapped):
@@ -94,7 +115,7 @@ class Undecided:
             stream = flow.first if is_first else flow.second
             if gap:
                 stream.miss(time_ns, gap)
-            else:
+            elif data:
                 stream.deliver(time_ns, data)
 
     def _refuse(self, reason: str) -> None:

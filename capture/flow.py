@@ -11,6 +11,7 @@ from .http1.connection import Http1
 from .stream import NOBODY, Reader, Stream
 
 Key = tuple[bytes, bytes, int, int]
+"""Both ends, those of the lower port first: so it is the same for both directions."""
 
 PATIENCE_NS = 500_000_000
 """So long is a missing segment waited for."""
@@ -23,24 +24,22 @@ class Flow:
     """A connection while it is followed."""
 
     __slots__ = (
-        "closing", "connection", "differing", "done", "first", "http", "key", "last_ns", "missing",
-        "reader", "refused", "repeated", "second", "stuck_ns", "swapped",
+        "apart", "closing", "connection", "differing", "done", "first", "http", "key", "last_ns",
+        "missing", "reader", "refused", "repeated", "second", "stuck_ns", "swapped",
     )  # fmt: skip
 
     def __init__(self, key: Key, connection: Connection, swapped: bool) -> None:
-        self.key = key  # of the direction in which `first` flows
+        self.key = key  # `first` flows in its direction
         self.connection = connection
         self.first = Stream(self, not swapped)
         self.second = Stream(self, swapped)
-        self.first.other, self.second.other = self.second, self.first
         self.swapped = swapped  # the server's stream is `first`
         self.reader: Reader = NOBODY
         self.http: Http1 | None = None  # the reader, once it is one
         self.missing = 0
         self.repeated = 0  # bytes seen again
-        self.differing = (
-            0  # of those, as far as the first copy was still there: they were not the same
-        )
+        self.differing = 0  # of those: they were not the same
+        self.apart = (0, 0)  # bytes of `first` and `second` that are no part of what they carry
         self.refused = ""
         self.last_ns = 0
         self.stuck_ns = -1  # since when something waits
@@ -52,14 +51,22 @@ class Flow:
         self.swapped = not self.swapped
         self.first.upward, self.second.upward = self.second.upward, self.first.upward
 
+    def set_apart(self, is_first: bool, count: int) -> None:
+        """Some bytes of a stream are no part of what it carries."""
+        of_first, of_second = self.apart
+        self.apart = (of_first + count, of_second) if is_first else (of_first, of_second + count)
+
+    def other(self, stream: Stream) -> Stream:
+        """The other direction."""
+        return self.second if stream is self.first else self.first
+
     def silence(self) -> None:
         """Nobody reads it any more."""
         self.reader, self.http = NOBODY, None
 
     def let_go(self) -> None:
         """Forgotten: nothing here holds anything that holds it."""
-        self.first.let_go()
-        self.second.let_go()
+        del self.first, self.second
 
     @property
     def client(self) -> Stream:
@@ -126,10 +133,12 @@ class Flow:
         head = stream.pending[0]
         if head.acked > other.offset and not other.ended:
             limit = other.pending[0].start if other.pending else head.acked
-            if limit > other.offset:
-                other.skip(time_ns, min(head.acked, limit) - other.offset)
+            missing = min(head.acked, limit) - other.offset
+            if missing > 0 and (missing > 1 or limit < head.acked):
+                other.skip(time_ns, missing)
             else:
-                # Each waits for the other: the acknowledgements cannot be true.
+                # Each waits for the other, so the acknowledgements cannot be true; or it is of one
+                # number that is no byte, but an end that was not seen.
                 stream.pending[0] = head._replace(acked=-1)
         elif head.start > stream.offset:
             stream.skip(head.time_ns, head.start - stream.offset)

@@ -25,10 +25,12 @@ from .flow import PATIENCE_NS, Flow, Key
 from .http1.framing import Framing
 from .ledger import Ledger
 from .packets.frames import Packet
+from .recent import Recent
 from .recognise import REQUEST, RESPONSE, recognise
 from .stream import MASK, Piece, Stream
 
-FIN, SYN, RST, ACK = 1, 2, 4, 16
+FIN, SYN, RST, ACK, URG = 1, 2, 4, 16, 32
+_NOT_EASY = FIN | SYN | RST | URG
 _SECOND = 1_000_000_000
 _LINGER_NS = _SECOND
 _WINDOW = 1 << 16
@@ -55,10 +57,10 @@ class Flows:
         digest = hashlib.blake2b(key=digest_key, digest_size=8)
         self._framing = Framing(self._out, digest, max_body, keep_bodies)
         self._closed: list[Connection] = []
-        self._flows: dict[Key, Stream] = {}
+        self._flows: dict[Key, Flow] = {}
         self._stuck: dict[Key, Flow] = {}
         self._ending: deque[tuple[int, Flow]] = deque()
-        self._ends: dict[bytes | int, bytes | int] = {}  # addresses and ports met before
+        self._recent = Recent()
         self._number = 0
         self._order = 0
         self._now = 0
@@ -67,31 +69,41 @@ class Flows:
     def feed(self, packets: Sequence[Packet]) -> list[Exchange]:
         """Take packets in the order they were seen; the exchanges that are whole now."""
         flows = self._flows
+        self._recent.begin(packets)
         seen = 0
         for packet in packets:
-            time_ns, _, _, _, _, seq, ack, flags, payload, cut = packet
+            time_ns, src, dst, sport, dport, seq, ack, flags, payload, cut = packet
             size = len(payload)
             seen += size
-            stream = flows.get(packet[1:5])
+            if sport < dport or (sport == dport and src < dst):
+                flow = flows.get((src, dst, sport, dport))
+                if flow is None:
+                    self._odd(packet, None)
+                    continue
+                stream, other = flow.first, flow.second
+            else:
+                flow = flows.get((dst, src, dport, sport))
+                if flow is None:
+                    self._odd(packet, None)
+                    continue
+                stream, other = flow.second, flow.first
             if (
-                stream is not None
-                and seq == stream.next
-                and stream.easy
-                and ack == stream.other.next
-                and size
-                and not cut
-                and not flags & 7
+                seq != stream.next
+                or not stream.easy
+                or ack != other.next
+                or flags & _NOT_EASY
+                or not size
+                or cut
             ):
-                stream.next = (seq + size) & MASK
-                stream.offset += size
-                flow = stream.flow
-                flow.last_ns = time_ns
-                if stream.upward:
-                    flow.reader.client(time_ns, payload)
-                else:
-                    flow.reader.server(time_ns, payload)
+                self._odd(packet, stream)
                 continue
-            self._odd(packet, stream)
+            stream.next = (seq + size) & MASK
+            stream.offset += size
+            flow.last_ns = time_ns
+            if stream.upward:
+                flow.reader.client(time_ns, payload)
+            else:
+                flow.reader.server(time_ns, payload)
         if packets:
             self._now = max(self._now, packets[-1][0])
             self._ledger.saw(BYTES, seen)
@@ -111,7 +123,7 @@ class Flows:
 
     def finish(self) -> list[Exchange]:
         """The capture has ended: what was still open."""
-        for flow in self._followed():
+        for flow in self._flows.values():
             flow.give_up()
             self._close(flow, flow.closing or Close.CAPTURE_END)
             flow.let_go()
@@ -123,10 +135,7 @@ class Flows:
     @property
     def open(self) -> int:
         """How many connections are followed."""
-        return len(self._flows) // 2
-
-    def _followed(self) -> list[Flow]:
-        return [one.flow for one in self._flows.values() if one is one.flow.first]
+        return len(self._flows)
 
     def _drain(self) -> list[Exchange]:
         ready = self._out.copy()
@@ -147,7 +156,8 @@ class Flows:
             if not payload:
                 return
             stream = self._found(packet)
-        flow, other = stream.flow, stream.other
+        flow = stream.flow
+        other = flow.other(stream)
         if flow.done:
             self._ledger.became(BYTES, "repeated", len(payload))
             return
@@ -168,10 +178,15 @@ class Flows:
         if payload and probe:
             self._ledger.became(BYTES, "repeated", len(payload))
             return
-        if payload or cut:
-            acked = other.reached(ack) if flags & ACK else -1
+        acked = other.reached(ack) if flags & ACK else -1
+        if not payload and not flags & FIN and start == stream.offset + 1:
+            start -= 1  # it may have ended unseen, which takes a number but is no byte
+        if payload or cut or (acked > other.offset and start >= stream.offset):
+            if payload and start < stream.offset:
+                flow.differing += self._recent.differing(packet)
+            urgent = start + (flags >> 16) - 1 if flags & URG else -1
             self._order += 1
-            stream.add(Piece(start, self._order, time_ns, payload, cut, acked))
+            stream.add(Piece(start, self._order, time_ns, payload, cut, acked, urgent))
         end = start + len(payload) + cut
         if not stream.ended and 0 <= stream.fin < end:
             stream.fin = -1
@@ -184,11 +199,12 @@ class Flows:
         self._settle(flow, time_ns)
 
     def _opened(self, packet: Packet, stream: Stream | None) -> Stream:
-        time_ns, _, _, _, _, seq, ack, flags, _, _ = packet
+        _, _, _, _, _, seq, ack, flags, _, _ = packet
         answer = bool(flags & ACK)
         due = (seq + 1) & MASK
         if stream is not None:
-            flow, other = stream.flow, stream.other
+            flow = stream.flow
+            other = flow.other(stream)
             fresh = stream.next < 0 or abs(stream.at(due)) > _WINDOW * 4
             same = stream.next >= 0 and stream.at(due) == 0
             if answer and (fresh or same) and not stream.offset and not flow.done:
@@ -200,39 +216,46 @@ class Flows:
             flow.give_up()
             self._close(flow, flow.closing or Close.REUSED)
             self._forget(flow)
-        flow = self._new(packet, swapped=answer, open_seen=True)
-        flow.first.next = due
+        stream = self._new(packet, from_server=answer, open_seen=True)
+        stream.next = due
         if answer:
-            flow.second.next = ack
-            flow.first.easy = flow.second.easy = True
-        flow.last_ns = time_ns
-        return self._flows[packet[1:5]]
+            self._begun(stream, ack)
+        return stream
 
     def _found(self, packet: Packet) -> Stream:
         """A connection that was open before the capture began."""
         kind = recognise(packet[8])
         low = packet[3] < packet[4]
-        swapped = kind == RESPONSE or (kind != REQUEST and low)
-        flow = self._new(packet, swapped=swapped, open_seen=False)
-        flow.first.next = packet[5]
+        from_server = kind == RESPONSE or (kind != REQUEST and low)
+        stream = self._new(packet, from_server=from_server, open_seen=False)
+        stream.next = packet[5]
         if packet[7] & ACK:
-            flow.second.next = packet[6]
-            flow.first.easy = flow.second.easy = True
-        return self._flows[packet[1:5]]
+            self._begun(stream, packet[6])
+        return stream
 
-    def _new(self, packet: Packet, *, swapped: bool, open_seen: bool) -> Flow:
+    @staticmethod
+    def _begun(stream: Stream, ack: int) -> None:
+        """What is due is known of both directions."""
+        other = stream.flow.other(stream)
+        other.next = ack
+        stream.easy = other.easy = True
+
+    def _new(self, packet: Packet, *, from_server: bool, open_seen: bool) -> Stream:
+        """The stream of a packet that is the first of its connection."""
         time_ns, src, dst, sport, dport = packet[:5]
-        client, server = ((dst, dport), (src, sport)) if swapped else ((src, sport), (dst, dport))
+        client, server = (
+            ((dst, dport), (src, sport)) if from_server else ((src, sport), (dst, dport))
+        )
         connection = Connection(
             self._number, client[0], client[1], endpoint_name(*server), time_ns, open_seen
         )
         self._number += 1
-        key = (src, dst, sport, dport)
-        flow = Flow(key, connection, swapped)
-        self._flows[key] = flow.first
-        self._flows[(dst, src, dport, sport)] = flow.second
+        is_first = (sport, src) < (dport, dst)
+        key = (src, dst, sport, dport) if is_first else (dst, src, dport, sport)
+        flow = self._flows[key] = Flow(key, connection, swapped=from_server is is_first)
+        flow.last_ns = time_ns
         flow.reader = Undecided(flow, self._framing, bool(self._ports))
-        return flow
+        return flow.first if is_first else flow.second
 
     def _reset(self, flow: Flow, stream: Stream, other: Stream, packet: Packet) -> None:
         if not -_WINDOW <= stream.at(packet[5]) - stream.offset <= _WINDOW:
@@ -269,17 +292,15 @@ class Flows:
         if self._now - self._swept > self._idle_ns // 8:
             self._swept = self._now
             old = self._now - self._idle_ns
-            for flow in self._followed():
+            for flow in list(self._flows.values()):
                 if flow.last_ns < old:
                     flow.give_up()
                     self._close(flow, flow.closing or Close.IDLE)
                     self._forget(flow)
 
     def _forget(self, flow: Flow) -> None:
-        src, dst, sport, dport = flow.key
-        first = self._flows.get(flow.key)
-        if first is flow.first:
-            del self._flows[flow.key], self._flows[(dst, src, dport, sport)]
+        if self._flows.get(flow.key) is flow:
+            del self._flows[flow.key]
             flow.let_go()
         self._stuck.pop(flow.key, None)
 

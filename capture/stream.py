@@ -27,6 +27,7 @@ class Piece(NamedTuple):
     data: bytes
     cut: int  # bytes lost to the snap length, after `data`
     acked: int  # of the other direction; -1 where it says nothing
+    urgent: int = -1  # the place of a byte that is no part of the stream as it is read
 
     @property
     def end(self) -> int:
@@ -70,11 +71,8 @@ class Stream:
     """One direction. `next` is the sequence number that is due, -1 while it is not known."""
 
     __slots__ = (
-        "easy", "ended", "fin", "flow", "next", "offset", "other", "pending", "upward",
+        "easy", "ended", "fin", "flow", "next", "offset", "pending", "upward",
     )  # fmt: skip
-
-    flow: Flow
-    other: Stream  # the other direction of it
 
     def __init__(self, flow: Flow, upward: bool) -> None:
         self.flow = flow
@@ -85,10 +83,6 @@ class Stream:
         self.fin = -1
         self.ended = False
         self.easy = False
-
-    def let_go(self) -> None:
-        """The connection is forgotten: hold nothing that holds this."""
-        del self.flow, self.other
 
     def deliver(self, time_ns: int, data: bytes) -> None:
         """Give the reader the next bytes."""
@@ -163,9 +157,18 @@ class Stream:
             head = _trim(head, self.offset - head.start)
         if head.data:
             self.advance(len(head.data))
-            self.deliver(head.time_ns, head.data)
+            if data := self._ordinary(head):
+                self.deliver(head.time_ns, data)
         if head.cut:
             self.skip(head.time_ns, head.cut)
+
+    def _ordinary(self, piece: Piece) -> bytes:
+        """What of a segment is read in its turn: an urgent byte is read apart, if ever."""
+        at = piece.urgent - piece.start
+        if not 0 <= at < len(piece.data):
+            return piece.data
+        self.flow.set_apart(self is self.flow.first, 1)
+        return piece.data[:at] + piece.data[at + 1 :]
 
     def advance(self, count: int) -> None:
         """`count` more bytes of the stream are done with."""

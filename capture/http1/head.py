@@ -42,7 +42,7 @@ _TELLING = re.compile(
     rb"(?:^|\n)(?:[cC][oO][nN][tT][eE][nN][tT][-_]+(?:[lL]|[tT][yY])|[tT][rR][aA][nN][sS][fF]|[uU][pP][gG][rR]"
     rb"|[eE][xX][pP][eE][cC][tT]|[hH][oO][sS][tT]|[cC][oO][nN][nN][eE][cC][tT])"
 )
-_DIGITS = re.compile(rb"[0-9]{1,18}").fullmatch
+_DIGITS = re.compile(rb"0*[0-9]{1,18}").fullmatch
 
 
 class RequestLine(NamedTuple):
@@ -266,7 +266,8 @@ def _length(values: list[bytes]) -> tuple[int, int]:
         return -1, 0
     if any(not _DIGITS(value) for value in values):
         return -1, int(Defect.LENGTH_INVALID)
-    numbers = {int(value) for value in values}
+    # Zeros are taken off first: Python refuses to read very long numbers.
+    numbers = {int(value.lstrip(b"0") or b"0") for value in values}
     if len(numbers) > 1:
         return -1, int(Defect.LENGTH_CONFLICT)
     return numbers.pop(), int(Defect.LENGTH_REPEATED) if len(values) > 1 else 0

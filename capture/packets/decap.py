@@ -5,8 +5,8 @@ carry IPv4 or IPv6 with TCP are done by numpy, the whole batch at once: every he
 gather. All others go one by one through `layers.py`, which knows tunnels, extension
 headers and fragments, and arrives at the same tuples.
 
-Packets that carry nothing and change nothing (bare acknowledgements) end here: reassembly learns
-from the acknowledgement number of the packets that carry something.
+Of the packets that carry nothing and change nothing (bare acknowledgements) a batch passes on only
+the latest of each direction: it tells reassembly what must have been received, seen here or not.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from .links import IPV4, IPV6, LINKS, VLANS
 if TYPE_CHECKING:
     from ..live.sampling import Sampler
 
-_SYN_FIN_RST = 0x07
+_SYN_FIN_RST, _URGENT = 0x07, 0x20
+_MIXER = 0x9E3779B97F4A7C15
 # link type -> (offset of the ethertype or -1, length of the link header)
 _PLAIN = {0: (-1, 4), 1: (12, 14), 12: (-1, 0), 14: (-1, 0), 101: (-1, 0), 108: (-1, 4),
           228: (-1, 0), 229: (-1, 0)}  # fmt: skip
@@ -99,7 +100,7 @@ class Decapsulator:
             fate, packet = layers.packet(link, frame, wire, int(frames.times[number]))
             if packet is not None:
                 fate = self._wanted(packet)
-                if fate == KEPT:
+                if fate in (KEPT, BARE):
                     found.append((number, packet))
             became("packets", fate)
             became("captured bytes", fate, wire)
@@ -110,9 +111,7 @@ class Decapsulator:
     def _wanted(self, packet: Packet) -> str:
         if self._ports and packet[3] not in self._ports and packet[4] not in self._ports:
             return OTHER_PORT
-        if not packet[8] and not packet[9] and not packet[7] & _SYN_FIN_RST:
-            return BARE
-        return KEPT
+        return KEPT if _carries(packet) else BARE
 
     def _book_fragments(self, count: int) -> None:
         if count:
@@ -133,7 +132,7 @@ class Decapsulator:
         if sampler is None or sampler.whole:
             return rows
         kept = [row for row in rows if sampler.keeps(row)]
-        out = len(rows) - len(kept)
+        out = sum(map(_carries, rows)) - sum(map(_carries, kept))
         if out:
             # They had been counted as kept when they were decoded.
             self._ledger.became("packets", KEPT, -out)
@@ -146,6 +145,11 @@ class Decapsulator:
             self._ledger.book("connections", SAMPLED_OUT, sampler.let_go)
             sampler.let_go = 0
         return kept
+
+
+def _carries(packet: Packet) -> bool:
+    """Whether a packet carries bytes, or opens or ends something."""
+    return bool(packet[8] or packet[9] or packet[7] & _SYN_FIN_RST)
 
 
 class _Plain:
@@ -262,6 +266,8 @@ class _Plain:
             self.fates[BARE][number[~carries & ~asked]] = False
             carries &= asked
         self._fate(KEPT, number[carries])
+        if (bare := np.flatnonzero(~carries & self._bare(number))).size:
+            carries[bare[self._latest(ip[bare], tcp[bare], version)]] = True
         number, ip, tcp, payload = number[carries], ip[carries], tcp[carries], payload[carries]
         last = np.minimum(packet_end, end)[carries]
         data = self._frames.data
@@ -270,6 +276,9 @@ class _Plain:
         address = np.ndarray((len(data) - width + 1,), f"V{width}", data, strides=(1,))
         source = ip + (12 if version == IPV4 else 8)
         first = np.minimum(payload, last)
+        tellings = flags[carries].astype(np.int64)
+        if (urgent := tellings & _URGENT != 0).any():
+            tellings[urgent] |= words[tcp[urgent] + 18].astype(np.int64) << 16
         cut = packet_end[carries] - np.maximum(last, payload)
         rows = [
             (time, src, dst, sp, dp, seq, ack, flag, data[a:b], lost)
@@ -277,11 +286,29 @@ class _Plain:
                 self._frames.times[number].tolist(), address[source].tolist(),
                 address[source + width].tolist(), sport[carries].tolist(),
                 dport[carries].tolist(), longs[tcp + 4].tolist(), longs[tcp + 8].tolist(),
-                flags[carries].tolist(), first.tolist(), last.tolist(), cut.tolist(),
+                tellings.tolist(), first.tolist(), last.tolist(), cut.tolist(),
                 strict=True,
             )
         ]  # fmt: skip
         return rows, number.tolist()
+
+    def _bare(self, number: Any) -> Any:
+        """Which of some frames were booked as bare acknowledgements."""
+        return self.fates[BARE][number]
+
+    def _latest(self, ip: Any, tcp: Any, version: int) -> Any:
+        """The latest packet of each direction of a connection, told by a hash of its ends."""
+        import numpy as np
+
+        data = self._frames.data
+        longs = np.ndarray((len(data) - 3,), ">u4", data, strides=(1,))
+        at, width = (ip + 12, 4) if version == IPV4 else (ip + 8, 16)
+        mixed = longs[tcp].astype(np.uint64)  # both ports
+        for place in range(0, 2 * width, 4):
+            mixed = (mixed ^ longs[at + place]) * _MIXER
+            mixed ^= mixed >> np.uint64(29)
+        _, latest = np.unique(mixed[::-1], return_index=True)
+        return len(mixed) - 1 - latest
 
     def _fate(self, fate: str, numbers: Any) -> None:
         import numpy as np

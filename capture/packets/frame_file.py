@@ -10,6 +10,8 @@ from .input import Input
 MOST_FRAME = 16 << 20
 """No frame is longer than this; a longer one means a damaged file."""
 
+_BATCH = 1 << 13  # small packets are many in a chunk, and a decoded one takes some 500 bytes
+
 
 class FrameFile:
     """A file that yields frames; `_read` is its format's."""
@@ -22,7 +24,8 @@ class FrameFile:
     def frames(self) -> Iterator[Frames]:
         """The frames, batch by batch; `damage` tells afterwards whether all were read."""
         try:
-            yield from self._read()
+            for frames in self._read():
+                yield from frames.parts(_BATCH)
         finally:
             self.close()
 

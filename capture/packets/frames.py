@@ -7,7 +7,8 @@ header fields) is gathered for the whole batch at once by numpy, which is what m
 
     (time_ns, src, dst, sport, dport, seq, ack, flags, payload, cut)
 
-src and dst are packed addresses (4 or 16 bytes), flags the TCP flag byte, payload the bytes that
+src and dst are packed addresses (4 or 16 bytes), flags the TCP flag byte (with the urgent pointer
+in the bits above 16 where it counts), payload the bytes that
 were captured and cut how many more of them the snap length took away.
 """
 
@@ -39,6 +40,15 @@ class Frames:
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    def parts(self, most: int) -> Iterator[Frames]:
+        """The same frames, in batches of so many at most."""
+        for first in range(0, len(self), most):
+            some = slice(first, first + most)
+            yield Frames(
+                self.data, self.link, self.starts[some], self.lengths[some], self.wires[some],
+                self.times[some],
+            )  # fmt: skip
 
 
 class Source(Protocol):

@@ -28,6 +28,7 @@ from .tunnels import UDP_TUNNELS, gre, mpls
 
 _DEEPEST = 12
 _TCP, _UDP, _GRE = 6, 17, 47
+_URGENT = 0x20
 _IP_IN_IP = {4: IPV4, 41: IPV6}
 _EXTENSIONS = frozenset((0, 43, 60, 135, 139, 140))
 _FRAGMENT, _AUTHENTICATION = 44, 51
@@ -179,6 +180,8 @@ def _tcp(data: bytes, at: int, end: int, source: bytes, target: bytes, now_ns: i
     first = at + (offset >> 4) * 4
     if first < at + 20 or first > end:
         return SHORT, None
+    if flags & _URGENT and at + 20 <= len(data):
+        flags |= word(data, at + 18) << 16
     payload = data[first:end]
     cut = end - max(first, min(len(data), end))
     return "", (now_ns, source, target, sport, dport, seq, ack, flags, payload, cut)

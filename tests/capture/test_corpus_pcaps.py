@@ -10,7 +10,7 @@ import pytest
 
 from tests.capture import packet_helpers as h
 from tests.capture.corpus_reading import read_capture, request_lines, short
-from tests.capture.known_differences import NOT_YET_RIGHT, RIGHT
+from tests.capture.known_differences import RIGHT
 
 _EXPECTED = h.CORPUS / "pcaps" / "expected.json"
 _FILES: list[dict[str, Any]] = json.loads(_EXPECTED.read_text()) if _EXPECTED.exists() else []
@@ -28,7 +28,7 @@ def test_every_request_is_found_and_every_byte_has_one_fate(file: dict[str, Any]
     assert {one.connection: one.client_bytes for one in connections if one.client_bytes} == +sent
     ours = request_lines(exchanges)
     theirs = Counter(short(method, target) for method, target, _ in file.get("requests") or [])
-    known = {**RIGHT, **NOT_YET_RIGHT}.get(file["file"])
+    known = RIGHT.get(file["file"])
     lacking, more, _ = known or ([], [], "")
     assert sorted((theirs - ours).elements()) == lacking
     assert sorted((ours - theirs).elements()) == more
@@ -36,12 +36,11 @@ def test_every_request_is_found_and_every_byte_has_one_fate(file: dict[str, Any]
         assert ours.total() == file["requests_zeek"]
 
 
-def test_the_tables_of_differences_name_only_files_that_are_there() -> None:
-    assert {*RIGHT, *NOT_YET_RIGHT} <= {file["file"] for file in _FILES}
-    assert not RIGHT.keys() & NOT_YET_RIGHT.keys()
+def test_the_table_of_differences_names_only_files_that_are_there() -> None:
+    assert RIGHT.keys() <= {file["file"] for file in _FILES}
 
 
 def test_of_the_requests_that_tshark_lists_all_but_the_named_ones_are_found() -> None:
     listed = sum(len(file.get("requests") or []) for file in _FILES)
-    lacking = sum(len(lacking) for lacking, _, _ in [*RIGHT.values(), *NOT_YET_RIGHT.values()])
+    lacking = sum(len(lacking) for lacking, _, _ in RIGHT.values())
     assert lacking <= listed * 0.005
