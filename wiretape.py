@@ -22,8 +22,14 @@ COMMANDS = {
     "shapes": ("shapes.cli:shapes", "Describe traffic: bursts, sizes, mix, sessions."),
     "plan": ("replay.cli:plan", "Show what a replay would send, before a byte is sent."),
     "replay": ("replay.cli:replay", "Send a tape to a target, on time, and record the run."),
-    "report": ("replay.verdict.cli:report", "Write the report of a run as one offline page."),
-    "compare": ("replay.verdict.cli:compare", "Compare two tapes or runs, endpoint by endpoint."),
+    "report": (
+        "replay.verdict.report_cli:report",
+        "Write the report of a run as one offline page.",
+    ),
+    "compare": (
+        "replay.verdict.compare_cli:compare",
+        "Compare two tapes or runs, endpoint by endpoint.",
+    ),
     "drift": (
         "replay.verdict.drift_cli:drift",
         "Tell in what two environments differ, by what they reveal.",

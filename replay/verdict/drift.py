@@ -8,9 +8,13 @@ difference has a severity: `high` where what is tested is less safe or another t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
+
+from capture.errors import ReplayError
 
 from .judge import Finding
 from .portrait import ABSENT, SOME, Portrait, kept_names
@@ -222,3 +226,13 @@ def as_text(told: Drift) -> str:
         more = f" and {each.places - EXAMPLES} more" if each.places > EXAMPLES else ""
         lines.append(f"        at {', '.join(each.examples)}{more}")
     return "\n".join(lines)
+
+
+def read_drift(path: Path) -> Drift:
+    """The drift that `wiretape drift --json` wrote."""
+    try:
+        return Drift.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError):
+        raise ReplayError(
+            f"{path}: is not what wiretape drift --json prints; write it anew."
+        ) from None

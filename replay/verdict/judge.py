@@ -16,7 +16,7 @@ from capture.exchange import NEVER
 from shapes.fidelity import Fidelity
 
 from .fidelity import BLAMED, fidelity_of_rows
-from .queueing import Queue, alone_ns, find_queue, in_flight_at_send
+from .queueing import Queue, alone_ns, find_queue, in_flight_at_send, same_wait_ns
 from .rows import Array, Rows
 
 MS = 1_000_000
@@ -133,7 +133,7 @@ def _causes(rows: Rows, table: tuple[EndpointRow, ...], in_flight: Array) -> lis
         table = tuple(_put_right(row, code, queue) for code, row in enumerate(table))
     least = max(FLOOR_NS, rows.blur_ns)
     slow = [code for code, row in enumerate(table) if is_slow(row, least)]
-    found = [_slow(rows, table[code]) for code in slow]
+    found = [_slow(rows, table[code], in_flight) for code in slow]
     explained = np.zeros(len(rows), bool)
     if queue is not None:
         if queue.small or not slow:
@@ -204,10 +204,13 @@ def is_slow(row: EndpointRow, least_ns: float) -> bool:
     return row.alone_ms >= SLOWER * before and (row.alone_ms - before) * MS >= least_ns
 
 
-def _slow(rows: Rows, row: EndpointRow) -> Finding:
+def _slow(rows: Rows, row: EndpointRow, in_flight: Array) -> Finding:
     before = row.recorded[0]
     times = row.alone_ms / before
     sentence = f"{row.endpoint} went from {human(before)} to {human(row.replayed[0])}"
+    waited = same_wait_ns(rows, rows.of(row.endpoint), recorded_ns(rows), in_flight)
+    if np.isfinite(waited):
+        sentence += f", each by the same {human(waited / MS)}, as behind a slow third party"
     more = f", {times:,.0f}× as slow even with nobody else waiting"
     return Finding("slow", row.endpoint, sentence, 50 + min(times, 38), _slowest(rows, row), more)
 

@@ -12,6 +12,9 @@ load would have had in flight if each request took as long as recorded.
 Where a target is full from its first second on, nothing is ever alone. But c tells when each
 request had its turn: when all but c − 1 of those before it were gone. What it took from then on is
 its own; so one that is slow is told from those that wait behind it.
+
+Work takes longer in company and varies with what there is to do. What is added to each alike,
+however many are in flight, is waited for elsewhere: at a third party, for a timer.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ WAITS = 3.0  # times the time alone
 WAITED_NS = 20 * MS  # where other endpoints do not wait
 ALL_WAITED_NS = 50 * MS  # where all do: the processor may be what they wait for
 WAITING_SHARE = 0.1  # of an endpoint's requests
+ALIKE = 0.1  # how far apart what is added to requests may lie, of itself
 FEWEST = 8
 
 
@@ -57,10 +61,11 @@ def in_flight_at_send(rows: Rows) -> Array:
     """For each row, how many others were unanswered when it was sent (0 where it never was)."""
     sent, ended = rows["request_first_ns"], rows["response_last_ns"]
     whole = rows.answered
-    return _in_flight(sent[whole], ended[whole], sent)
+    return in_flight_of(sent[whole], ended[whole], sent)
 
 
-def _in_flight(starts: Array, ends: Array, at: Array) -> Array:
+def in_flight_of(starts: Array, ends: Array, at: Array) -> Array:
+    """How many of these spans hold each of these times (0 where a time is missing)."""
     began = np.searchsorted(np.sort(starts), at, side="left")
     done = np.searchsorted(np.sort(ends), at, side="right")
     return np.where(at == NEVER, 0, np.maximum(0, began - done))
@@ -72,6 +77,17 @@ def alone_ns(service: Array, in_flight: Array) -> tuple[float, float]:
         return float("nan"), 0.0
     fewest = np.lexsort((service, in_flight))[: max(ALONE_FEWEST, len(service) // ALONE_SHARE)]
     return float(np.median(service[fewest])), float(np.median(in_flight[fewest]))
+
+
+def same_wait_ns(rows: Rows, mask: Array, recorded: Array, in_flight: Array) -> float:
+    """What is added to each of these requests alike; nan where it differs, or none had company."""
+    same = mask & rows.answered & (recorded != NEVER) & (rows["status"] == rows["recorded_status"])
+    same &= rows["status"] // 100 == 2  # who is refused did not get that far
+    added = (rows.service_ns - recorded)[same]
+    if len(added) < FEWEST or (in_flight[same] > 0).sum() * 4 < len(added):
+        return float("nan")
+    low, middle, high = np.quantile(added, (0.1, 0.5, 0.9))
+    return float(middle) if high - low <= ALIKE * middle else float("nan")
 
 
 def find_queue(rows: Rows, alone: Array, recorded: Array) -> Queue | None:
@@ -88,7 +104,7 @@ def find_queue(rows: Rows, alone: Array, recorded: Array) -> Queue | None:
     served = rows["status"][mask] < 500
     overtaken = overtaking(sent[served], ended[served])
     at_once = int(np.quantile(overtaken, 0.95)) + 1 if len(overtaken) else 1
-    worst = int(_in_flight(sent, ended, sent).max()) + 1
+    worst = int(in_flight_of(sent, ended, sent).max()) + 1
     if worst < 2 * at_once:
         return None
     return Queue(
@@ -162,7 +178,7 @@ def _needed(rows: Rows, mask: Array, recorded: Array) -> int:
     start = rows["due_ns"][known]
     if not len(start):
         return 0
-    return int(_in_flight(start, start + recorded[known], start).max()) + 1
+    return int(in_flight_of(start, start + recorded[known], start).max()) + 1
 
 
 def _throughput(ended: Array) -> float:

@@ -7,13 +7,16 @@ those of its light or dark theme.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
 from capture.exchange import NEVER
 
+from .history import History
 from .judge import MS, Verdict, human, recorded_ns
+from .moments import Moment
 from .rows import Array, Rows
 
 POINTS = 400
@@ -21,12 +24,38 @@ NINES = np.concatenate([np.linspace(0, 0.9, 37), 1 - np.geomspace(0.1, 1e-5, 41)
 Figure = dict[str, Any]
 
 
-def figures(rows: Rows, verdict: Verdict, endpoints: int = 6) -> list[Figure]:
+def figures(
+    rows: Rows,
+    verdict: Verdict,
+    moments: tuple[Moment, ...] = (),
+    history: History | None = None,
+    endpoints: int = 6,
+) -> list[Figure]:
     """Every figure of the page: id, title, what to see in it, traces, axes."""
-    drawn = [_rate(rows, 1000), _rate(rows, 10), _lateness(rows)] if rows.is_run else []
-    drawn.append(_over_time(rows))
+    drawn = [_rate(rows, 1000), _over_time(rows)] if rows.is_run else [_over_time(rows)]
+    marks = [{"at": round(moment.at_s, 3), "kind": moment.kind} for moment in moments]
+    for figure in drawn:
+        figure["marks"] = marks
+    drawn += [_rate(rows, 10), _lateness(rows)] if rows.is_run else []
     drawn += [_percentiles(rows, row.endpoint) for row in verdict.endpoints[:endpoints]]
-    return [*drawn, _little(rows, verdict), _statuses(rows)]
+    drawn += [_little(rows, verdict), _statuses(rows)]
+    return drawn + ([_history(history)] if history and len(history.runs) > 1 else [])
+
+
+def _history(history: History) -> Figure:
+    figure = _figure(
+        "history", "p99 over the runs", "The endpoints that changed, else those with most runs.",
+        "runs, oldest first", "ms", log=True,
+    )  # fmt: skip
+    changed = [change.series for change in history.changes if change.series.startswith("p99")]
+    counts = Counter(name for past in history.runs for name in past.figures if name[:3] == "p99")
+    names = dict.fromkeys([*changed, *(name for name, _ in counts.most_common(3))])
+    for name, colour in zip(list(names)[:3], ("replayed", "recorded", "quiet"), strict=False):
+        at = [place for place, past in enumerate(history.runs) if name in past.figures]
+        values = np.array([history.runs[place].figures[name] for place in at])
+        line = _line(name[4:-1], np.array(at) + 1.0, values, colour, mode="lines+markers")
+        figure["traces"].append(line)
+    return figure
 
 
 def _figure(name: str, title: str, see: str, x: str, y: str, **more: Any) -> Figure:

@@ -25,7 +25,7 @@ NUMBERS = (
     "session", "key", "request_first_ns", "response_first_ns", "response_last_ns", "due_ns",
     "status", "recorded_status", "outcome", "recorded_service_ns", "request_bytes",
     "response_bytes", "response_digest", "source", "clone", "late_cause", "reuse", "kind",
-    "connection", "target_index",
+    "connection", "target_index", "flags",
 )  # fmt: skip
 TEXTS = ("endpoint", "target")
 

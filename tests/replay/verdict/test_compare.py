@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from capture.tape import TapeHeader, TapeWriter
-from replay.verdict.cli import compare as command
+from replay.verdict.compare_cli import compare as command
 from replay.verdict.compare import as_text, compare, mcnemar
 from replay.verdict.rows import rows_of
 from tests.replay.runs import run, run_columns

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from capture.errors import ReplayError
 from capture.tape import TapeHeader, TapeWriter
-from replay.verdict.cli import report
+from replay.verdict.report_cli import report
 from replay.verdict.leaks import growth_of, leaks, read_samples
 from tests.replay.runs import run, run_columns
 
