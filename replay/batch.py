@@ -1,36 +1,44 @@
 """A batch: a part of the plan in memory that two processes share, with room for what becomes of it.
 
 The feeder reads, rewrites and hashes; the sender only sends. Neither shares an interpreter with the
-other, so nothing that is slow can hold up a due time. Between them a batch is one piece of shared
+other, so nothing that is slow can hold up a due time. Between them a batch is one region of shared
 memory: a table of int64 columns (the plan, then the results), a table of pieces, then the bytes.
 Results are written in place, so what was sent is known even if the sender dies.
+
+A result is written by as few stores as will do: `answer` holds status and size in one number, and a
+row that has one and no outcome was answered; a time that was not written is that beside it; a row
+that has no other word on it used its connection again; at full speed a row was due when it was
+sent. `Written.column` gives the columns as they are meant.
 """
 
 from __future__ import annotations
 
 import mmap
-import os
-import tempfile
 from typing import Any
 
 import numpy as np
 
-from capture.exchange import NEVER
+from capture.exchange import NEVER, Outcome, Reuse
 
+from .memory import Region
 from .plan import Chunk, rows_in
 
 PLANNED = (
     "due_ns", "open_ns", "close_after", "close", "first", "lane", "client", "flags", "ended",
-    "method", "target_index", "at", "size", "fill", "pieces_at", "pieces",
+    "method", "target_index", "at", "size", "fill", "pieces_at", "pieces", "following", "led",
 )  # fmt: skip
 TIMES = ("request_first_ns", "request_last_ns", "response_first_ns", "response_last_ns")
-RESULTS = (
-    *TIMES, "connect_ns", "tls_ns", "status", "response_bytes", "outcome", "late_cause", "reuse",
-    "response_digest",
+STORED = (
+    *TIMES, "connect_ns", "tls_ns", "answer", "outcome", "late_cause", "reuse", "response_digest",
 )  # fmt: skip
-COLUMNS = (*PLANNED, *RESULTS)
+RESULTS = (*(name for name in STORED if name != "answer"), "status", "response_bytes")
+COLUMNS = (*PLANNED, *STORED)
+STATUS_BITS = 16
 OTHER, HEAD, CONNECT = range(3)
 _METHODS = {"HEAD": HEAD, "CONNECT": CONNECT}
+_PLACES = {name: place for place, name in enumerate(COLUMNS)}
+_SAME = {"request_last_ns": "request_first_ns", "response_first_ns": "response_last_ns"}
+NOT_DUE = 1 << 61
 Pieces = tuple[tuple[int, int], ...]
 
 
@@ -40,62 +48,133 @@ def method_codes(column: Any) -> Any:
     return codes[column.codes]
 
 
-class Written:
-    """A batch as the feeder makes it: `fd` is the memory, `table` its columns as one array."""
+class Bytes:
+    """The requests of a batch, one after another; `sizes` has -1 where there is none to send."""
 
-    def __init__(self, chunk: Chunk, requests: list[bytes | None], pieces: list[Pieces]) -> None:
-        rows = rows_in(chunk)
-        sizes = [-1 if request is None else len(request) for request in requests]
+    __slots__ = ("blob", "pieces", "sizes")
+
+    def __init__(self, blob: bytes, sizes: Any, pieces: list[Pieces] | None = None) -> None:
+        self.blob, self.sizes, self.pieces = blob, sizes, pieces
+
+    @classmethod
+    def of(cls, requests: list[bytes | None], pieces: list[Pieces]) -> Bytes:
+        """From each request by itself."""
+        sizes = np.asarray([-1 if each is None else len(each) for each in requests], np.int64)
         blob = b"".join(request or b"" for request in requests)
+        return cls(blob, sizes, pieces if any(pieces) else None)
+
+    @property
+    def starts(self) -> Any:
+        """Where each begins in `blob`."""
+        ends = np.cumsum(np.maximum(self.sizes, 0))
+        return np.concatenate(([0], ends[:-1]))
+
+
+def following(chunk: Chunk, plain: Any) -> tuple[Any, Any]:
+    """(`following`, `led`): for each row the next one of its connection, and whether it is such.
+
+    Only rows that are plain (a whole request in one piece) follow and are followed; -1 for none.
+    """
+    rows = len(plain)
+    after, led = np.full(rows, -1, np.int64), np.zeros(rows, np.int64)
+    order = np.lexsort((np.arange(rows), chunk["target_index"], chunk["lane"]))
+    first, second = order[:-1], order[1:]
+    joined = plain[first] & plain[second]
+    for name in ("lane", "target_index"):
+        joined &= chunk[name][first] == chunk[name][second]
+    after[first[joined]] = second[joined]
+    led[second[joined]] = 1
+    return after, led
+
+
+class Written:
+    """A batch as the feeder makes it, in a region of shared memory."""
+
+    start = 0  # due time 0 on the monotonic clock, once it is known
+
+    def __init__(self, chunk: Chunk, data: Bytes, region: Region, at_max: bool) -> None:
+        rows = rows_in(chunk)
+        self.at_max = at_max
+        pieces = data.pieces or ()
         flat = [number for each in pieces for piece in each for number in piece]
         ints = len(COLUMNS) * rows + len(flat)
-        self.rows, self.pieces = rows, len(flat) // 2
-        self.fd = _memory(ints * 8 + len(blob))
-        self._map = mmap.mmap(self.fd, ints * 8 + len(blob))
-        self.table = np.frombuffer(self._map, np.int64, len(COLUMNS) * rows).reshape(-1, rows)
-        planned = {**chunk, "size": sizes, "at": np.cumsum([0, *np.maximum(sizes, 0)[:-1]])}
-        counts = [len(each) for each in pieces]
-        planned["pieces"] = counts
-        planned["pieces_at"] = np.cumsum([0, *counts[:-1]]) if rows else []
-        for place, name in enumerate(COLUMNS):
-            if name in PLANNED:
-                values = np.asarray(planned[name])
-                signed = values.view(np.int64) if values.dtype == np.uint64 else values
-                self.table[place] = signed
-            else:
-                self.table[place] = NEVER if name.endswith("_ns") else 0
-        np.frombuffer(self._map, np.int64, len(flat), len(COLUMNS) * rows * 8)[:] = flat
-        self._map[ints * 8 :] = blob
+        self.rows, self.pieces, self.region = rows, len(flat) // 2, region
+        self.table = np.frombuffer(region.map, np.int64, len(COLUMNS) * rows).reshape(-1, rows)
+        counts = np.asarray([len(each) for each in pieces], np.int64) if pieces else 0
+        planned: Chunk = {**chunk, "size": data.sizes, "at": data.starts, "pieces": counts}
+        planned["pieces_at"] = np.cumsum(counts) - counts if pieces else 0
+        planned["following"], planned["led"] = following(
+            planned,
+            (data.sizes > 0) & (counts == 0) & (chunk["fill"] == 0)
+            & (chunk["method"] == OTHER) & (chunk["ended"] == 0),
+        )  # fmt: skip
+        self.table[len(PLANNED) :] = 0
+        for name in STORED:
+            if name.endswith("_ns"):
+                self.table[_PLACES[name]] = NEVER
+        self.table[_PLACES["reuse"]] = Reuse.REUSED
+        for place, name in enumerate(PLANNED):
+            values = planned[name]
+            unsigned = getattr(values, "dtype", None) == np.uint64
+            self.table[place] = values.view(np.int64) if unsigned else values
+        if at_max:
+            self.table[_PLACES["due_ns"]] = NOT_DUE
+        np.frombuffer(region.map, np.int64, len(flat), len(COLUMNS) * rows * 8)[:] = flat
+        region.map[ints * 8 : ints * 8 + len(data.blob)] = data.blob
+
+    @staticmethod
+    def size(rows: int, data: Bytes) -> int:
+        """The bytes that it takes."""
+        pieces = sum(len(each) for each in data.pieces or ())
+        return (len(COLUMNS) * rows + 2 * pieces) * 8 + len(data.blob)
+
+    def stored(self, name: str) -> Any:
+        """One column as it is in memory, to be read or changed."""
+        return self.table[_PLACES[name]]
 
     def column(self, name: str) -> Any:
-        """One column, as it is now."""
-        return self.table[COLUMNS.index(name)]
-
-
-def _memory(size: int) -> int:
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("wiretape-batch")
-    else:
-        with tempfile.TemporaryFile() as file:
-            fd = os.dup(file.fileno())
-    os.truncate(fd, max(8, size))
-    return fd
+        """One column as it is meant now. The outcome is written last by who writes all."""
+        if name == "outcome":
+            outcome, answered = self.stored("outcome"), self.stored("answer") != 0
+            return np.where((outcome == 0) & answered, int(Outcome.ANSWERED), outcome)
+        if name == "status":
+            return self.stored("answer") & ((1 << STATUS_BITS) - 1)
+        if name == "response_bytes":
+            return self.stored("answer") >> STATUS_BITS
+        if name in _SAME:
+            times, other = self.stored(name), self.stored(_SAME[name])
+            whole = (times == NEVER) & (self.stored("answer") != 0) & (self.stored("outcome") == 0)
+            return np.where(whole, other, times)
+        if name == "due_ns" and self.at_max:
+            sent = self.stored("request_first_ns")
+            return np.where(sent == NEVER, self.stored("due_ns"), sent - self.start)
+        if name == "reuse":
+            unsent = self.stored("request_first_ns") == NEVER
+            reuse = self.stored("reuse")
+            return np.where(unsent & (reuse == Reuse.REUSED), int(Reuse.FRESH), reuse)
+        return self.stored(name)
 
 
 class Batch:
-    """A batch as the sender sees it. `open_rows` counts those whose fate is not known yet."""
+    """A batch as the sender sees it. `open_rows` counts those whose fate is not known yet.
+
+    Where answers set the pace, rows up to `reached` may be sent; a row that is `led` is sent when
+    the one before it on its connection was answered, and `parked` has those whose turn came before
+    they were reached.
+    """
 
     __slots__ = (
-        "_at", "_bytes", "_memory", "_pieces", "client", "close", "close_after", "due", "ended",
-        "fill", "first", "flags", "lane", "methods", "number", "open_rows", "opened", "piece_count",
-        "pieces_at", "results", "rows", "sizes", "targets",
+        "_at", "_base", "_following", "_led", "_memory", "_pieces", "answer", "answered_first",
+        "answered_last", "client", "close", "close_after", "connect", "digest", "due", "ended",
+        "fill", "first", "flags", "following", "lane", "late_cause", "methods", "number",
+        "open_rows", "opened", "outcome", "parked", "piece_count", "pieces_at", "quick", "reached",
+        "reuse", "rows", "sent_first", "sent_last", "sizes", "targets", "tls",
     )  # fmt: skip
 
-    def __init__(self, fd: int, number: int, rows: int, pieces: int) -> None:
-        populate = getattr(mmap, "MAP_POPULATE", 0)
-        self._memory = mmap.mmap(fd, 0, flags=mmap.MAP_SHARED | populate)
+    def __init__(self, memory: mmap.mmap, number: int, rows: int, pieces: int) -> None:
+        self._memory = memory
         self.number, self.rows, self.open_rows = number, rows, rows
-        ints = memoryview(self._memory)[: (len(COLUMNS) * rows + 2 * pieces) * 8].cast("q")
+        ints = memoryview(memory)[: (len(COLUMNS) * rows + 2 * pieces) * 8].cast("q")
         by_name = {
             name: ints[place * rows : (place + 1) * rows] for place, name in enumerate(COLUMNS)
         }
@@ -114,16 +193,59 @@ class Batch:
         self.fill = by_name["fill"]
         self.piece_count = by_name["pieces"]
         self.pieces_at = by_name["pieces_at"]
-        self._at = by_name["at"]
         self._pieces = ints[len(COLUMNS) * rows :]
-        self._bytes = len(ints) * 8
-        self.results = {name: by_name[name] for name in RESULTS}
-        digest = by_name["response_digest"].cast("B").cast("Q")
-        self.results["response_digest"] = digest
+        self._base = len(ints) * 8
+        self._at = by_name["at"]
+        self.sent_first = by_name["request_first_ns"]
+        self.sent_last = by_name["request_last_ns"]
+        self.answered_first = by_name["response_first_ns"]
+        self.answered_last = by_name["response_last_ns"]
+        self.connect = by_name["connect_ns"]
+        self.tls = by_name["tls_ns"]
+        self.answer = by_name["answer"]
+        self.outcome = by_name["outcome"]
+        self.late_cause = by_name["late_cause"]
+        self.reuse = by_name["reuse"]
+        self.digest = by_name["response_digest"].cast("B").cast("Q")
+        self._following = by_name["following"]
+        self._led = by_name["led"]
+        self.following: list[int] = []
+        self.reached = 0
+        self.parked: set[int] = set()
+        self.quick: tuple[Any, ...] = ()
+
+    def hasten(self) -> None:
+        """Get ready for being sent as fast as answers come."""
+        base = self._base
+        self.following = self._following.tolist()
+        self.quick = (
+            self._memory, [base + place for place in self._at.tolist()], self.sizes.tolist(),
+            self.following, self.sent_first, self.answered_last, self.digest, self.answer,
+        )  # fmt: skip
+
+    def plain(self, row: int) -> bool:
+        """Whether it is sent in one piece, whole, and its answer framed as most are."""
+        return (
+            not self.piece_count[row] and not self.fill[row] and not self.ended[row]
+            and self.methods[row] == OTHER
+        )  # fmt: skip
+
+    def turn(self, start: int) -> list[int]:
+        """The rows from `start` to before `reached` that no other row will lead to."""
+        led = self._led[start : self.reached].tolist()
+        parked = self.parked
+        if not parked and 0 not in led:
+            return []
+        rows = [start + place for place, is_led in enumerate(led) if not is_led]
+        if parked:
+            mine = [row for row in parked if row < self.reached]
+            parked.difference_update(mine)
+            rows = sorted(rows + mine)
+        return rows
 
     def request(self, row: int) -> bytes:
         """The bytes to send."""
-        start = self._bytes + self._at[row]
+        start = self._base + self._at[row]
         return self._memory[start : start + self.sizes[row]]
 
     def pieces(self, row: int) -> list[tuple[int, int]]:

@@ -1,20 +1,22 @@
 """What feeder and sender say to each other: short packets over a pair of sockets.
 
-The feeder sends batches (the descriptor of their memory goes along); the sender tells which it has
-begun, which are settled, what became of each connection, how far it is, and when it stopped.
+The feeder sends batches (the descriptor of their memory goes along, the first time); the sender
+tells which it has begun, which are settled, what became of each connection, how far it is, and when
+it stopped.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import socket
 import struct
 
 from .batch import Batch, Written
 
-_OFFER = struct.Struct("<cqqq")
+_OFFER = struct.Struct("<c4q")
 _TELL = struct.Struct("<c8q")
-BATCH, END, START = b"b", b"e", b"a"
+BATCH, END, START, FORGET = b"b", b"e", b"a", b"f"
 BEGUN, SETTLED, COUNT, CONNECTION, STOPPED = b"b", b"s", b"c", b"w", b"x"
 Told = tuple[bytes, tuple[int, ...]]
 
@@ -29,19 +31,28 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 def offer(end: socket.socket, number: int, written: Written) -> None:
     """Hand a batch to the sender."""
-    message = _OFFER.pack(BATCH, number, written.rows, written.pieces)
-    socket.send_fds(end, [message], [written.fd])
-    os.close(written.fd)
+    region = written.region
+    message = _OFFER.pack(BATCH, number, written.rows, written.pieces, region.number)
+    if region.fd < 0:
+        end.send(message)
+    else:
+        socket.send_fds(end, [message], [region.fd])
+        region.handed_over()
+
+
+def offer_less(end: socket.socket, region: int) -> None:
+    """Tell the sender that a region of memory is not used any more."""
+    end.send(_OFFER.pack(FORGET, region, 0, 0, 0))
 
 
 def offer_end(end: socket.socket) -> None:
     """Tell the sender that the plan has ended."""
-    end.send(_OFFER.pack(END, 0, 0, 0))
+    end.send(_OFFER.pack(END, 0, 0, 0, 0))
 
 
 def offer_start(end: socket.socket, instant: int) -> None:
     """Tell the sender when due time 0 is (monotonic ns)."""
-    end.send(_OFFER.pack(START, instant, 0, 0))
+    end.send(_OFFER.pack(START, instant, 0, 0, 0))
 
 
 def tell(end: socket.socket, what: bytes, *numbers: int) -> None:
@@ -67,6 +78,7 @@ class Intake:
     def __init__(self, end: socket.socket) -> None:
         self.end = end
         self.ended = False
+        self._regions: dict[int, mmap.mmap] = {}
         end.setblocking(True)
 
     def start(self) -> int:
@@ -77,18 +89,29 @@ class Intake:
 
     def next(self) -> Batch | None:
         """The next batch; None where there is none yet, or none any more."""
-        if self.ended:
-            return None
-        try:
-            message, fds, _, _ = socket.recv_fds(self.end, _OFFER.size, 1, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return None
-        except ConnectionResetError:
-            message, fds = b"", []
-        if not message or message[:1] == END:
-            self.ended = True
-            return None
-        _, number, rows, pieces = _OFFER.unpack(message)
-        batch = Batch(fds[0], number, rows, pieces)
-        os.close(fds[0])
-        return batch
+        while not self.ended:
+            try:
+                message, fds, _, _ = socket.recv_fds(self.end, _OFFER.size, 1, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return None
+            except ConnectionResetError:
+                message, fds = b"", []
+            if not message or message[:1] == END:
+                self.ended = True
+                break
+            kind, number, rows, pieces, region = _OFFER.unpack(message)
+            if kind == FORGET:
+                self._regions.pop(number, None)
+                continue
+            for fd in fds:
+                self._regions[region] = _mapped(fd)
+            return Batch(self._regions[region], number, rows, pieces)
+        return None
+
+
+def _mapped(fd: int) -> mmap.mmap:
+    populate = getattr(mmap, "MAP_POPULATE", 0)
+    try:
+        return mmap.mmap(fd, 0, flags=mmap.MAP_SHARED | populate)
+    finally:
+        os.close(fd)

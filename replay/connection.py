@@ -3,59 +3,51 @@
 It knows sockets and framing and nothing of plans: requests come as (batch, row), and what became
 of them is written there. Writing goes straight to the socket, so the time of a send is the time of
 the system call; only what the kernel does not take at once is kept and written later.
+
+Where answers set the pace, the engine may take over a wire that has one plain request on its way
+(`quick`, see at_max.py), and gives it back with `take_back` as soon as anything is out of the
+ordinary.
 """
 
 from __future__ import annotations
 
-import errno
 import socket
 import ssl
 import struct
 from collections import deque
+from typing import Any
 
 from capture.exchange import NEVER, Close, Lateness, Outcome, RequestEnd, Reuse
 
-from .batch import CONNECT, HEAD, Batch
+from .batch import CONNECT, HEAD, STATUS_BITS, Batch
 from .clock import now_ns
 from .framing import Garbage, Head, ResponseReader
+from .refusal import outcome_of
 
 CONNECTING, HANDSHAKE, OPEN, CLOSED = range(4)
 RECEIVE = 65536
 _LINGER_RST = struct.pack("ii", 1, 0)
 FILLER = b"x" * 65536
 _CUT = (RequestEnd.FIN, RequestEnd.RST, RequestEnd.SILENCE)
-_REFUSALS = {
-    errno.ECONNREFUSED: Outcome.REFUSED,
-    errno.ENOENT: Outcome.REFUSED,
-    errno.ECONNRESET: Outcome.RESET,
-    errno.EPIPE: Outcome.RESET,
-    errno.ETIMEDOUT: Outcome.CONNECT_TIMED_OUT,
-    errno.EMFILE: Outcome.NO_RESOURCES,
-    errno.ENFILE: Outcome.NO_RESOURCES,
-    errno.EADDRNOTAVAIL: Outcome.NO_RESOURCES,
-    errno.ENOBUFS: Outcome.NO_RESOURCES,
-}
-
-
-def outcome_of(number: int | None) -> Outcome:
-    """The outcome that an error of the system stands for."""
-    return _REFUSALS.get(number or 0, Outcome.UNREACHABLE)
 
 
 class Wire:
     """See above. `waiting` are requests to be written, `outstanding` those to be answered."""
 
     __slots__ = (
-        "began", "client", "closing", "connect_ns", "fd", "fill", "fresh", "lane", "open_ns",
-        "outstanding", "reader", "received", "rest", "sent", "served", "settle", "sock", "spare",
-        "state", "target", "tls_ns", "tunnelled", "unwritten", "waiting",
+        "batch", "began", "behind", "client", "closing", "connect_ns", "fd", "fill", "fresh",
+        "lane", "open_ns", "outstanding", "quick", "reader", "received", "recv", "rest", "row",
+        "send", "sent", "served", "settle", "sock", "spare", "state", "target", "tls_ns",
+        "tunnelled", "unwritten", "waiting",
     )  # fmt: skip
 
     def __init__(
         self, sock: socket.socket, lane: int, target: int, heads: dict[bytes, Head], settle: Settle
     ) -> None:
-        self.sock = sock
-        self.fd = sock.fileno()
+        self.use(sock)
+        self.quick: Any = None
+        self.batch: Batch  # while it is quick
+        self.row = 0
         self.lane = lane
         self.client = 0
         self.target = target
@@ -67,55 +59,76 @@ class Wire:
         self.began = self.open_ns = now_ns()
         self.connect_ns = NEVER
         self.tls_ns = NEVER
-        self.rest = b""
+        self.rest: bytes | memoryview = b""
         self.fill = 0
         self.unwritten = 0
         self.sent = self.received = self.served = 0
         self.waiting: deque[tuple[Batch, int]] = deque()
+        self.behind: deque[tuple[Batch, int]] = deque()
         self.outstanding: deque[tuple[Batch, int]] = deque()
         self.reader = ResponseReader(heads)
         self.settle = settle
 
+    def use(self, sock: socket.socket) -> None:
+        """Send and receive through this socket from now on."""
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.recv = sock.recv
+        self.send = sock.send
+
+    def take_back(self) -> None:
+        """From here on this wire itself follows the request that is on its way."""
+        if self.quick is not None:
+            self.quick = None
+            self.batch.sent_last[self.row] = self.batch.sent_first[self.row]
+            self.reader.expect(bodiless=False)
+            self.outstanding.append((self.batch, self.row))
+
     @property
     def idle(self) -> bool:
         """Whether nothing is on its way in either direction."""
-        return not self.outstanding and not self.waiting
+        return not self.outstanding and not self.waiting and self.quick is None
+
+    @property
+    def oldest(self) -> tuple[Batch, int] | None:
+        """The request whose answer has been awaited longest."""
+        if self.state != OPEN:
+            return None
+        if self.quick is not None:
+            return self.batch, self.row
+        return self.outstanding[0] if self.outstanding else None
 
     @property
     def writing(self) -> bool:
         """Whether the kernel has not yet taken all that was to be written."""
         return bool(self.rest) or self.fill > 0
 
-    def send(self, batch: Batch, row: int, cause: int = Lateness.NONE) -> None:
+    def put(self, batch: Batch, row: int, cause: int = Lateness.NONE) -> None:
         """Write one request now, or its first piece."""
-        results = batch.results
-        request = batch.request(row)
-        method = batch.methods[row]
         if not self.outstanding:
+            method = batch.methods[row]
             self.reader.expect(method == HEAD, method == CONNECT)
         self.outstanding.append((batch, row))
         if cause:
-            results["late_cause"][row] = cause
+            batch.late_cause[row] = cause
         if self.fresh:
             self.fresh = False
-            results["connect_ns"][row] = self.connect_ns
-            results["tls_ns"][row] = self.tls_ns
-        else:
-            results["reuse"][row] = Reuse.REUSED
-        if self.spare:
-            results["reuse"][row] = Reuse.SPARE
-        pieces = batch.piece_count[row]
-        if pieces or batch.fill[row]:
-            results["request_first_ns"][row] = now_ns()
-            self._send_in_parts(batch, row, request)
+            batch.connect[row] = self.connect_ns
+            batch.tls[row] = self.tls_ns
+            batch.reuse[row] = Reuse.SPARE if self.spare else Reuse.FRESH
+        elif self.spare:
+            batch.reuse[row] = Reuse.SPARE
+        if self.rest or self.fill:
+            batch.late_cause[row] = Lateness.WINDOW
+            self.behind.append((batch, row))
             return
-        if self.rest:
-            results["request_first_ns"][row] = now_ns()
-            self.rest += request
+        request = batch.request(row)
+        batch.sent_first[row] = now = now_ns()
+        if batch.piece_count[row] or batch.fill[row]:
+            self._put_in_parts(batch, row, request)
             return
-        results["request_first_ns"][row] = now_ns()
         try:
-            sent = self.sock.send(request)
+            sent = self.send(request)
         except (BlockingIOError, ssl.SSLWantWriteError):
             sent = 0
         except OSError as failure:
@@ -125,22 +138,23 @@ class Wire:
         if sent < len(request):
             self.rest = request[sent:]
             return
-        results["request_last_ns"][row] = now_ns()
+        batch.sent_last[row] = now
         if batch.ended[row]:
             self._cut_off(batch, row)
 
-    def _send_in_parts(self, batch: Batch, row: int, request: bytes) -> None:
+    def _put_in_parts(self, batch: Batch, row: int, request: bytes) -> None:
         """The first piece; the others follow when they are due."""
         pieces = batch.pieces(row)
         self.unwritten = len(pieces)
-        started = batch.results["request_first_ns"][row]
+        started = batch.sent_first[row]
         bounds = [*(offset for offset, _ in pieces), len(request)]
         for number, (offset, after) in enumerate(pieces):
             part = request[offset : bounds[number + 1]]
             self.settle.later(started + after, self, batch, row, part)
         if not pieces:
-            self.fill += batch.fill[row]
-        self._put(request[: bounds[0]])
+            self.fill = batch.fill[row]
+        self.rest = request[: bounds[0]]
+        self.flush()
 
     def continue_with(self, batch: Batch, row: int, part: bytes) -> None:
         """The next piece of a request that is written in pieces."""
@@ -148,35 +162,45 @@ class Wire:
             return
         self.unwritten -= 1
         if not self.unwritten:
-            self.fill += batch.fill[row]
-        self._put(part)
-
-    def _put(self, data: bytes) -> None:
-        self.rest += data
+            self.fill = batch.fill[row]
+        self.rest = bytes(self.rest) + part
         self.flush()
 
     def flush(self) -> None:
-        """Write what the socket takes, filler of cut bodies included."""
+        """Write what the socket takes, filler of cut bodies included, then what waits behind."""
+        while self._flushed() and not self.unwritten:
+            place = len(self.outstanding) - 1 - len(self.behind)
+            if place >= 0:
+                batch, row = self.outstanding[place]
+                batch.sent_last[row] = now_ns()
+                if batch.ended[row]:
+                    self._cut_off(batch, row)
+            if self.state != OPEN or not self.behind:
+                return
+            batch, row = self.behind.popleft()
+            self.rest = batch.request(row)
+            batch.sent_first[row] = now_ns()
+            if batch.piece_count[row] or batch.fill[row]:
+                self._put_in_parts(batch, row, self.rest)
+                return
+
+    def _flushed(self) -> bool:
+        """Write what the socket takes; whether it took all."""
         while True:
             if not self.rest:
                 if not self.fill:
-                    break
+                    return True
                 self.rest = FILLER[: min(self.fill, len(FILLER))]
                 self.fill -= len(self.rest)
             try:
-                sent = self.sock.send(self.rest)
+                sent = self.send(self.rest)
             except (BlockingIOError, ssl.SSLWantWriteError):
-                return
+                return False
             except OSError as failure:
                 self.fail(outcome_of(failure.errno))
-                return
+                return False
             self.sent += sent
-            self.rest = self.rest[sent:]
-        if self.outstanding and not self.unwritten:
-            batch, row = self.outstanding[-1]
-            batch.results["request_last_ns"][row] = now_ns()
-            if batch.ended[row]:
-                self._cut_off(batch, row)
+            self.rest = memoryview(self.rest)[sent:]
 
     def _cut_off(self, batch: Batch, row: int) -> None:
         """A cut-off request ends when its connection did; at once where that is unknown."""
@@ -206,13 +230,16 @@ class Wire:
     def receive(self) -> None:
         """Bytes, or the end of them, have come."""
         try:
-            data = self.sock.recv(RECEIVE)
+            data = self.recv(RECEIVE)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except OSError as failure:
             self.fail(outcome_of(failure.errno))
             return
-        now = now_ns()
+        self.take(data, now_ns())
+
+    def take(self, data: bytes, now: int) -> None:
+        """What was received at that time; nothing where the target closed its side."""
         if not data:
             self._ended(now)
             return
@@ -226,9 +253,8 @@ class Wire:
         reader = self.reader
         while data and self.outstanding and not self.tunnelled:
             batch, row = self.outstanding[0]
-            results = batch.results
-            if results["response_first_ns"][row] < 0:
-                results["response_first_ns"][row] = now
+            if batch.answered_first[row] < 0:
+                batch.answered_first[row] = now
             data = reader.feed(data)
             if not reader.done:
                 return
@@ -240,21 +266,19 @@ class Wire:
                 following = self.outstanding[0]
                 method = following[0].methods[following[1]]
                 reader.expect(method == HEAD, method == CONNECT)
-            self.settle.answered(self, batch, now)
+            self.settle.answered(self, batch, row)
         if data and self.tunnelled and self.outstanding:
             batch, row = self.outstanding.popleft()
-            batch.results["response_first_ns"][row] = now
-            batch.results["response_last_ns"][row] = now
-            batch.results["outcome"][row] = Outcome.ANSWERED
-            self.settle.answered(self, batch, now)
+            batch.answered_first[row] = now
+            batch.answered_last[row] = now
+            batch.outcome[row] = Outcome.ANSWERED
+            self.settle.answered(self, batch, row)
 
     def _finish(self, batch: Batch, row: int, now: int) -> None:
-        reader, results = self.reader, batch.results
-        results["response_last_ns"][row] = now
-        results["status"][row] = reader.status
-        results["response_bytes"][row] = reader.bytes_in
-        results["outcome"][row] = Outcome.ANSWERED
-        results["response_digest"][row] = reader.digest
+        reader = self.reader
+        batch.answered_last[row] = now
+        batch.digest[row] = reader.digest
+        batch.answer[row] = reader.status | reader.bytes_in << STATUS_BITS
         self.served += 1
 
     def _ended(self, now: int) -> None:
@@ -263,42 +287,51 @@ class Wire:
         if self.outstanding and self.reader.end():
             batch, row = self.outstanding.popleft()
             self._finish(batch, row, now)
-            self.settle.answered(self, batch, now)
+            self.settle.answered(self, batch, row)
         self.fail(Outcome.SHORT if self.reader.started else Outcome.CLOSED)
 
     def fail(self, outcome: Outcome) -> None:
-        """Close, and book this outcome for every request that was on its way."""
+        """Close, and book this outcome for every request that was on its way.
+
+        What waited for an open wire was never sent: it gets another one.
+        """
         if self.state == CLOSED:
             return
+        self.take_back()
+        lost, unsent = [*self.outstanding, *self.waiting], []
+        if self.state == OPEN and outcome != Outcome.ABANDONED:
+            written = len(self.outstanding) - len(self.behind)
+            lost, unsent = lost[:written], lost[written:]
         self.state = CLOSED
-        lost = [*self.outstanding, *self.waiting]
         if outcome == Outcome.RESET:
             self.closing = Close.RST_SERVER
         elif self.closing == Close.CAPTURE_END:
             self.closing = Close.FIN_CLIENT
         for number, (batch, row) in enumerate(lost):
             booked = Outcome.CLOSED if number and outcome == Outcome.SHORT else outcome
-            if batch.ended[row] in _CUT and batch.results["request_last_ns"][row] >= 0:
+            if batch.ended[row] in _CUT and batch.sent_last[row] >= 0:
                 booked = Outcome.ABANDONED
-            batch.results["outcome"][row] = booked
+            batch.outcome[row] = booked
             if number == 0 and self.outstanding and self.reader.started:
-                batch.results["response_bytes"][row] = self.reader.bytes_in
-                batch.results["status"][row] = self.reader.status
+                batch.answer[row] = self.reader.status | self.reader.bytes_in << STATUS_BITS
         self.outstanding.clear()
         self.waiting.clear()
-        self.settle.closed(self, lost)
+        self.behind.clear()
+        self.settle.closed(self, lost, unsent)
         self.sock.close()
 
 
 class Settle:
     """What a wire tells whoever owns it."""
 
-    def answered(self, wire: Wire, batch: Batch, now: int) -> None:
+    def answered(self, wire: Wire, batch: Batch, row: int) -> None:
         """A request was answered in full."""
         raise NotImplementedError
 
-    def closed(self, wire: Wire, lost: list[tuple[Batch, int]]) -> None:
-        """The wire is closed; these requests were still on their way."""
+    def closed(
+        self, wire: Wire, lost: list[tuple[Batch, int]], unsent: list[tuple[Batch, int]]
+    ) -> None:
+        """The wire is closed; some requests were on their way, others waited for their turn."""
         raise NotImplementedError
 
     def later(self, instant: int, wire: Wire, batch: Batch, row: int, part: bytes) -> None:

@@ -12,9 +12,10 @@ import ssl
 from capture.exchange import Outcome
 
 from .clock import now_ns
-from .connection import CLOSED, CONNECTING, HANDSHAKE, Settle, Wire, outcome_of
+from .connection import CLOSED, CONNECTING, HANDSHAKE, Settle, Wire
 from .framing import Head
 from .options import ReplayOptions
+from .refusal import outcome_of
 from .targets import Target, source_addresses, tls_context
 
 _BOTH = select.EPOLLIN | select.EPOLLOUT
@@ -36,7 +37,7 @@ class Dialer:
         self._session: dict[int, ssl.SSLSession] = {}
         self._sources = itertools.cycle(source_addresses(options) or [""])
         self._places = [itertools.cycle(target.addresses) for target in targets]
-        self._heads: dict[bytes, Head] = {}
+        self.heads: dict[bytes, Head] = {}
         self.wires: dict[int, Wire] = {}
         self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED
 
@@ -60,7 +61,7 @@ class Dialer:
             if sock is not None:
                 sock.close()
             return outcome_of(failure)
-        wire = Wire(sock, lane, target, self._heads, self._settle)
+        wire = Wire(sock, lane, target, self.heads, self._settle)
         self.wires[wire.fd] = wire
         self._poll.register(wire.fd, _BOTH)
         return wire
@@ -92,7 +93,8 @@ class Dialer:
         except OSError:
             wire.fail(Outcome.TLS_FAILED)
             return
-        wire.sock, wire.fd, wire.state = secured, secured.fileno(), HANDSHAKE
+        wire.use(secured)
+        wire.state = HANDSHAKE
         self.wires[wire.fd] = wire
         self._poll.register(wire.fd, _BOTH)
 

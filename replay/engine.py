@@ -6,8 +6,8 @@ of our own rather than an event loop's transports, because these put a write off
 turn: here a send is the system call, so its time stamp is the truth, and a connection can be half
 closed or reset as it was recorded.
 
-Open loop: a request whose lane is still busy goes out on a spare wire. With `order strict`, and at
-speed `max`, it waits for its lane; the wait is booked to the connection, not to us.
+Open loop: a request whose lane is still busy goes out on a spare wire. With `order strict` it waits
+for its lane; the wait is booked to the connection, not to us.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from .options import ReplayOptions
 from .targets import Target
 
 LATE_NS = 1_000_000
-MAX_WINDOW = 256
 EVENTS_A_TURN = 32
 SWEEP_NS = 50_000_000
 HEAD_START_NS = 5_000_000
@@ -79,31 +78,32 @@ class Engine(Lanes):
 
     def _run(self, start: int) -> None:
         options, timers = self._options, self._timers
-        end = start + options.duration if options.duration else 0
-        at_max = options.at_max
-        window = options.max_in_flight or (MAX_WINDOW if at_max else 0)
-        batch, row, rows = None, 0, 0
+        window = options.max_in_flight
+        batch, row, rows, kept_back = None, 0, 0, False
         while True:
             now = now_ns()
-            if self.stopping or (end and now >= end):
-                self.stopped_at = min(now, end) if end else now
-                if batch and row < rows and 0 < now - start - batch.due[row] < LATE_NS:
-                    self.stopped_at = start + batch.due[row]  # this very turn was to send it
+            if self._over(now, batch.due[row] if batch and row < rows else NEVER):
                 break
             if timers.next_at <= now:
                 self._ring(now)
-            turn = 0
+            turn, blocked = 0, False
             while turn < EVENTS_A_TURN:
                 if batch is None or row == rows:
                     batch, row = self._begin(), 0
                     rows = batch.rows if batch is not None else 0
                     if batch is None:
                         break
+                due = start + batch.due[row]
+                if due > now:
+                    break
                 if window and self.in_flight >= window:
+                    blocked = kept_back = True
                     break
-                if not at_max and start + batch.due[row] > now:
-                    break
-                self._dispatch(batch, row, start, now)
+                if kept_back and now - due > LATE_NS:
+                    batch.late_cause[row] = Lateness.WINDOW
+                else:
+                    kept_back = False
+                self._dispatch(batch, row, now)
                 row += 1
                 turn += 1
                 if not turn & 7:
@@ -112,8 +112,18 @@ class Engine(Lanes):
                 return
             held = turn == EVENTS_A_TURN
             due = now if held else start + batch.due[row] if batch and row < rows else 0
-            self._wait(0 if at_max and not held else due, held)
+            self._wait(0 if blocked else due, held)
         self._drain()
+
+    def _over(self, now: int, due: int) -> bool:
+        """Whether sending ends here; where, if nothing that was due is to be left out."""
+        end = self._start + self._options.duration if self._options.duration else 0
+        if not self.stopping and not (end and now >= end):
+            return False
+        self.stopped_at = min(now, end) if end else now
+        if due != NEVER and 0 < now - self._start - due < LATE_NS:
+            self.stopped_at = self._start + due  # this very turn was to send it
+        return True
 
     def _begin(self) -> Batch | None:
         """The next batch; the one after it is looked at already, for the wires it will need."""
@@ -129,8 +139,7 @@ class Engine(Lanes):
         batch = self._intake.next()
         if batch is not None:
             self._live[batch.number] = batch
-            if not self._options.at_max:
-                self._schedule(batch)
+            self._schedule(batch)
         return batch
 
     def _schedule(self, batch: Batch) -> None:
@@ -140,14 +149,14 @@ class Engine(Lanes):
                 instant = min(
                     batch.opened[row], batch.due[row] - self._head_start[batch.targets[row]]
                 )
-                self._timers.add(self._start + instant, self._open_ahead, (batch, row))
+                who = (batch.lane[row], batch.targets[row], batch.client[row])
+                self._timers.add(self._start + instant, self._open_ahead, who)
 
-    def _open_ahead(self, batch: Batch, row: int) -> None:
-        key = (batch.lane[row], batch.targets[row])
-        if key not in self._lanes:
-            wire = self._dial(batch, row)
+    def _open_ahead(self, lane: int, target: int, client: int) -> None:
+        if (lane, target) not in self._lanes:
+            wire = self._dial(lane, target, client)
             if isinstance(wire, Wire):
-                self._lanes[key] = wire
+                self._lanes[lane, target] = wire
 
     def _wait(self, due: int, held: bool) -> None:
         """Take what the sockets have; wait for it no longer than to the next deadline."""
@@ -162,19 +171,22 @@ class Engine(Lanes):
             if self._alarm is not None and early - now < 50_000_000:
                 self._alarm.arm(early)
                 timeout = 0.06
-        bell = -1 if self._alarm is None else self._alarm.fd
         limit = EVENTS_A_TURN if due or held else 256
         for fd, event in self._poll.poll(timeout, limit):
             wire = self._wires.get(fd)
             if wire is not None:
                 self._on_event(wire, event)
-            elif fd == bell:
-                self._alarm.clear()  # type: ignore[union-attr]
-            elif fd == self._intake_fd:
-                self._look_in(event)
+            else:
+                self._housekeeping(fd, event)
         if now > self._sweep_at:
             self._sweep_at = now + SWEEP_NS
             self._sweep(now)
+
+    def _housekeeping(self, fd: int, event: int) -> None:
+        if self._alarm is not None and fd == self._alarm.fd:
+            self._alarm.clear()
+        elif fd == self._intake_fd:
+            self._look_in(event)
 
     def _look_in(self, event: int) -> None:
         """A batch has come; or the feeder has died, and then so must we."""
@@ -203,12 +215,11 @@ class Engine(Lanes):
         elif self._dialer.advance(wire):
             self._opened(wire)
 
-    def _dispatch(self, batch: Batch, row: int, start: int, now: int) -> None:
+    def _dispatch(self, batch: Batch, row: int, now: int) -> None:
+        """Send a row on its lane, or have it wait there, or take a spare."""
         if batch.sizes[row] < 0:
             self._settle_row(batch, row, Outcome.UNSENT)
             return
-        if self._options.at_max:
-            batch.due[row] = now - start
         self.in_flight += 1
         self.sent += 1
         key = (batch.lane[row], batch.targets[row])
@@ -218,7 +229,7 @@ class Engine(Lanes):
             if wire is None:
                 return
             self._lanes[key] = wire
-        elif wire.outstanding or wire.waiting:
+        elif not wire.idle:
             if self._strict:
                 wire.waiting.append((batch, row))
                 return
@@ -229,8 +240,9 @@ class Engine(Lanes):
         if wire.state != OPEN:
             wire.waiting.append((batch, row))
         else:
-            late = now - start - batch.due[row]
-            self._send(wire, batch, row, Lateness.LOOP if late > LATE_NS else Lateness.NONE)
+            late = now - self._start - batch.due[row]
+            known = batch.late_cause[row] or Lateness.LOOP
+            self._send(wire, batch, row, known if late > LATE_NS else Lateness.NONE)
         if batch.close_after[row] >= 0:
             self._end_later(batch, row, key)
 

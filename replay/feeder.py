@@ -7,18 +7,15 @@ its share is booked as unsent.
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import xxhash
 
-from capture.exchange import NEVER, Flag, Outcome
+from capture.exchange import NEVER
 
-from .batch import RESULTS, TIMES, Pieces, Written, method_codes
 from .channel import (
     BEGUN,
     CONNECTION,
@@ -28,161 +25,34 @@ from .channel import (
     heard,
     offer,
     offer_end,
+    offer_less,
     offer_start,
 )
+from .loading import Loader, Made
 from .observe.glance import Glancer
 from .options import ReplayOptions
 from .plan import Chunk, plan_chunks, rows_in, take
 from .priority import give_way
-from .rewrite import Rewriter
-from .split import routes
-
-if TYPE_CHECKING:
-    from capture.tape import Tape
 
 AHEAD = 6
-MAX_BATCH_BYTES = 8 << 20
-_OF_PLAN = (
-    "lane",
-    "order_ns",
-    "request_kept",
-    "open_ns",
-    "close_after",
-    "close",
-    "first",
-    "fill",
-    "pace",
-)
 Emit = Callable[[tuple[str, Any]], None]
-
-
-class Made:
-    """A batch that the sender has: the chunk of the plan, the shared memory, hashes of requests."""
-
-    def __init__(self, chunk: Chunk, requests: list[bytes | None], pieces: list[Pieces]) -> None:
-        self.chunk = chunk
-        self.digests = [xxhash.xxh3_64_intdigest(request or b"") for request in requests]
-        planned = {**chunk, "method": method_codes(chunk["method"])}
-        self.written = Written(planned, requests, pieces)
-
-    def rows(self, start: int, offset: int, worker: int) -> Chunk:
-        """As columns of a run; monotonic times become times since the epoch."""
-        chunk, column = dict(self.chunk), self.written.column
-        chunk["recorded_status"] = chunk["status"]
-        answered = (chunk["response_last_ns"] != NEVER) & (chunk["request_first_ns"] != NEVER)
-        chunk["recorded_service_ns"] = np.where(
-            answered, chunk["response_last_ns"] - chunk["request_first_ns"], NEVER
-        )
-        for name in RESULTS:
-            chunk[name] = column(name).copy()
-        for name in TIMES:
-            chunk[name] = np.where(chunk[name] == NEVER, NEVER, chunk[name] + offset)
-        chunk["response_digest"] = chunk["response_digest"].view(np.uint64)
-        chunk["due_ns"] = column("due_ns") + start
-        chunk["opened_ns"] = chunk["open_ns"] + start
-        chunk["request_digest"] = np.asarray(self.digests, np.uint64)
-        chunk["request_bytes"] = np.maximum(column("size"), 0) + chunk["fill"]
-        full = rows_in(chunk)
-        chunk["worker"] = np.full(full, worker, np.uint16)
-        chunk["flags"] = chunk["flags"] & ~np.uint32(Flag.CUT_BY_CAPTURE)
-        chunk["pieces"] = np.zeros(full, np.int32)
-        for name in _OF_PLAN:
-            chunk.pop(name, None)
-        return {name: _compact(values) for name, values in chunk.items()}
-
-
-def _compact(column: Any) -> Any:
-    """A text column whose dictionary holds only what it uses: the rest need not travel."""
-    if not hasattr(column, "codes"):
-        return column
-    used, codes = np.unique(column.codes, return_inverse=True)
-    values = [column.values[code] for code in used.tolist()]
-    return type(column)(codes.astype(np.int32), values)
-
-
-def batches(
-    chunks: Iterator[Chunk], tape: Tape, rewrite: Rewriter, authorities: list[str], split: float = 0
-) -> Iterator[Made]:
-    """Chunks with their bytes; of several targets each gets each row, one after another.
-
-    With a split, each row goes to one target alone: to that which its user has.
-    """
-    for whole in chunks:
-        for chunk in _bounded(whole):
-            payloads = list(tape.payloads(chunk["source"]))
-            raw = _as_cloned(chunk, payloads, rewrite)
-            kept = np.asarray([len(request or b"") for request in raw], np.int64)
-            chunk["fill"] = np.where(kept > 0, np.maximum(chunk["request_bytes"] - kept, 0), 0)
-            heads = chunk["head_bytes"].tolist()
-            rows, to = routes(chunk, len(authorities), split)
-            requests = [
-                None if (request := raw[row]) is None
-                else rewrite(request, heads[row], authorities[target])
-                for row, target in zip(rows, to.tolist(), strict=True)
-            ]  # fmt: skip
-            if len(rows) > len(raw):
-                chunk = take(chunk, np.asarray(rows))
-                payloads = [payloads[row] for row in rows]
-            chunk["target_index"] = to
-            yield Made(chunk, requests, _pieces(chunk, payloads, requests))
-
-
-def _as_cloned(chunk: Chunk, payloads: list[Any], rewrite: Rewriter) -> list[bytes | None]:
-    """The bytes of each row, clones with their own identities; None where they are damaged."""
-    raw = [None if each.damaged else each.request for each in payloads]
-    identities = rewrite.identities
-    if identities is None:
-        return raw
-    heads, clones = chunk["head_bytes"].tolist(), chunk["clone"].tolist()
-    return [
-        None if request is None else identities(request, head, clone)
-        for request, head, clone in zip(raw, heads, clones, strict=True)
-    ]
-
-
-def _bounded(chunk: Chunk) -> Iterator[Chunk]:
-    """A chunk cut so that what the tape holds of its requests fits the memory of a batch."""
-    sums = np.cumsum(chunk["request_kept"])
-    if sums[-1] <= MAX_BATCH_BYTES:
-        yield chunk
-        return
-    parts = sums // MAX_BATCH_BYTES
-    for part in np.unique(parts):
-        yield take(chunk, parts == part)
-
-
-def _pieces(chunk: Chunk, payloads: list[Any], requests: list[bytes | None]) -> list[Pieces]:
-    """Where the client paused, moved by what rewriting added before it, on the clock of the run."""
-    found: list[Pieces] = []
-    started = chunk["request_first_ns"].tolist()
-    paces = chunk["pace"].tolist()
-    for row, (payload, request) in enumerate(zip(payloads, requests, strict=True)):
-        if not payload.pieces or not request:
-            found.append(())
-            continue
-        moved = len(request) - len(payload.request)
-        head = max(0, payload.request.find(b"\r\n\r\n"))
-        found.append(
-            tuple(
-                (
-                    offset + moved if offset > head else offset,
-                    round((ns - started[row]) * paces[row]),
-                )
-                for offset, ns in payload.pieces
-                if 0 < (offset + moved if offset > head else offset) < len(request)
-            )
-        )
-    return found
 
 
 class Feeder:
     """Feeds one sender through `end` and emits the rows of what it settles."""
 
     def __init__(
-        self, end: socket.socket, source: Iterator[Made], emit: Emit, worker: int, watched: bool
+        self,
+        end: socket.socket,
+        loader: Loader,
+        chunks: Iterator[Chunk],
+        emit: Emit,
+        worker: int,
+        watched: bool,
     ) -> None:
         self._end = end
-        self._source = source
+        self._loader = loader
+        self._source = loader.batches(chunks)
         self._emit = emit
         self._worker = worker
         self._live: dict[int, Made] = {}
@@ -232,6 +102,7 @@ class Feeder:
 
     def _hand_over(self, made: Made) -> None:
         self._live[self._number] = made
+        made.written.start = self._times[0] - self._times[1]
         self._offer(made)
         self._number += 1
         self._ahead += 1
@@ -269,6 +140,15 @@ class Feeder:
             self._emit(("rows", (number, rows)))
         if self._wires:
             self._emit(("connections", self._connections()))
+        self._reuse(made)
+
+    def _reuse(self, made: Made) -> None:
+        unused = self._loader.give_back(made.written.region)
+        if unused and self.stopped_at == NEVER and not self._fed:
+            try:
+                offer_less(self._end, unused)
+            except (BrokenPipeError, ConnectionResetError):
+                self._fed = True
 
     def _was_due(self, rows: Chunk) -> Any:
         until = self.stopped_at + self._times[1]
@@ -289,12 +169,11 @@ class Feeder:
     def _finish(self) -> None:
         """The sender has gone: what it had not settled, and what it never got, was not sent."""
         for number in list(self._live):
-            _book_unsent(self._live[number])
+            self._live[number].book_unsent()
             self._settle(number)
         if self.stopped_at == NEVER:
             for made in self._source:
-                os.close(made.written.fd)
-                _book_unsent(made)
+                made.book_unsent()
                 self._live[self._number] = made
                 self._settle(self._number)
                 self._number += 1
@@ -302,12 +181,6 @@ class Feeder:
             self._emit(("connections", self._connections()))
         if self._glancer is not None:
             self._glancer.end()
-
-
-def _book_unsent(made: Made) -> None:
-    outcomes, sent = made.written.column("outcome"), made.written.column("request_first_ns")
-    outcomes[(outcomes == 0) & (sent == NEVER)] = Outcome.UNSENT
-    outcomes[outcomes == 0] = Outcome.ABANDONED
 
 
 def unsent_rows(
@@ -320,14 +193,8 @@ def unsent_rows(
 
     authorities = [target.authority for target in targets_of(options)]
     with Tape.open(tape_path) as tape:
-        source = batches(
-            plan_chunks(tape, options, shard, of),
-            tape,
-            Rewriter(options),
-            authorities,
-            options.split,
-        )
-        for number, made in enumerate(source):
-            os.close(made.written.fd)
-            _book_unsent(made)
+        loader = Loader(tape, options, authorities)
+        for number, made in enumerate(loader.batches(plan_chunks(tape, options, shard, of))):
+            made.book_unsent()
             yield number, made.rows(start, 0, shard)
+            loader.give_back(made.written.region)

@@ -57,7 +57,7 @@ class Lanes(Settle):
         if wire.waiting:
             batch, row = wire.waiting.popleft()
             self._send(wire, batch, row, Lateness.TLS if wire.tls_ns >= 0 else Lateness.CONNECT)
-            while wire.waiting and self._follows(*wire.waiting[0]) and wire.state == OPEN:
+            while wire.waiting and not wire.unwritten and self._follows(*wire.waiting[0]):
                 self._send(wire, *wire.waiting.popleft(), Lateness.CONNECT)
         self._dialer.watch(wire)
 
@@ -66,7 +66,7 @@ class Lanes(Settle):
         return not self._strict and bool(batch.flags[row] & (Flag.PIPELINED | Flag.EARLY_RESPONSE))
 
     def _send(self, wire: Wire, batch: Batch, row: int, cause: int) -> None:
-        wire.send(batch, row, cause)
+        wire.put(batch, row, cause)
         if wire.rest:
             self._dialer.watch(wire)
 
@@ -83,17 +83,17 @@ class Lanes(Settle):
 
     def _connect(self, batch: Batch, row: int) -> Wire | None:
         """A wire for a row that is due; where there is none, that is what became of the row."""
-        wire = self._dial(batch, row)
+        wire = self._dial(batch.lane[row], batch.targets[row], batch.client[row])
         if isinstance(wire, Wire):
             return wire
         self.in_flight -= 1
         self._settle_row(batch, row, wire)
         return None
 
-    def _dial(self, batch: Batch, row: int) -> Wire | Outcome:
-        wire = self._dialer.open(batch.lane[row], batch.targets[row])
+    def _dial(self, lane: int, target: int, client: int) -> Wire | Outcome:
+        wire = self._dialer.open(lane, target)
         if isinstance(wire, Wire):
-            wire.client = batch.client[row]
+            wire.client = client
             self._timers.add(now_ns() + self._options.connect_timeout, self._give_up, (wire,))
         return wire
 
@@ -139,14 +139,15 @@ class Lanes(Settle):
         if len(wires) < _WIRES_A_SWEEP:
             self._sweeping = iter(list(self._wires.values()))
         for wire in wires:
-            if wire.state == OPEN and wire.outstanding:
-                batch, row = wire.outstanding[0]
-                if now - batch.results["request_first_ns"][row] > self._options.timeout:
+            oldest = wire.oldest
+            if oldest is not None:
+                batch, row = oldest
+                if now - batch.sent_first[row] > self._options.timeout:
                     wire.fail(Outcome.TIMED_OUT)
 
-    def answered(self, wire: Wire, batch: Batch, now: int) -> None:
+    def answered(self, wire: Wire, batch: Batch, row: int) -> None:
         """See Settle: the next that waits for this lane goes out, or the wire is done with."""
-        del now
+        del row
         self.in_flight -= 1
         self.answered_count += 1
         self._row_settled(batch)
@@ -155,14 +156,9 @@ class Lanes(Settle):
         if wire.fresh is False and wire.tls_ns >= 0:
             self._dialer.answered(wire)
         if not wire.reader.stays and not wire.tunnelled:
-            lost = list(wire.waiting)
-            wire.waiting.clear()
             wire.fail(Outcome.NONE)
-            for waiting, row in lost:
-                self._again(waiting, row)
         elif wire.waiting:
-            following, row = wire.waiting.popleft()
-            self._send(wire, following, row, Lateness.CONNECTION)
+            self._send(wire, *wire.waiting.popleft(), Lateness.CONNECTION)
         elif wire.closing != Close.CAPTURE_END:
             wire.end_as(wire.closing)
         elif wire.spare:
@@ -176,10 +172,15 @@ class Lanes(Settle):
             wire = self._connect(batch, row)
         if wire is not None:
             self._lanes[key] = wire
-            batch.results["reuse"][row] = Reuse.SPARE
-            wire.waiting.append((batch, row))
+            batch.reuse[row] = Reuse.SPARE
+            if wire.idle and wire.state == OPEN:
+                self._send(wire, batch, row, Lateness.CONNECTION)
+            else:
+                wire.waiting.append((batch, row))
 
-    def closed(self, wire: Wire, lost: list[tuple[Batch, int]]) -> None:
+    def closed(
+        self, wire: Wire, lost: list[tuple[Batch, int]], unsent: list[tuple[Batch, int]]
+    ) -> None:
         """See Settle."""
         self._dialer.forget(wire)
         key = (wire.lane, wire.target)
@@ -188,16 +189,21 @@ class Lanes(Settle):
         for batch, _row in lost:
             self.in_flight -= 1
             self._row_settled(batch)
+        for batch, row in unsent:
+            self._again(batch, row)
         self._on_closed(wire)
 
     def _settle_row(self, batch: Batch, row: int, outcome: Outcome) -> None:
-        batch.results["outcome"][row] = outcome
+        batch.outcome[row] = outcome
         self._row_settled(batch)
 
     def _row_settled(self, batch: Batch) -> None:
         batch.open_rows -= 1
         if not batch.open_rows:
-            del self._live[batch.number]
+            self._settled(batch)
+
+    def _settled(self, batch: Batch) -> None:
+        if self._live.pop(batch.number, None) is not None:
             self._on_batch(batch)
 
 

@@ -35,6 +35,7 @@ class Rewriter:
         self._edits: list[tuple[str, Edit]] = list(_edits(options))
         self.identities = Identities(options.seed) if clones(options) else None
         self._hook = _load_hook(options.hook) if options.hook else None
+        self._fixed_host = _fixed_host(options)
 
     def __call__(self, request: bytes, head_bytes: int, authority: str) -> bytes | None:
         """The request as it shall be sent; None where a hook dropped it."""
@@ -49,6 +50,15 @@ class Rewriter:
             if edited is not head:
                 request = edited + request[head_bytes:]
         return request if self._hook is None else self._hooked(request)
+
+    def host_alone(self, authority: str) -> bytes | None:
+        """The Host to set where nothing else is changed; empty: nothing is; None: more is."""
+        if self._hook is not None or self.identities is not None:
+            return None
+        if not self._edits:
+            return b""
+        alone = [name for name, _ in self._edits] == ["host"]
+        return (self._fixed_host or authority.encode()) if alone else None
 
     def _hooked(self, request: bytes) -> bytes | None:
         assert self._hook is not None
@@ -65,13 +75,16 @@ class Rewriter:
         return changed
 
 
+def _fixed_host(options: ReplayOptions) -> bytes:
+    return b"" if options.host in ("target", "keep") else rules.host_name(options.host)
+
+
 def _edits(options: ReplayOptions) -> list[tuple[str, Edit]]:
     edits: list[tuple[str, Edit]] = []
     edits += [("map-path", _map_path(*rules.path_rule(rule))) for rule in options.map_path]
     edits += [("map-host", _map_host(*rules.host_rule(rule))) for rule in options.map_host]
     if options.host != "keep" and not options.map_host:
-        fixed = b"" if options.host == "target" else rules.host_name(options.host)
-        edits.append(("host", _set_host(fixed)))
+        edits.append(("host", _set_host(_fixed_host(options))))
     for name in options.del_header:
         edits.append(("del-header", _delete_header(rules.header_name(name))))
     for header in options.set_header:

@@ -19,16 +19,17 @@ from typing import Any
 from capture.errors import WiretapeError
 from capture.tape import Tape
 
+from .at_max import EngineAtMax
 from .batch import Batch
 from .channel import BEGUN, CONNECTION, COUNT, SETTLED, STOPPED, Intake, pair, tell
 from .clock import NS, WallClock, now_ns
 from .connection import Wire
 from .engine import Engine
-from .feeder import Emit, Feeder, batches
+from .feeder import Emit, Feeder
+from .loading import Loader
 from .options import ReplayOptions
 from .plan import plan_chunks
 from .priority import go_first
-from .rewrite import Rewriter
 from .targets import Target, targets_of
 
 COUNT_EVERY_NS = NS // 4
@@ -48,7 +49,6 @@ def run_shard(
     all workers can be ready before the first request of any.
     """
     targets = targets_of(options)
-    rewriter = Rewriter(options)
     wall = WallClock()
     ours, theirs = pair()
     # What was inherited is never walked again: in a large process (a test suite, a service that
@@ -61,14 +61,9 @@ def run_shard(
     theirs.close()
     _pass_signals_to(sender)
     with Tape.open(tape_path) as tape, ours:
-        source = batches(
-            plan_chunks(tape, options, shard, of),
-            tape,
-            rewriter,
-            [target.authority for target in targets],
-            options.split,
-        )
-        feeder = Feeder(ours, source, emit, shard, options.watched)
+        loader = Loader(tape, options, [target.authority for target in targets])
+        chunks = plan_chunks(tape, options, shard, of)
+        feeder = Feeder(ours, loader, chunks, emit, shard, options.watched)
         try:
             feeder.prepare()
             start = max(wall.monotonic(start_at()), now_ns())
@@ -78,7 +73,7 @@ def run_shard(
             status = os.waitstatus_to_exitcode(os.waitpid(sender, 0)[1])
     if status:
         emit(("lost", (shard, status)))
-    emit(("done", (shard, feeder.stopped_at != -1, dict(rewriter.counts))))
+    emit(("done", (shard, feeder.stopped_at != -1, dict(loader.rewriter.counts))))
 
 
 def _send(end: socket.socket, targets: list[Target], options: ReplayOptions) -> None:
@@ -121,7 +116,8 @@ def _carry_out(end: socket.socket, targets: list[Target], options: ReplayOptions
 
     go_first(options.realtime)
     intake = Intake(end)
-    engine = Engine(intake, targets, options, settled, begun, closed)
+    kind = EngineAtMax if options.at_max else Engine
+    engine = kind(intake, targets, options, settled, begun, closed)
     _obey_signals(engine)
     start = intake.start()
     if start < 0:

@@ -1,0 +1,213 @@
+"""Full speed: the answers set the pace.
+
+At most a window of requests is under way, in the order of the plan. A request goes out when the one
+before it on its connection was answered, so those of one connection need no queue: the plan says
+which row follows (`Batch.following`), and a row counts as waiting once the plan has reached it.
+
+What takes the time here is the path of a plain request whose answer comes whole: one recv, one
+look-up, one send, five stores. That path is written out below, without calls; a wire on it is
+`quick`. Whatever is not plain (a piece of an answer, a close, pieces, a fresh wire) is left to the
+wire and the lanes, which do at length what is done here in short, with the same results.
+"""
+
+from __future__ import annotations
+
+import select
+import ssl
+
+from capture.exchange import NEVER, Lateness, Outcome
+
+from .answers import Answers
+from .batch import Batch
+from .clock import NS, now_ns
+from .connection import RECEIVE, Wire
+from .engine import SWEEP_NS, Engine
+from .refusal import outcome_of
+
+WINDOW = 256
+EVENTS_A_POLL = 256
+_PATIENCE_NS = 50_000_000
+_READABLE = select.EPOLLIN
+_LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class EngineAtMax(Engine):
+    """Carries out a plan whose due times are whenever there is room."""
+
+    def _run(self, start: int) -> None:
+        del start
+        self._window = self._options.max_in_flight or WINDOW
+        self._answers = Answers(self._dialer.heads)
+        self._batch: Batch | None = None
+        self._released: list[tuple[Batch, int]] = []
+        while True:
+            now = now_ns()
+            if self._over(now, NEVER):
+                break
+            if self._timers.next_at <= now:
+                self._ring(now)
+            self._admit()
+            over = self._batch is None and self._intake.ended
+            if over and not self.in_flight and not self._released:
+                return
+            self._wait(0, held=False)
+        self._drain()
+
+    def _wait(self, due: int, held: bool) -> None:
+        """Take what the sockets have, as soon as there is something."""
+        del held
+        while self._released:
+            self._dispatch(*self._released.pop(), now_ns())
+        now = now_ns()
+        until = min(self._timers.next_at, due or now + _PATIENCE_NS)
+        self._turn(max(0, until - now) / NS)
+        if now > self._sweep_at:
+            self._sweep_at = now + SWEEP_NS
+            self._sweep(now)
+
+    def _receive(self) -> Batch | None:
+        batch = self._intake.next()
+        if batch is not None:
+            self._live[batch.number] = batch
+            batch.hasten()
+        return batch
+
+    def _admit(self) -> None:
+        """Reach as many rows of the plan as the window has room for."""
+        while (room := self._window - self.in_flight) > 0:
+            batch = self._batch
+            if batch is None or batch.reached == batch.rows:
+                self._batch = batch = self._begin()
+                if batch is None:
+                    return
+            first = batch.reached
+            batch.reached = min(batch.rows, first + room)
+            turn = batch.turn(first)
+            led = batch.reached - first - len(turn)
+            self.in_flight += led
+            self.sent += led
+            for row in turn:
+                self._dispatch(batch, row, now_ns())
+
+    def _dispatch(self, batch: Batch, row: int, now: int) -> None:
+        batch.due[row] = now - self._start
+        super()._dispatch(batch, row, now)
+
+    def _turn(self, timeout: float) -> None:
+        """Take what the sockets have; where a connection's next request may go out, it does."""
+        wires, known, now_ns_ = self._wires, self._answers.known, now_ns
+        answered = 0
+        for fd, event in self._poll.poll(timeout, EVENTS_A_POLL):
+            wire = wires.get(fd)
+            if wire is None:
+                self._housekeeping(fd, event)
+                continue
+            quick = wire.quick
+            if quick is None or event != _READABLE:
+                wire.take_back()
+                self._on_event(wire, event)
+                continue
+            try:
+                data = wire.recv(RECEIVE)
+            except _LATER:
+                continue
+            except OSError:
+                wire.take_back()
+                wire.receive()
+                continue
+            now = now_ns_()
+            answer = known.get(data) or self._answers.learn(data)
+            if answer is None:
+                wire.take_back()
+                wire.take(data, now)
+                continue
+            memory, at, sizes, following, sent_at, answered_at, digests, answers = quick
+            row = wire.row
+            answered_at[row] = now
+            answers[row], digests[row] = answer
+            wire.received += len(data)
+            wire.served += 1
+            answered += 1
+            batch = wire.batch
+            batch.open_rows -= 1
+            row = following[row]
+            if not -1 < row < batch.reached:
+                wire.quick = None
+                self._free(wire, batch, row)
+            else:
+                wire.row = row
+                sent_at[row] = now
+                start = at[row]
+                size = sizes[row]
+                try:
+                    sent = wire.send(memory[start : start + size])
+                except OSError as failure:
+                    self._not_sent(wire, failure)
+                    continue
+                wire.sent += sent
+                if sent != size:
+                    self._sent_in_part(wire, sent)
+            if not batch.open_rows:
+                self._settled(batch)
+        self.in_flight -= answered
+        self.answered_count += answered
+
+    def _free(self, wire: Wire, batch: Batch, row: int) -> None:
+        """A quick wire was answered, and no row of its batch is to be sent on it at once."""
+        if row >= 0:
+            batch.parked.add(row)
+        if wire.tls_ns >= 0:
+            self._dialer.answered(wire)
+        if wire.waiting:
+            self._send(wire, *wire.waiting.popleft(), Lateness.NONE)
+
+    def _send(self, wire: Wire, batch: Batch, row: int, cause: int) -> None:
+        del cause  # it was not due before it could be sent
+        super()._send(wire, batch, row, Lateness.NONE)
+        if wire.outstanding and not wire.writing and not wire.tunnelled and batch.plain(row):
+            wire.outstanding.clear()
+            wire.quick, wire.batch, wire.row = batch.quick, batch, row
+
+    def _sent_in_part(self, wire: Wire, sent: int) -> None:
+        wire.take_back()
+        batch, row = wire.outstanding[0]
+        batch.sent_last[row] = NEVER
+        wire.rest = batch.request(row)[sent:]
+        self._dialer.watch(wire)
+
+    def _not_sent(self, wire: Wire, failure: OSError) -> None:
+        if isinstance(failure, _LATER):
+            self._sent_in_part(wire, 0)
+        else:
+            wire.fail(outcome_of(failure.errno))
+
+    def answered(self, wire: Wire, batch: Batch, row: int) -> None:
+        """See Settle: the row that follows is the next of this wire, once it is reached."""
+        follows = batch.following[row]
+        if follows >= batch.reached:
+            batch.parked.add(follows)
+        elif follows >= 0:
+            wire.waiting.appendleft((batch, follows))
+        super().answered(wire, batch, row)
+
+    def closed(
+        self, wire: Wire, lost: list[tuple[Batch, int]], unsent: list[tuple[Batch, int]]
+    ) -> None:
+        """See Settle."""
+        super().closed(wire, lost, unsent)
+        for batch, row in lost:
+            self._release(batch, row)
+
+    def _settle_row(self, batch: Batch, row: int, outcome: Outcome) -> None:
+        super()._settle_row(batch, row, outcome)
+        self._release(batch, row)
+
+    def _release(self, batch: Batch, row: int) -> None:
+        """This row has no wire on which another could follow: that one finds its own."""
+        follows = batch.following[row]
+        if follows >= batch.reached:
+            batch.parked.add(follows)
+        elif follows >= 0:
+            self.in_flight -= 1
+            self.sent -= 1
+            self._released.append((batch, follows))

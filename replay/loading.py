@@ -1,0 +1,202 @@
+"""Loading: from chunks of the plan to batches, with the bytes of every request as it will be sent.
+
+Most tapes hold plain requests of which at most the host is changed; then a batch is made from the
+heaps of the tape as a whole (bulk.py), without a look at single requests. Where something has to
+be done to single ones (pauses inside them, identities of clones, rules, several targets), each is
+taken by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xxhash
+
+from capture.exchange import NEVER, Flag, Outcome
+
+from .batch import RESULTS, TIMES, Bytes, Pieces, Written, method_codes
+from .bulk import Bulk
+from .memory import Regions
+from .plan import Chunk, rows_in, take
+from .rewrite import Rewriter
+from .split import routes
+
+if TYPE_CHECKING:
+    from capture.tape import Tape
+
+    from .options import ReplayOptions
+
+MAX_BATCH_BYTES = 8 << 20
+_OF_PLAN = (
+    "lane",
+    "order_ns",
+    "request_kept",
+    "open_ns",
+    "close_after",
+    "close",
+    "first",
+    "fill",
+    "pace",
+)
+
+
+class Made:
+    """A batch that the sender has: the chunk of the plan, the shared memory, hashes of requests."""
+
+    def __init__(self, chunk: Chunk, data: Bytes, regions: Regions, at_max: bool) -> None:
+        self.chunk = chunk
+        self.digests = _digests(data)
+        planned = {**chunk, "method": method_codes(chunk["method"])}
+        region = regions.take(Written.size(rows_in(chunk), data))
+        self.written = Written(planned, data, region, at_max)
+
+    def rows(self, start: int, offset: int, worker: int) -> Chunk:
+        """As columns of a run; monotonic times become times since the epoch."""
+        chunk, column = dict(self.chunk), self.written.column
+        chunk["recorded_status"] = chunk["status"]
+        answered = (chunk["response_last_ns"] != NEVER) & (chunk["request_first_ns"] != NEVER)
+        chunk["recorded_service_ns"] = np.where(
+            answered, chunk["response_last_ns"] - chunk["request_first_ns"], NEVER
+        )
+        for name in RESULTS:
+            chunk[name] = column(name).copy()
+        for name in TIMES:
+            chunk[name] = np.where(chunk[name] == NEVER, NEVER, chunk[name] + offset)
+        chunk["response_digest"] = chunk["response_digest"].view(np.uint64)
+        chunk["due_ns"] = column("due_ns") + start
+        chunk["opened_ns"] = chunk["open_ns"] + start
+        chunk["request_digest"] = self.digests
+        chunk["request_bytes"] = np.maximum(column("size"), 0) + chunk["fill"]
+        full = rows_in(chunk)
+        chunk["worker"] = np.full(full, worker, np.uint16)
+        chunk["flags"] = chunk["flags"] & ~np.uint32(Flag.CUT_BY_CAPTURE)
+        chunk["pieces"] = np.zeros(full, np.int32)
+        for name in _OF_PLAN:
+            chunk.pop(name, None)
+        return {name: _compact(values) for name, values in chunk.items()}
+
+    def book_unsent(self) -> None:
+        """Nobody will send what was not sent, nor hear what was not answered."""
+        outcome, known = self.written.stored("outcome"), self.written.column("outcome")
+        sent = self.written.stored("request_first_ns")
+        outcome[(known == 0) & (sent == NEVER)] = Outcome.UNSENT
+        outcome[(known == 0) & (sent != NEVER)] = Outcome.ABANDONED
+
+
+def _digests(data: Bytes) -> Any:
+    view = memoryview(data.blob)
+    starts, sizes = data.starts.tolist(), np.maximum(data.sizes, 0).tolist()
+    digest = xxhash.xxh3_64_intdigest
+    return np.asarray(
+        [digest(view[at : at + size]) for at, size in zip(starts, sizes, strict=True)], np.uint64
+    )
+
+
+def _compact(column: Any) -> Any:
+    """A text column whose dictionary holds only what it uses: the rest need not travel."""
+    if not hasattr(column, "codes"):
+        return column
+    used = np.flatnonzero(np.bincount(column.codes, minlength=1))
+    place = np.zeros(len(column.values) or 1, np.int32)
+    place[used] = np.arange(len(used), dtype=np.int32)
+    values = column.values
+    return type(column)(place[column.codes], [values[code] for code in used.tolist()])
+
+
+class Loader:
+    """Makes the batches of one worker; `give_back` their memory when they are settled."""
+
+    def __init__(self, tape: Tape, options: ReplayOptions, authorities: list[str]) -> None:
+        self._tape = tape
+        self._authorities = authorities
+        self._split = options.split
+        self._at_max = options.at_max
+        self.rewriter = Rewriter(options)
+        self._bulk = Bulk(tape, self.rewriter, authorities[0]) if len(authorities) == 1 else None
+        self._regions = Regions()
+        self.give_back = self._regions.give_back
+
+    def batches(self, chunks: Iterator[Chunk]) -> Iterator[Made]:
+        """Chunks with their bytes; of several targets each gets each row, one after another.
+
+        With a split, each row goes to one target alone: to that which its user has.
+        """
+        for whole in chunks:
+            for chunk in _bounded(whole):
+                data = self._bulk.load(chunk) if self._bulk is not None else None
+                if data is None:
+                    chunk, data = self._one_by_one(chunk)
+                yield Made(chunk, data, self._regions, self._at_max)
+
+    def _one_by_one(self, chunk: Chunk) -> tuple[Chunk, Bytes]:
+        payloads = list(self._tape.payloads(chunk["source"]))
+        raw = _as_cloned(chunk, payloads, self.rewriter)
+        kept = np.asarray([len(request or b"") for request in raw], np.int64)
+        chunk["fill"] = fill(chunk, kept)
+        heads = chunk["head_bytes"].tolist()
+        rows, to = routes(chunk, len(self._authorities), self._split)
+        requests = [
+            None if (request := raw[row]) is None
+            else self.rewriter(request, heads[row], self._authorities[target])
+            for row, target in zip(rows, to.tolist(), strict=True)
+        ]  # fmt: skip
+        if len(rows) > len(raw):
+            chunk = take(chunk, np.asarray(rows))
+            payloads = [payloads[row] for row in rows]
+        chunk["target_index"] = to
+        return chunk, Bytes.of(requests, _pieces(chunk, payloads, requests))
+
+
+def fill(chunk: Chunk, kept: Any) -> Any:
+    """How much of each body the capture cut, to be filled."""
+    return np.where(kept > 0, np.maximum(chunk["request_bytes"] - kept, 0), 0)
+
+
+def _as_cloned(chunk: Chunk, payloads: list[Any], rewrite: Rewriter) -> list[bytes | None]:
+    """The bytes of each row, clones with their own identities; None where they are damaged."""
+    raw = [None if each.damaged else each.request for each in payloads]
+    identities = rewrite.identities
+    if identities is None:
+        return raw
+    heads, clones = chunk["head_bytes"].tolist(), chunk["clone"].tolist()
+    return [
+        None if request is None else identities(request, head, clone)
+        for request, head, clone in zip(raw, heads, clones, strict=True)
+    ]
+
+
+def _bounded(chunk: Chunk) -> Iterator[Chunk]:
+    """A chunk cut so that what the tape holds of its requests fits the memory of a batch."""
+    sums = np.cumsum(chunk["request_kept"])
+    if sums[-1] <= MAX_BATCH_BYTES:
+        yield chunk
+        return
+    parts = sums // MAX_BATCH_BYTES
+    for part in np.unique(parts):
+        yield take(chunk, parts == part)
+
+
+def _pieces(chunk: Chunk, payloads: list[Any], requests: list[bytes | None]) -> list[Pieces]:
+    """Where the client paused, moved by what rewriting added before it, on the clock of the run."""
+    found: list[Pieces] = []
+    started = chunk["request_first_ns"].tolist()
+    paces = chunk["pace"].tolist()
+    for row, (payload, request) in enumerate(zip(payloads, requests, strict=True)):
+        if not payload.pieces or not request:
+            found.append(())
+            continue
+        moved = len(request) - len(payload.request)
+        head = max(0, payload.request.find(b"\r\n\r\n"))
+        found.append(
+            tuple(
+                (
+                    offset + moved if offset > head else offset,
+                    round((ns - started[row]) * paces[row]),
+                )
+                for offset, ns in payload.pieces
+                if 0 < (offset + moved if offset > head else offset) < len(request)
+            )
+        )
+    return found
