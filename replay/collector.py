@@ -180,11 +180,7 @@ def _fidelity(path: Path, noise: dict[str, int]) -> dict[str, Any]:
 
 
 def _storable(rows: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: column.strings() if hasattr(column, "codes") else column
-        for name, column in rows.items()
-        if name in _NAMES
-    }
+    return {name: column for name, column in rows.items() if name in _NAMES}
 
 
 def _storable_connections(columns: dict[str, Any]) -> dict[str, Any]:
