@@ -10,7 +10,7 @@ what cannot be kept is counted, the failure is told at once, and the next tape i
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from .errors import WiretapeError
@@ -47,8 +47,8 @@ class Assembler(Protocol):
 class Cleaner(Protocol):
     """The sanitizer."""
 
-    def exchange(self, exchange: Exchange) -> Any:
-        """The exchange with its secrets replaced, in the one type that a tape accepts."""
+    def exchanges(self, batch: list[Exchange]) -> Sequence[Any]:
+        """The exchanges with their secrets replaced, in the one type that a tape accepts."""
         ...
 
     def client(self, address: bytes) -> int:
@@ -153,18 +153,24 @@ class Recorder:
         self._end_tape()
 
     def _keep(self, exchanges: Iterable[Exchange]) -> None:
-        clean, step, offset = self._cleaner.exchange, self._step, self._offset
+        batch, step, offset = list(exchanges), self._step, self._offset
+        if not batch:
+            return
         writer = self._writer
+        if writer is None:
+            self._book(EXCHANGES, 0, len(batch))
+            return
         kept = unwritten = 0
-        for exchange in exchanges:
+        if step > 1:
+            for exchange in batch:
+                exchange.connection = exchange.connection * step + offset
+        for sanitized in self._cleaner.exchanges(batch):
             if writer is None:
                 unwritten += 1
                 continue
-            if step > 1:
-                exchange.connection = exchange.connection * step + offset
             kept += 1
             try:
-                writer.append(clean(exchange))
+                writer.append(sanitized)
             except (OSError, WiretapeError) as failure:
                 self._book(EXCHANGES, kept, 0)
                 kept = 0

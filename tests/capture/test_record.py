@@ -34,8 +34,8 @@ class _Assembler:
 
 
 class _Cleaner:
-    def exchange(self, exchange):
-        return exchange
+    def exchanges(self, batch):
+        return batch
 
     def client(self, address):
         return len(address)
