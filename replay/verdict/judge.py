@@ -92,6 +92,8 @@ class Verdict:
     def sentence(self) -> str:
         """The verdict in one sentence, and what an invalid run showed all the same."""
         seen = "; ".join(finding.sentence for finding in self.findings[:3])
+        if len(self.findings) > 3:
+            seen += f"; and {len(self.findings) - 3} more"
         if self.fidelity is not None and self.refused:
             why = "; ".join(self.fidelity.reasons[:2])
             who = BLAMED[self.fidelity.blame or "generator"]

@@ -104,13 +104,16 @@ def leaks(samples: dict[str, Array], rows: Rows) -> tuple[Finding, ...]:
 
 
 def _finding(growth: Growth, rate: float) -> Finding:
-    per_hour, per_request = growth.slope * 3600, growth.slope / rate
+    def told(value: float) -> str:
+        return size(value) if growth.metric.endswith("bytes") else f"{value:,.3g}"
+
     sentence = (
-        f"{growth.metric} grows by {per_hour:,.0f} an hour, {per_request:,.3g} for each request"
+        f"{growth.metric} grows by {told(growth.slope * 3600)} an hour, "
+        f"{told(growth.slope / rate)} for each request"
     )
     more = (
-        f", from {growth.begin:,.0f} (99 % interval {growth.low * 3600:,.0f} to "
-        f"{growth.high * 3600:,.0f} an hour)"
+        f", from {told(growth.begin)} (99 % interval {told(growth.low * 3600)} to "
+        f"{told(growth.high * 3600)} an hour)"
     )
     return Finding("leak", growth.metric, sentence, 70, (), more)
 
@@ -128,3 +131,12 @@ def read_samples(path: Path) -> dict[str, Array]:
     if table.ndim != 2 or table.shape[1] != len(lines[0]):
         raise ReplayError(f"{path}: a row has not as many cells as the head.")
     return {name: table[:, place] for place, name in enumerate(lines[0])}
+
+
+def size(count: float) -> str:
+    """Bytes as people say them: `58 KB`, `6.4 GB`."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if abs(count) < 1000:
+            return f"{count:,.3g} {unit}"
+        count /= 1024
+    return f"{count:,.1f} TB"

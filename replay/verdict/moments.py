@@ -94,7 +94,11 @@ def _slow(rows: Rows, start: int) -> Iterator[Moment]:
     usual = float(np.median(worst[worst > 0]))
     high = worst >= max(SLOW * usual, 20)
     for first, _, most in _stretches(high, worst):
-        yield Moment(first * width / 1e9, "slow", f"p99 of {human(most)}, usually {human(usual)}")
+        yield Moment(
+            first * width / 1e9,
+            "slow",
+            f"slow stretch: p99 of {human(most)}, usually {human(usual)}",
+        )
 
 
 def _aborts(rows: Rows, start: int) -> Iterator[Moment]:

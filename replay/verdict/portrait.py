@@ -118,7 +118,7 @@ class Portrait:
 
 def kept_names() -> set[str]:
     """The headers of answers whose values a sanitized recording keeps."""
-    from capture.sanitize.rewrite import HARMLESS
+    from capture.sanitize.responses import HARMLESS
 
     return {name.decode() for name in HARMLESS}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,7 @@ def as_markdown(report: Report) -> str:
     lines += [f"Fidelity: {in_a_line(verdict.fidelity)}.", ""]
     for finding in verdict.findings:
         lines.append(f"- {_cell(finding.full)}")
-        lines += [f"  - `{_cell(each.curl)}`" for each in report.examples[finding][:1]]
+        lines += [f"  - {_code(each.curl)}" for each in report.examples[finding][:1]]
     lines += ["", "| endpoint | requests | recorded p50 / p99 | replayed p50 / p99 | failed |",
               "|---|---:|---:|---:|---:|"]  # fmt: skip
     lines += [_markdown_row(row) for row in verdict.endpoints[:10]]
@@ -166,6 +167,12 @@ def as_markdown(report: Report) -> str:
 def _cell(text: str) -> str:
     """Text of a request can neither end a cell, a line of code nor a line."""
     return text.replace("|", "\\|").replace("`", "'").replace("\n", " ").replace("<", "&lt;")
+
+
+def _code(text: str) -> str:
+    """Text as code of Markdown, whatever backticks it holds."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}".replace("\n", " ") if len(fence) > 1 else f"`{text}`"
 
 
 def _markdown_row(row: EndpointRow) -> str:
