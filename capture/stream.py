@@ -123,6 +123,8 @@ class Stream:
         if piece.start >= self.pending[-1].end:
             self.pending.append(piece)  # behind a gap, in order: the usual case
             return
+        if piece.end == piece.start:
+            return  # an acknowledgement among what waits tells nothing new
         for known in list(self.pending):
             if piece.end <= known.start or piece.start >= known.end:
                 continue
@@ -184,5 +186,5 @@ class Stream:
 
 def _trim(piece: Piece, count: int) -> Piece:
     kept = piece.data[count:]
-    cut = piece.cut if kept or count <= len(piece.data) else piece.end - piece.start - count
+    cut = min(piece.cut, max(0, piece.end - piece.start - count))
     return piece._replace(start=piece.start + count, data=kept, cut=cut)

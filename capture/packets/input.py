@@ -106,7 +106,11 @@ def open_input(path: str) -> Input:
             raise CaptureError(
                 f"{path} cannot be opened: {failure.strerror}; give a pcap or pcapng file."
             ) from None
-    source = Input(stream, name)
+    return uncompressed(Input(stream, name))
+
+
+def uncompressed(source: Input) -> Input:
+    """An input with its compression taken off, where it has any."""
     for _ in range(_MOST_LAYERS):
         head = source.peek(4)
         if head[:2] == _GZIP:

@@ -149,8 +149,8 @@ LINKS: dict[int, tuple[str, Callable[[bytes], Found]]] = {
     127: ("802.11 with radiotap", radiotap),
     166: ("PPP with direction", lambda data: ppp(data, 4)),
     204: ("PPP with direction", lambda data: ppp(data, 1)),
-    228: ("IPv4", lambda _: (IPV4, 0)),
-    229: ("IPv6", lambda _: (IPV6, 0)),
+    228: ("IPv4", raw_ip),
+    229: ("IPv6", raw_ip),
     239: ("NFLOG", nflog),
     276: ("Linux cooked 2", _cooked_2),
 }

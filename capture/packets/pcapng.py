@@ -193,8 +193,8 @@ def _nanoseconds(interface: _Interface, ticks: Any) -> Any:
     import numpy as np
 
     n = interface.resolution
-    if n <= 9 and int(ticks.max()) < _LATEST // 10 ** (9 - n):
-        return ticks.astype(np.int64) * 10 ** (9 - n) + interface.offset_s * 1_000_000_000
-    # Resolutions in powers of two and finer than ns are rare: exact, one by one.
+    if n <= 9 and not interface.offset_s and int(ticks.max()) < _LATEST // 10 ** (9 - n):
+        return ticks.astype(np.int64) * 10 ** (9 - n)
+    # Offsets, and resolutions in powers of two or finer than ns, are rare: exact, one by one.
     exact = (interface.ns(tick) for tick in ticks.tolist())
     return np.array([max(0, min(time, _LATEST)) for time in exact], np.int64)

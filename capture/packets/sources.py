@@ -12,13 +12,14 @@ def open_capture(path: str) -> Source:
     """The packets of a pcap or pcapng file, or of standard input for `-`."""
     source = open_input(path)
     try:
-        return _reader(source)
+        return reader(source)
     except CaptureError:
         source.close()
         raise
 
 
-def _reader(source: Input) -> Source:
+def reader(source: Input) -> Source:
+    """What reads the packets of an input, by its first bytes."""
     magic = source.peek(4)
     if magic == pcapng.SECTION:
         return pcapng.PcapngFile(source)

@@ -6,13 +6,11 @@ included, is in exactly one exchange.
 
 from __future__ import annotations
 
-import importlib
 import sys
-from types import FunctionType, ModuleType
-from typing import Any
 
 from capture.packets.frames import Packet
 from tests.capture.conversation import CLIENT, SERVER, check, get, hear, ok, post
+from tests.fuzz.instrument import instrument
 
 _WORDS = (  # what most inputs are made of
     b"",
@@ -29,6 +27,12 @@ _WORDS = (  # what most inputs are made of
     b"CONNECT a:1 HTTP/1.1\r\n\r\n",
     b"\x16\x03\x01",
     b"x",
+    b"PROXY TCP4 192.0.2.7 10.0.0.2 5 80\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\2\7\x0a\0\0\2\0\5\0\x50",
+    b"\x05\1\0",
+    b"\x05\0",
+    b"\x05\1\0\3\1a\0\x50",
+    b"\x05\0\0\1\x0a\0\0\2\0\x50",
 )
 _HEAD = 5
 
@@ -53,6 +57,7 @@ def packets_of(data: bytes) -> list[Packet]:
             due[up] += len(payload)
         time_ns += pause * 8_000_000
         kind = flags if how & 8 else 16
+        kind |= move << 16 if kind & 32 else 0
         cut = move if how & 0x30 == 0x30 else 0
         found.append(
             (time_ns, *ends, seq & 0xFFFFFFFF, due[1 - up] & 0xFFFFFFFF, kind, payload, cut)
@@ -70,19 +75,10 @@ def main() -> None:
     """Let atheris search."""
     import atheris
 
-    for name in ("flows", "flow", "carried", "stream", "http1.connection", "http1.request",
-                 "http1.response"):  # fmt: skip
-        instrument(atheris, importlib.import_module(f"capture.{name}"))
+    instrument(atheris, "flows", "flow", "carried", "prefaces", "recent", "stream",
+               "http1.connection", "http1.request", "http1.response")  # fmt: skip
     atheris.Setup(sys.argv, one_input)
     atheris.Fuzz()
-
-
-def instrument(atheris: Any, module: ModuleType) -> None:
-    """Have the functions of a module report where they go."""
-    for holder in [module, *(each for each in vars(module).values() if isinstance(each, type))]:
-        for name, each in list(vars(holder).items()):
-            if isinstance(each, FunctionType) and each.__module__ == module.__name__:
-                setattr(holder, name, atheris.instrument_func(each))
 
 
 if __name__ == "__main__":
