@@ -1,7 +1,9 @@
 """How the recorded connections ended: the connections of a tape joined to the rows of a plan.
 
 `close_after` is how long after a request's start its connection was closed, so it stays true
-wherever a later stage moves the request to; -1 where the recording did not see the end.
+wherever a later stage moves the request to; -1 where the recording did not see the end. Where the
+tape is sent lap after lap such a connection ends with its lap: else each lap would add its own to
+those that stay open, and the target would seem to leak them.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ _STAYS_OPEN = (Close.CAPTURE_END, Close.REUSED)
 
 
 class Endings:
-    """The ends of all connections of a tape: 17 bytes each."""
+    """The ends of all connections of a tape, 17 bytes each; none after `until`, if given."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, until: int = NEVER) -> None:
+        self._until = until
         blocks = list(tape.connections(["connection", "closed_ns", "close"]))
         self._numbers = _whole(blocks, "connection", np.int64)
         self._closed = _whole(blocks, "closed_ns", np.int64)
@@ -33,14 +36,21 @@ class Endings:
     def of(self, connections: Any, started: Any) -> tuple[Any, Any]:
         """(close_after, close) of requests on these connections that started at those times."""
         if not len(self._numbers):
-            return np.full(len(started), NEVER, np.int64), np.zeros(len(started), np.int64)
+            nobody = np.zeros(len(started), bool)
+            return self._with_laps(started, nobody, np.full(len(started), NEVER), nobody)
         place = np.minimum(np.searchsorted(self._numbers, connections), len(self._numbers) - 1)
         close = self._close[place].astype(np.int64)
         closed = self._closed[place]
         known = (self._numbers[place] == connections) & (closed != NEVER)
         known &= ~np.isin(close, _STAYS_OPEN)
         after = np.where(known, np.maximum(closed - started, 0), NEVER)
-        return after, np.where(known, close, Close.CAPTURE_END)
+        return self._with_laps(started, known, after, close)
+
+    def _with_laps(self, started: Any, known: Any, after: Any, close: Any) -> tuple[Any, Any]:
+        rest, end = NEVER, Close.CAPTURE_END
+        if self._until != NEVER:
+            rest, end = np.maximum(self._until - started, 0), Close.FIN_CLIENT
+        return np.where(known, after, rest), np.where(known, close, int(end)).astype(np.int64)
 
 
 def _whole(blocks: list[Any], name: str, dtype: Any) -> Any:

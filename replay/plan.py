@@ -31,6 +31,8 @@ Chunk = dict[str, Any]
 Stage = Callable[[Iterator[Chunk]], Iterator[Chunk]]
 
 CHUNK_ROWS = 2048
+CHUNK_NS = 5_000_000_000
+_MOST_NS = 1 << 61
 COLUMNS = (
     "connection", "position", "kind", "client", "session", "method", "endpoint", "target", "host",
     "content_type", "key", "opened_ns", "request_first_ns", "request_last_ns",
@@ -58,7 +60,7 @@ def plan_chunks(
     if of > 1:
         chunks = (_shard(chunk, shard, of) for chunk in chunks)
     for chunk in chunks:
-        yield from _cut(chunk)
+        yield from _cut(chunk, _MOST_NS if options.at_max else CHUNK_NS)
 
 
 def take(chunk: Chunk, index: Any) -> Chunk:
@@ -111,7 +113,9 @@ def _lap(tape: Tape, options: PlanOptions) -> Iterator[Chunk]:
     if (min(ends) - start) / options.speed > _FURTHEST_NS:
         raise ReplayError(f"--speed {options.speed:g}: the plan would outlast the clock.")
     blocks = tape.in_order(COLUMNS, start, min(ends))
-    clock = _RecordedClock(start, options, Endings(tape))
+    laps = options.soak or options.loop > 1
+    endings = Endings(tape, min(last, *ends) if laps else NEVER)
+    clock = _RecordedClock(start, options, endings)
     chunks = (clock(chunk) for block in blocks if len((chunk := _select(block, options))["kind"]))
     if options.think == "keep" and not options.at_max and options.speed != 1:
         return keep_think_times(chunks, options.speed)
@@ -267,7 +271,11 @@ def _shard(chunk: Chunk, shard: int, of: int) -> Chunk:
     return take(chunk, mixed % np.uint64(of) == np.uint64(shard))
 
 
-def _cut(chunk: Chunk) -> Iterator[Chunk]:
-    rows = rows_in(chunk)
-    for start in range(0, rows, CHUNK_ROWS):
-        yield take(chunk, slice(start, start + CHUNK_ROWS))
+def _cut(chunk: Chunk, longest_ns: int) -> Iterator[Chunk]:
+    """Chunks of so many rows and so much time: what is sent slowly is booked as it goes, too."""
+    due, start = chunk["due_ns"], 0
+    while start < len(due):
+        end = int(np.searchsorted(due, due[start] + longest_ns, "right"))
+        end = min(end, start + CHUNK_ROWS)
+        yield take(chunk, slice(start, end))
+        start = end

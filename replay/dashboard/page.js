@@ -51,7 +51,7 @@ function node(name, attributes, text) {
   return made;
 }
 
-function nice(most) { const power = 10 ** Math.floor(Math.log10(most || 1)); return [1, 2, 5, 10].map(m => m * power).find(n => n >= most) || 1; }
+function nice(most) { const power = 10 ** Math.floor(Math.log10(most || 1)); return [1, 1.5, 2, 3, 4, 6, 8, 10].map(m => m * power).find(n => n >= most) || 1; }
 
 function chart(id, points, lines) {
   const svg = at(id), { width: w, height: h } = svg.getBoundingClientRect(), left = 46, top = 10, low = h - 20;

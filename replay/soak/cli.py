@@ -68,14 +68,20 @@ def soak(
 
 def _end(content: dict[str, Any], gates: Gates) -> int:
     """What came of the gates, as other commands tell it."""
+    import numpy as np
+
     from ..verdict.gate import Checked
+    from ..verdict.judge import Finding, Verdict
+    from .findings import STANDING
 
     failed = {each["subject"]: each for each in content["findings"] if each["kind"] == "gate"}
     checked = [
         Checked(gate.text, gate.text in failed, failed.get(gate.text, {}).get("sentence", ""))
         for gate in gates.gates
     ]
-    gates.tell(content["tape"], checked)
+    found = [Finding(each["kind"], each["subject"], each["sentence"], 0)
+             for each in content["findings"] if each["state"] == STANDING]  # fmt: skip
+    gates.tell(content["tape"], checked, Verdict(None, tuple(found), (), np.zeros(0)))
     return FAILED if failed else 0
 
 

@@ -7,6 +7,7 @@ is counted, for the soak is worth more than its bookmark.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,12 @@ class SoakCollector(Collector):
             self.bookmark = PatientBookmark(self.bookmark, self._say)
         self._begun(self.base_ns)
 
+    def take(self, shard: int, message: tuple[str, Any]) -> None:
+        """One message of a worker; a glance tells how far it is."""
+        super().take(shard, message)
+        if message[0] == "glance" and self.bookmark is not None:
+            self.bookmark.sent_until(time.time_ns() - self.start)
+
     def gone(self, shard: int, status: int, tape_path: str, options: ReplayOptions) -> None:
         """A worker's process has ended; where it told no end, the soak ends early."""
         del tape_path, options
@@ -75,8 +82,10 @@ class SoakCollector(Collector):
         """Close the last segment and sum up; fidelity is judged segment by segment."""
         del options
         ledger = Ledger()
-        for outcome, count in self._tally.outcomes.items():
+        for outcome, count in self.tally.outcomes.items():
             ledger.book("planned requests", outcome.lower().replace("_", " "), count)
+        for name, count in self.tally.rewritten.items():
+            ledger.book("rewrites", name, count)
         self._writer.close(ledger)
         if self.bookmark is not None and not self.failures:
             self.bookmark.end(self.stopped)
@@ -85,6 +94,6 @@ class SoakCollector(Collector):
         noise = {}
         if floor:
             noise = {"p50": floor[len(floor) // 2], "p99": floor[len(floor) * 99 // 100]}
-        return self._tally.summary(
+        return self.tally.summary(
             noise_floor=noise, fidelity=None, warnings=self.warnings, run=str(self.path)
         )

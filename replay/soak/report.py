@@ -14,7 +14,8 @@ from typing import Any
 from capture.errors import ReplayError
 
 from .findings import STANDING, Found
-from .telling import lasting
+from .telling import lasting, of_metric
+from .watch import TOO_EARLY
 
 INVALID_SHARE = 0.5
 Content = dict[str, Any]
@@ -25,6 +26,7 @@ def content_of(state: Content, complete: bool, warnings: list[str]) -> Content:
     found = [Found(**values) for values in state["findings"]]
     judged = [each for each in state["segments"] if not each["problem"]]
     word = _word(found, judged)
+    elapsed_s = min(state["elapsed_s"], state["soak_s"]) if complete else state["elapsed_s"]
     return {
         "verdict": word,
         "sentence": _sentence(word, found, state),
@@ -32,7 +34,7 @@ def content_of(state: Content, complete: bool, warnings: list[str]) -> Content:
         "tape": state["tape"],
         "target": state["target"],
         "started": state["started"],
-        "elapsed_s": state["elapsed_s"],
+        "elapsed_s": elapsed_s,
         "soak_s": state["soak_s"],
         "findings": state["findings"],
         "totals": state["totals"],
@@ -76,7 +78,7 @@ def _not_validated(state: Content, complete: bool, judged: list[Content]) -> lis
         said.append(f"The last {rest} of the soak: it was stopped before.")
     if not state["watched"]:
         said.append("Leaks: nothing of the target was watched (--scrape, --pid, --watch-command).")
-    early = [each["metric"] for each in state["watched"] if each["per_hour"] == "not yet known"]
+    early = [each["metric"] for each in state["watched"] if each["per_hour"] == TOO_EARLY]
     if early:
         said.append(f"Growth of {', '.join(early[:5])}: watched for too short a time.")
     if state["sample_failures"]:
@@ -121,8 +123,7 @@ def as_text(content: Content) -> str:
         "service   " + _times(totals["service_ms"]),
         "lateness  " + _times(totals["late_ms"]),
     ]
-    lines += [f"{each['metric']}: {each['now']}, {each['per_hour']} an hour"
-              for each in content["watched"][:8]]  # fmt: skip
+    lines += [of_metric(each) for each in content["watched"][:8]]
     lines += [f"Warning: {warning}" for warning in content["warnings"]]
     return "\n".join(lines)
 

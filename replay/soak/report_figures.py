@@ -6,6 +6,8 @@ from typing import Any
 
 from shapes.plots import Card, figure
 
+from .telling import of_metric
+
 MOST_METRICS = 12
 HOUR_S = 3600.0
 
@@ -55,8 +57,7 @@ def _of_metric(each: dict[str, Any]) -> Card:
     size, name = (1 << 20, "MB") if "bytes" in each["metric"] else (1, each["metric"])
     at = [seconds / scale for seconds in each["at_s"]]
     title = (
-        f"{each['metric']} leaks: {each['per_hour']} an hour" if each["leaks"]
-        else f"{each['metric']}: no leak ({each['per_hour']} an hour)"
+        f"{each['metric']} leaks: {each['per_hour']} an hour" if each["leaks"] else of_metric(each)
     )  # fmt: skip
     lines = [
         ("greatest", at, [value / size for value in each["greatest"]]),

@@ -148,8 +148,8 @@ class Soak:
             )
         for checked in judged.gates:
             if checked["failed"]:
-                sentence = f"gate failed: {checked['why']}"
-                self.findings.see("gate", checked["gate"], sentence, at_s, judged.segment)
+                why = checked["why"]
+                self.findings.see("gate", checked["gate"], why, at_s, judged.segment)
                 self._enough |= self.options.stop_on_gate
 
     def _evidence(self) -> Evidence:
@@ -182,7 +182,8 @@ class Soak:
         standing = self.findings.standing
         word = f"{len(standing)} found" if standing else "nothing found"
         window = self.windows.end_window(self.elapsed_s(), watched, word)
-        self.say(of_window(window, self.watcher.table()))
+        if window.sent:
+            self.say(of_window(window, self.watcher.table()))
 
     def _tidy(self) -> None:
         """Save the state; remove what is too old."""

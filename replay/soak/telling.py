@@ -25,8 +25,13 @@ def of_window(window: Window, watched: list[dict[str, Any]]) -> str:
         f"({window.rate:,.1f}/s), p50 {window.p50:,.1f} ms, p99 {window.p99:,.1f} ms, "
         f"{share:.2%} failed, lateness p99 {window.late_p99:,.2f} ms, {window.word}"
     )
-    told = [f"{each['metric']} {each['now']} ({each['per_hour']} an hour)" for each in watched[:3]]
-    return "; ".join([line, *told])
+    return "; ".join([line, *(of_metric(each) for each in watched[:3])])
+
+
+def of_metric(each: dict[str, Any]) -> str:
+    """A watched metric now, and what it grows by where that is known."""
+    known = each["per_hour"][:1] in "+−"
+    return f"{each['metric']} {each['now']}" + (f" ({each['per_hour']} an hour)" if known else "")
 
 
 def of_findings(findings: Findings) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from .series import Watched
 from .sources import Source, SourceLost
 
 FAILURES = 3
+TOO_EARLY = "too early"  # to say whether it grows
 
 
 class Watcher:
@@ -131,7 +132,7 @@ class Watcher:
 
 def _signed(each: Watched) -> str:
     if each.growth is None:
-        return "not yet known"
+        return TOO_EARLY
     slope = each.growth.slope * 3600
     return ("+" if slope >= 0 else "−") + amount(each.metric, abs(slope))
 
