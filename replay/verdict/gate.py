@@ -195,10 +195,13 @@ def check(gate: Gate, rows: Rows, verdict: Verdict, evidence: Evidence | None = 
 
 
 def slo(gate: Gate, rows: Rows, verdict: Verdict) -> Checked:
-    """The same words as what must hold: `failed` where it does not, and why."""
+    """The same words as what must hold: `failed` where it does not, and why.
+
+    A user waits from when a request was due, so here p99 is of response time.
+    """
     from .measures import Evidence, Seen
 
-    seen = Seen(rows, verdict, Evidence())
+    seen = Seen(rows, verdict, Evidence(), waits=True)
     broken = [[why for term in group if (why := _broken(term, seen))] for group in gate.groups]
     failed = all(broken)
     return Checked(gate.text, failed, "; ".join(broken[0]) if failed else "")

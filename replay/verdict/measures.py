@@ -43,6 +43,7 @@ class Seen:
     rows: Rows
     verdict: Verdict
     evidence: Evidence
+    waits: bool = False  # whether p99 is of response time: what users wait
 
 
 def measured(measure: str, argument: str, of: str, seen: Seen) -> Found:
@@ -51,7 +52,8 @@ def measured(measure: str, argument: str, of: str, seen: Seen) -> Found:
     if rows is None:
         return [("", UNKNOWN)]
     if measure.startswith("p"):
-        return _quantiles(rows, _service(rows, of), quantile(measure), argument)
+        times = _response(rows, of) if seen.waits else _service(rows, of)
+        return _quantiles(rows, times, quantile(measure), argument)
     if measure == "response":
         q, _, pattern = argument.partition(",")
         return _quantiles(rows, _response(rows, of), quantile(q.strip()), pattern.strip())

@@ -1,0 +1,84 @@
+"""A target of known capacity: N workers that each take a fixed time; Little's law says N / time."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from tests.replay.recorder import write_tape
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def arrivals_tape(path: Path, seconds: float, rate: float, users: int = 400) -> Path:
+    """Poisson arrivals of many users, a connection each."""
+    rng = random.Random(11)
+    requests = []
+    at_ms = rng.expovariate(rate / 1000)
+    while at_ms < seconds * 1000:
+        user = rng.randrange(users)
+        raw = f"GET / HTTP/1.1\r\nHost: pool.test\r\nCookie: session=u{user:08d}x{user}\r\n\r\n"
+        requests.append((user, at_ms, raw.encode()))
+        at_ms += rng.expovariate(rate / 1000)
+    return write_tape(path, requests)
+
+
+@contextmanager
+def pool(workers: int, service_s: float) -> Iterator[str]:
+    """Such a target on a thread of its own; gives its URL."""
+    loop = asyncio.new_event_loop()
+    begun = threading.Event()
+    urls: list[str] = []
+
+    async def main() -> None:
+        free = asyncio.Semaphore(workers)
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                while await reader.readuntil(b"\r\n\r\n"):
+                    async with free:
+                        await asyncio.sleep(service_s)
+                    writer.write(ANSWER)
+            except (OSError, EOFError):
+                pass
+            finally:
+                writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024)
+        urls.append(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        begun.set()
+        async with server:
+            await ended.wait()
+        for task in asyncio.all_tasks():
+            if task is not asyncio.current_task():
+                task.cancel()
+
+    ended = asyncio.Event()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(main()))
+    thread.start()
+    begun.wait(10)
+    try:
+        yield urls[0]
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join(10)
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+def waits_s(due_s: np.ndarray, workers: int, service_s: float) -> np.ndarray:
+    """The response times of the same pool in theory: first come, first served."""
+    free = [0.0] * workers
+    told = []
+    for at in np.sort(due_s):
+        ends = max(float(at), heapq.heappop(free)) + service_s
+        heapq.heappush(free, ends)
+        told.append(ends - at)
+    return np.array(told)
