@@ -93,7 +93,7 @@ class Blind:
             return self._gaps(data, edits, True, depth)
         found, base64 = self._scanner.find(data, edits)
         new = self._replaced(data, found, edits) if found else data
-        if depth < DEPTH and (base64 or b"\0" in data or b"&" in data):
+        if depth < DEPTH and (base64 or views.hinted(data)):
             return self._gaps(new, edits, base64, depth)
         return _apply(new, edits) if edits else new
 

@@ -19,7 +19,7 @@ from functools import partial
 from zlib import crc32
 
 from .marks import HEXED, LONG, PLAIN, is_marked_mac, mark, mark_ipv6, octet, private_octets
-from .spelling import HEX, spelt, widened
+from .spelling import HEX, moved, spelt, widened
 from .spelling import digits as decimal
 from .validators import digits_of, iban_remainder, is_jwt, is_ssn, luhn_sum
 
@@ -73,6 +73,8 @@ class Pseudonyms:
             done = spelt(text, stream, hexadecimal)
             if not text.isascii():
                 done = widened(text, done, stream)
+            if not text.isalnum():
+                done = moved(text, done)
             if size >= LONG:
                 done = mark(done, HEXED if hexadecimal else PLAIN)
             if done != text and (done[:1] != b"0" or text[:1] == b"0"):

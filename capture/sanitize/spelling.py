@@ -7,6 +7,8 @@ a loop would do a character at a time, for texts of any length in linear time.
 
 from __future__ import annotations
 
+import re
+
 HEX = b"0123456789abcdefABCDEF"
 _LOWER, _UPPER, _DIGITS = (bytes(range(*ends)) for ends in ((97, 123), (65, 91), (48, 58)))
 
@@ -70,4 +72,27 @@ def widened(text: bytes, spelling: bytes, draws: bytes) -> bytes:
             out[at] = 0xA0 | (draw & 0x1F)
         else:
             out[at] = 0x80 | (draw & 0x3F)
+    return bytes(out)
+
+
+_WORD = re.compile(rb"[A-Za-z0-9]+")
+_NEXT = bytes.maketrans(
+    _LOWER + _UPPER + _DIGITS, b"b" + _LOWER[2:6] + b"a" + _LOWER[7:] + b"g"
+    + b"B" + _UPPER[2:6] + b"A" + _UPPER[7:] + b"G" + _DIGITS[1:] + b"1",
+)  # fmt: skip
+
+
+def moved(text: bytes, spelling: bytes) -> bytes:
+    """The spelling, in which no word is by chance the word that stood there.
+
+    Hexadecimal letters move to hexadecimal ones. A word long enough to carry a mark never is.
+    """
+    words = _WORD.findall(text)
+    if not any(map(bytes.__eq__, words, _WORD.findall(spelling))):
+        return spelling
+    out = bytearray(spelling)
+    for word in _WORD.finditer(text):
+        start, end = word.span()
+        if spelling[start:end] == word[0]:
+            out[end - 1 : end] = out[end - 1 : end].translate(_NEXT)
     return bytes(out)

@@ -15,7 +15,7 @@ import re
 
 _NOT_DIGIT = re.compile(rb"[^0-9]")
 _CARD_PREFIX = re.compile(
-    rb"4|5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3[47]|3(?:0[0-5]|095|[5689])|6(?:011|[245]|0)"
+    rb"4|5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3[47]|3(?:0[0-5]|095|[5689])|6(?:011|[245]|0|304|390|759|76[1-3])"
     rb"|35(?:2[89]|[3-8])|1800|2131|5[06-9]|62|81|220[0-4]|8"
 )
 _CARD_LENGTHS = {
@@ -112,7 +112,7 @@ def is_phone(text: bytes) -> bool:
         return False
     if text[:1] == b"+" or text[:2] == b"00":
         return len(digits) >= 8
-    if re.fullmatch(rb"[2-9]\d\d[2-9]\d{6}", text):
+    if text.isdigit() and len(text) >= 9:  # the pattern asks for its form, or for "fax" after it
         return True
     groups = [len(group) for group in re.findall(rb"\d+", text)]
     if b"(" not in text and re.fullmatch(rb"(?:1[89]|20)\d\d[-./ ][01]?\d[-./ ][0-3]?\d", text):
@@ -154,6 +154,8 @@ def is_token(text: bytes) -> bool:
     others = len(text.translate(None, _DIGITS))
     if len(text) < 20 or not 0 < others < len(text):
         return False  # nothing but digits, or none
+    if text.count(b"+") * 8 >= len(text):
+        return False  # the words of a form; they are looked at again with spaces between them
     is_hex = not text.translate(None, _HEX)
     if not is_hex and 5 * sum(map(len, _WORDS.findall(text))) > 3 * len(text):
         return False

@@ -21,6 +21,8 @@ _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
 _JSON = re.compile(rb'\\u00[0-7][0-9A-Fa-f]|\\["\\/bfnrt]')
 _ENTITY = re.compile(rb"&#(?:x[0-9A-Fa-f]{2}|[0-9]{2,3});|&(?:amp|lt|gt|quot|apos);")
 _NAMED = {b"&amp;": b"&", b"&lt;": b"<", b"&gt;": b">", b"&quot;": b'"', b"&apos;": b"'"}
+_PLUS = re.compile(rb"\+")
+_SPACED = re.compile(rb"[\w)]\+[\w(%]")
 # A boundary of chunks (a size of more than six digits would be a number in a line), or a fold.
 _BREAK = re.compile(rb"\r\n[0-9A-Fa-f]{1,6}(?:;[^\r\n]{0,200})?\r\n|\r?\n[ \t]+")
 SHORTEST_BASE64 = 16
@@ -45,12 +47,18 @@ def _entity(unit: bytes) -> bytes:
     return bytes((number,)) if number < 256 else b"?"
 
 
+def _space(_: bytes) -> bytes:
+    return b" "
+
+
 def _nothing(_: bytes) -> bytes:
     return b""
 
 
 def _spell(unit: bytes, byte: int) -> bytes:
     """The byte in the spelling of the unit it replaces."""
+    if unit == b"+":
+        return bytes((byte,))
     if unit[:1] == b"%":
         new = b"%%%02X" % byte
     elif unit[:2] == b"\\u":
@@ -107,12 +115,19 @@ def escaped(data: bytes) -> bool:
 
 
 def hinted(data: bytes) -> bool:
-    """Whether the data may hold entities or UTF-16."""
-    return b"\0" in data or (b"&" in data and b";" in data)
+    """Whether the data may hold entities, UTF-16, or the plus signs of a form as spaces."""
+    return b"\0" in data or (b"&" in data and b";" in data) or spaced(data)
+
+
+def spaced(data: bytes) -> bool:
+    """Whether plus signs stand in the data as the spaces of a form do."""
+    return b"+" in data and _SPACED.search(data) is not None
 
 
 def spelt(data: bytes, clean: Clean) -> bytes:
     """Clean the data through every spelling that its bytes hint at (base64 apart)."""
+    if spaced(data):
+        data = through(_PLUS, _space, data, clean)
     if b"%" in data:
         data = through(_PERCENT, _percent, data, clean)
     if b"\\" in data:
