@@ -17,17 +17,27 @@ import numpy as np
 
 from capture.exchange import NEVER, Outcome
 
-from ..batch import Written
-
 LOOK_EVERY_S = 0.5
 _FINE = (int(Outcome.ANSWERED), int(Outcome.ABANDONED), int(Outcome.UNSENT))
+
+
+class Written(Protocol):
+    """The memory of a batch."""
+
+    rows: int
+
+    def column(self, name: str) -> Any:
+        """One column, as it is now."""
 
 
 class Made(Protocol):
     """A batch under way, as the feeder has it."""
 
     chunk: dict[str, Any]
-    written: Written
+
+    @property
+    def written(self) -> Written:
+        """Its memory."""
 
 
 @dataclass
