@@ -93,7 +93,9 @@ class Content:
             if self._head.strict:
                 return self._blind.value(data)
             found = places.loose_values(data, 0, len(data))
-        return self._blind.clean(data, self._edits(data, found))
+        edits = self._edits(data, found)
+        is_form = b"urlencoded" in kind.lower()
+        return self._blind.form(data, edits) if is_form else self._blind.clean(data, edits)
 
     def _edits(self, data: bytes, found: Iterator[places.Place]) -> list[tuple[int, int, bytes]]:
         edits: list[tuple[int, int, bytes]] = []

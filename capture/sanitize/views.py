@@ -21,7 +21,7 @@ _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
 _JSON = re.compile(rb'\\u00[0-7][0-9A-Fa-f]|\\["\\/bfnrt]')
 _ENTITY = re.compile(rb"&#(?:x[0-9A-Fa-f]{2}|[0-9]{2,3});|&(?:amp|lt|gt|quot|apos);")
 _NAMED = {b"&amp;": b"&", b"&lt;": b"<", b"&gt;": b">", b"&quot;": b'"', b"&apos;": b"'"}
-_PLUS = re.compile(rb"\+")
+_PLUS = re.compile(rb"(?<![=\0])\+")  # one at the beginning of a value is meant as it stands
 _SPACED = re.compile(rb"[\w)]\+[\w(%]")
 # A boundary of chunks (a size of more than six digits would be a number in a line), or a fold.
 _BREAK = re.compile(rb"\r\n[0-9A-Fa-f]{1,6}(?:;[^\r\n]{0,200})?\r\n|\r?\n[ \t]+")
@@ -137,6 +137,11 @@ def spelt(data: bytes, clean: Clean) -> bytes:
     if b"\0" in data:
         data = _UTF16.sub(lambda match: _utf16(match[0], clean), data)
     return data
+
+
+def as_form(data: bytes, clean: Clean) -> bytes:
+    """Clean the data as it reads in a form, where a plus sign is a space."""
+    return through(_PLUS, _space, data, clean)
 
 
 def folded(data: bytes, clean: Clean) -> bytes:

@@ -87,7 +87,8 @@ def tally(place: str, level: str) -> Tally:
     out = Tally()
     rows: list[dict[str, Any]] = json.loads(TEXTS.read_text("utf-8"))
     for row in rows:
-        text, labelled = row["full_text"], set()
+        text = row["full_text"]
+        labelled: set[int] = set()
         changed = differing(place, text, sanitizer)
         for span in row["spans"]:
             start, end = span["start_position"], span["end_position"]
