@@ -92,7 +92,7 @@ class Laps:
         self._tape = Recorded(again)
         self._load, self._seed = load, options.seed
         self._until = options.soak
-        self._seams = Seams(self._tape.starts, self._tape.times, self._tape.span_ns, options.seed)
+        self.seams = Seams(self._tape.starts, self._tape.times, self._tape.span_ns, options.seed)
         self._stride = stride_of(load)
         self._furthest = int(self._tape.starts.reach.max(initial=0))
         if self._tape.span_ns <= 0 and self._until:
@@ -107,11 +107,11 @@ class Laps:
         """The plan from a position (ns of the run) on; due times stay those of the whole soak."""
         # A session under way at the position may have begun as long before as the tape is.
         before = position - self._tape.span_ns - 2 * self._furthest
-        coming = self._seams.lap_at(before) if before > 0 else 0
+        coming = self.seams.lap_at(before) if before > 0 else 0
         waiting = Waiting()
         open_laps: list[_Lap] = []
         while True:
-            at = self._seams.offset(coming)
+            at = self.seams.offset(coming)
             opens = at - self._furthest
             if opens < self._until and opens <= min(
                 (lap.floor for lap in open_laps), default=opens
@@ -136,7 +136,7 @@ class Laps:
 
     def _rows_of(self, lap: int, at: int) -> Iterator[tuple[Chunk, int]]:
         """The rows of a lap that begins at that time, and before which time none follows."""
-        begin, end = self._seams.cut(lap)
+        begin, end = self.seams.cut(lap)
         offset = at - begin
         first_number = lap * self._stride * self._tape.clones
         for chunk in self._tape:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from capture.errors import ReplayError
 from shapes.plots import Card, figure, page
-from shapes.screen import duration
+from shapes.screen import duration, times
 
 from .options import PlanOptions
 from .plan_figures import Figures, figures_of
@@ -76,11 +76,11 @@ def _rates(plan: Figures) -> list[Card]:
     cards = []
     for where, zoom in zip(places, plan.seen.arrivals.zooms(), strict=False):
         rates, step, start = zoom["per_s"], zoom["step_s"], zoom["start_s"]
-        times = [start + i * step for i in range(len(rates))]
+        at = [start + i * step for i in range(len(rates))]
         cards.append(Card(
             f"Up to {max(rates):,.0f} requests/s due {where}",
             f"Requests due a second, in steps of {duration(step)}.",
-            figure([("due", times, rates)], "time since the first request (s)", "requests/s"),
+            figure([("due", at, rates)], "time since the first request (s)", "requests/s"),
         ))  # fmt: skip
     return cards
 
@@ -97,7 +97,7 @@ def _burstiness(plan: Figures, recorded: Figures) -> list[Card]:
     top = max(ours, key=lambda each: ours[each])
     said = "The plan is about as even as Poisson at every timescale"
     if ours[top] > 1.5:
-        said = f"The plan is {ours[top]:,.3g} times as bursty as Poisson at {duration(top)}"
+        said = f"The plan is {times(ours[top])} times as bursty as Poisson at {duration(top)}"
     return [Card(said, "Variance of the count over its mean; more users make it higher.",
                  figure(lines, "timescale (s)", "index of dispersion",
                         log_x=True, log_y=True))]  # fmt: skip

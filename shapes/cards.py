@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .plots import Card, Line, figure
-from .screen import duration
+from .screen import duration, times
 
 _FEWEST_POINTS = 2
 
@@ -42,11 +42,11 @@ def _rates(arrivals: dict[str, Any]) -> list[Card]:
     places = ("over the whole span", "in its busiest tenth", "in the busiest hundredth")
     for where, zoom in zip(places, arrivals["zooms"], strict=False):
         rates, step, start = zoom["per_s"], zoom["step_s"], zoom["start_s"]
-        times = [start + i * step for i in range(len(rates))]
+        at = [start + i * step for i in range(len(rates))]
         cards.append(Card(
             f"Up to {max(rates):,.0f} requests/s {where}",
             f"Requests a second, in steps of {duration(step)}.",
-            figure([("rate", times, rates)], "time since the first request (s)", "requests/s"),
+            figure([("rate", at, rates)], "time since the first request (s)", "requests/s"),
         ))  # fmt: skip
     return cards
 
@@ -58,7 +58,7 @@ def _burstiness(arrivals: dict[str, Any]) -> list[Card]:
     top = max(idc)
     said = "About as even as Poisson at every timescale"
     if top > 1.5:
-        said = f"{top:,.3g} times as bursty as Poisson at {duration(tau[idc.index(top)])}"
+        said = f"{times(top)} times as bursty as Poisson at {duration(tau[idc.index(top)])}"
     lines = [("IDC", tau, idc), ("Allan factor", *_columns(arrivals["allan"])),
              ("Poisson", tau, [1.0] * len(tau))]  # fmt: skip
     return [Card(said, "Variance of the count over its mean; above 1 is burstiness.",
@@ -85,11 +85,11 @@ def _concurrency(in_flight: dict[str, Any]) -> list[Card]:
     values = course["values"]
     if len(values) < _FEWEST_POINTS or not in_flight["peak"]:
         return []
-    times = [(i + 1) * course["step_s"] for i in range(len(values))]
+    at = [(i + 1) * course["step_s"] for i in range(len(values))]
     return [Card(f"Up to {in_flight['peak']:,.0f} requests were in flight at once",
                  f"Begun and not yet answered, every {duration(course['step_s'])}; "
                  "the peak may lie between.",
-                 figure([("in flight", times, values)], "time since the first request (s)",
+                 figure([("in flight", at, values)], "time since the first request (s)",
                         "requests in flight"))]  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def _sessions(users: dict[str, Any]) -> list[Card]:
     tau, idc = _columns(users["start_idc"])
     if len(tau) >= _FEWEST_POINTS and max(idc) > 0:
         top = max(idc)
-        said = f"Users arrive {top:,.3g} times as burstily as Poisson" if top > 1.5 else (
+        said = f"Users arrive {times(top)} times as burstily as Poisson" if top > 1.5 else (
             "Users arrive independently of each other")  # fmt: skip
         lines = [("session starts", tau, idc), ("Poisson", tau, [1.0] * len(tau))]
         cards.append(Card(said, "Dispersion of the starts of sessions.",

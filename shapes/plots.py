@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .screen import duration
+from .screen import timescale
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999")
 Line = tuple[str, Sequence[float], Sequence[float] | Sequence[str]]
@@ -48,7 +48,12 @@ def figure(lines: Sequence[Line], x: str, y: str, *, log_x: bool = False, log_y:
         xaxis |= {"type": "log"}
         if x.endswith(" (s)"):
             xaxis |= _duration_ticks([v for _, xs, _ in lines for v in xs if v > 0])
-    yaxis = {"title": {"text": y}, "type": "log" if log_y else "-", "automargin": True}
+    yaxis: dict[str, Any] = {"title": {"text": y}, "automargin": True}
+    if log_y:
+        heights = [float(v) for _, _, ys in lines for v in ys if not isinstance(v, str) and v > 0]
+        yaxis |= {"type": "log"}
+        if heights and max(heights) > 100 * min(heights):
+            yaxis |= {"dtick": 1}  # a tick at each power of ten, and none between
     return {
         "data": data,
         "layout": {"xaxis": xaxis, "yaxis": yaxis, "showlegend": len(data) > 1},
@@ -63,7 +68,7 @@ def _duration_ticks(values: Sequence[float]) -> dict[str, Any]:
     steps = (1,) if high - low > 2 else (1, 2, 5)
     decades = range(math.floor(low), math.ceil(high) + 1)
     ticks = [step * 10.0**decade for decade in decades for step in steps]
-    return {"tickvals": ticks, "ticktext": [duration(tick) for tick in ticks]}
+    return {"tickvals": ticks, "ticktext": [timescale(tick) for tick in ticks]}
 
 
 def page(

@@ -80,12 +80,25 @@ def verdict_lines(found: Fidelity) -> list[str]:
 def at_decades(pairs: list[list[float]]) -> str:
     """The values at 1 ms, 10 ms, 100 ms … of [[tau_s, value], …]."""
     shown = [(tau, value) for tau, value in pairs if f"{tau:e}".startswith("1.0")]
-    return "  ".join(f"{duration(tau)}: {value:.3g}" for tau, value in shown)
+    return "  ".join(f"{timescale(tau)}: {times(value)}" for tau, value in shown)
 
 
 def duration(seconds: float) -> str:
     """A duration with the unit that suits it."""
+    for unit, size, least in (("days", 86400.0, 2.0), ("h", 3600.0, 2.0), ("min", 60.0, 10.0)):
+        if seconds >= size * least:
+            return f"{seconds / size:.3g} {unit}"
+    return timescale(seconds)
+
+
+def timescale(seconds: float) -> str:
+    """A timescale as people name them: in seconds or parts of them."""
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
+            return f"{float(f'{seconds / size:.3g}'):,.10g} {unit}"
     return f"{seconds * 1e6:.3g} µs"
+
+
+def times(value: float) -> str:
+    """A factor in three digits, never with an exponent."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

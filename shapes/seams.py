@@ -2,10 +2,10 @@
 
 A lap is what sessions that begin in [a, b) of the tape do; those still in flight at b go on beside
 the next lap. Were each lap cut at the same place, a long run would return to one and the same
-neighbourhood every time. So each seam draws a place of the tape at random, then cuts b near the end
-of the tape and the next a near its begin where the traffic around is like that of the drawn place:
-the number of requests and of session starts in windows of several widths. So both ends match each
-other, and seams together have the rates that random places have.
+neighbourhood every time. So each seam takes a place of the tape, another each time, then cuts b
+near the end of the tape and the next a near its begin where the traffic around is like that of the
+place taken: as many requests and session starts in a window. So both ends match each other, and
+seams together have the rates that random places have.
 
 Cuts stay clear of the very ends of the tape, where sessions stand that were under way when it
 began, or that it ends before their last request: as far as makes the requests of the sessions that
@@ -24,12 +24,12 @@ from .tallies import mix
 
 TABLE = 1024
 _PLACES = 1024
-_ALIKE = 6
-_ZONE = 8  # the share of the tape in which an end is looked for is 1/8
+_ALIKE = 3
+_ZONE = 4  # the share of the tape in which an end is looked for is 1/4
 _CLEAR = (32, 16, 8)  # so much of the tape at each end may be left out
 _OFF = 0.05
 _FEWEST_STARTS = 256
-_WIDTHS = (16, 128, 1024)  # windows that hold so many requests on average
+_WIDTH = 64  # the window holds so many requests on average
 
 
 class Seams:
@@ -39,13 +39,16 @@ class Seams:
         """`times` are those of requests, or of each so manieth."""
         self.span_ns = max(span_ns, 1)
         self._seed = seed
-        self._next = np.zeros(1, np.int64)
-        self._end = np.full(1, self.span_ns, np.int64)
+        self.join_end_to_end()
         clear = _clear_of(starts, times, self.span_ns)
         if clear is not None and starts.first.size >= _FEWEST_STARTS:
             random = np.random.default_rng([seed & 0x7FFFFFFF, 5])
             self._end, self._next = _table(np.sort(starts.first), times, clear, random)
         self._done, self._offset = 0, 0
+
+    def join_end_to_end(self) -> None:
+        """Make every lap the whole tape."""
+        self._next, self._end = np.zeros(1, np.int64), np.full(1, self.span_ns, np.int64)
 
     def cut(self, lap: int) -> tuple[int, int]:
         """The part of the tape whose sessions begin in this lap."""
@@ -53,7 +56,9 @@ class Seams:
         return begin, int(self._end[self._drawn(np.array([lap]))[0]])
 
     def offset(self, lap: int) -> int:
-        """When in the run this lap begins, in ns; laps are asked for in rising order."""
+        """When in the run this lap begins, in ns: fast for laps asked for in rising order."""
+        if lap < self._done:
+            self._done, self._offset = 0, 0
         while self._done < lap:
             laps = np.arange(self._done, min(lap, self._done + 65_536))
             self._offset += int(self._lengths(laps).sum())
@@ -74,8 +79,10 @@ class Seams:
         return np.asarray(self._end[self._drawn(laps)] - begins, np.int64)
 
     def _drawn(self, laps: Ints) -> Ints:
-        word = mix(laps, np.full(laps.size, self._seed, np.int64))
-        return (word % np.uint64(self._end.size)).astype(np.int64)
+        """The row of the table for the seam after each lap: all of them, then all in new order."""
+        size = self._end.size
+        steps = mix(laps // size, np.full(laps.size, self._seed, np.int64)) | np.uint64(1)
+        return (laps.view(np.uint64) * steps % np.uint64(size)).astype(np.int64)
 
 
 def _clear_of(starts: Starts, times: Ints, span: int) -> tuple[int, int, int] | None:
@@ -96,25 +103,33 @@ def _table(
 ) -> tuple[Ints, Ints]:
     """For each of many seams the end of the lap before it and the begin of the one after it."""
     first, last, room = clear
-    anywhere = random.integers(first, last, TABLE)
+    anywhere = _played(clear)
     tail = random.integers(last - room, last, _PLACES)
     head = random.integers(first, first + room, _PLACES)
     wanted, tails, heads = (
         _around(starts, times, first + last, at) for at in (anywhere, tail, head)
     )
-    end = _alike(wanted, tails, random)
+    end = random.permutation(_alike(wanted, tails, random))
     begin = _alike(tails[end], heads, random)
     return tail[end], head[begin]
 
 
+def _played(clear: tuple[int, int, int]) -> Ints:
+    """Places all over the tape, as dense as laps play them: what lies at the ends is so seldom."""
+    first, last, room = clear
+    places = np.linspace(first, last, 16 * TABLE).astype(np.int64)
+    often = np.minimum((places - first) / room, 1) * np.minimum((last - places) / room, 1)
+    share = np.cumsum(often) / often.sum()
+    return np.asarray(places[np.searchsorted(share, (np.arange(TABLE) + 0.5) / TABLE)], np.int64)
+
+
 def _around(starts: Ints, requests: Ints, span: int, at: Ints) -> NDArray[np.float64]:
-    """What the traffic around places is like: counts in windows, each of equal weight."""
+    """What the traffic around places is like: the counts in a window."""
     rows = []
     for times in (requests, starts):
-        for width in _WIDTHS:
-            half = min(int(span * width / max(times.size, 1) / 2) + 1, span // _CLEAR[0])
-            low, high = np.searchsorted(times, at - half), np.searchsorted(times, at + half)
-            rows.append(np.sqrt(high - low))  # the root has the same noise at every rate
+        half = min(int(span * _WIDTH / max(times.size, 1) / 2) + 1, span // _CLEAR[0])
+        low, high = np.searchsorted(times, at - half), np.searchsorted(times, at + half)
+        rows.append(np.sqrt(high - low))  # the root has the same noise at every rate
     return np.stack(rows, axis=1)
 
 

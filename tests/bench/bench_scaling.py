@@ -18,14 +18,17 @@ K, SPAN_S, RATE = 10, 1200, 5.0
 Ints = NDArray[np.int64]
 
 
-def system(seed: int, factor: int, draw: int) -> dict[str, Ints]:
+def system(
+    seed: int, factor: int, draw: int, *, span_s: int = SPAN_S, rate_per_s: float = RATE,
+    spikes: int = 6,
+) -> dict[str, Ints]:  # fmt: skip
     """One draw of the system with so many times the users; the rate depends on the seed only."""
     world, random = np.random.default_rng(seed), np.random.default_rng([seed, draw])
-    slow = np.exp(np.convolve(world.normal(0, 1, SPAN_S * 10 + 600), np.ones(600) / 60, "valid"))
-    rate = slow[: SPAN_S * 10] / slow.mean()
-    for at in world.integers(0, SPAN_S * 10 - 30, 6):
+    slow = np.exp(np.convolve(world.normal(0, 1, span_s * 10 + 600), np.ones(600) / 60, "valid"))
+    rate = slow[: span_s * 10] / slow.mean()
+    for at in world.integers(0, span_s * 10 - 30, spikes):
         rate[at : at + 30] *= 15
-    starts = np.repeat(np.arange(rate.size), random.poisson(rate * RATE * factor / 10))
+    starts = np.repeat(np.arange(rate.size), random.poisson(rate * rate_per_s * factor / 10))
     start = np.sort(starts * 10**8 + random.integers(0, 10**8, starts.size))
     each = random.geometric(0.2, start.size)
     session = np.repeat(np.arange(start.size), each)
@@ -42,16 +45,22 @@ def system(seed: int, factor: int, draw: int) -> dict[str, Ints]:
 def methods(plan: dict[str, Ints], seed: int) -> dict[str, Ints]:
     """Due times of each method."""
     random, due = np.random.default_rng([seed, 99]), plan["due_ns"]
-    starts = Starts([(plan["session"].astype(np.uint64), due)])
-    clones = [chunk["due_ns"] for chunk in scaled([dict(plan)], starts, constant(K), seed)]
+    clones = {nearest: _cloned(plan, seed, nearest) for nearest in (16, 32)}
     span = int(due[-1]) + 1
     shifts = random.integers(0, span, K)
     return {
         "time compression": np.sort(due // K),
         "repeat each stamp": np.repeat(due, K),
         "random-shift overlay": np.sort(np.concatenate([(due + by) % span for by in shifts])),
-        "clone sessions, K=16": np.concatenate(clones),
+        "clone sessions, K=16": clones[16],
+        "clone sessions, K=32": clones[32],
     }
+
+
+def _cloned(plan: dict[str, Ints], seed: int, nearest: int) -> Ints:
+    starts = Starts([(plan["session"].astype(np.uint64), plan["due_ns"])], nearest)
+    found = [chunk["due_ns"] for chunk in scaled([dict(plan)], starts, constant(K), seed)]
+    return np.concatenate(found)
 
 
 def wait(due: Ints, service_ns: float) -> float:
