@@ -165,7 +165,8 @@ class Engine(Lanes):
         if due and due < deadline:
             deadline = due
         timeout = 0.0
-        early = deadline - SPIN_NS
+        # Who feeds may share our core: while the next batch is not there, we sleep all we can.
+        early = deadline - (SPIN_NS if self._next is not None or self._intake.ended else 0)
         if now < early:
             timeout = min(0.05, (early - now) / NS)
             if self._alarm is not None and early - now < 50_000_000:
@@ -229,22 +230,21 @@ class Engine(Lanes):
             if wire is None:
                 return
             self._lanes[key] = wire
-        elif not wire.idle:
-            if self._strict:
-                wire.waiting.append((batch, row))
-                return
-            if wire.unwritten or not self._follows(batch, row):
-                wire = self._spare(batch, row)
-                if wire is None:
-                    return
-        if wire.state != OPEN:
-            wire.waiting.append((batch, row))
-        else:
-            late = now - self._start - batch.due[row]
-            known = batch.late_cause[row] or Lateness.LOOP
-            self._send(wire, batch, row, known if late > LATE_NS else Lateness.NONE)
         if batch.close_after[row] >= 0:
             self._end_later(batch, row, key)
+        cause: int = Lateness.NONE
+        if now - self._start - batch.due[row] > LATE_NS:
+            cause = batch.late_cause[row] or Lateness.LOOP
+        if wire.state != OPEN:
+            wire.waiting.append((batch, row))
+        elif wire.idle:
+            self._send(wire, batch, row, cause)
+        elif self._strict:
+            wire.waiting.append((batch, row))
+        elif self._follows(batch, row) and not wire.unwritten and not wire.waiting:
+            self._send(wire, batch, row, cause)
+        else:
+            self._aside(batch, row, cause)
 
     def _drain(self) -> None:
         """Wait for what is on its way; what was never sent stays without an outcome."""

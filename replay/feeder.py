@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 import socket
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -34,7 +35,9 @@ from .options import ReplayOptions
 from .plan import Chunk, plan_chunks, rows_in, take
 from .priority import give_way
 
-AHEAD = 6
+LEAST_AHEAD, AHEAD = 3, 32
+AHEAD_BYTES = 24 << 20
+"""So much may be ready for the sender: enough for a burst during which nobody else gets a core."""
 Emit = Callable[[tuple[str, Any]], None]
 
 
@@ -56,7 +59,8 @@ class Feeder:
         self._emit = emit
         self._worker = worker
         self._live: dict[int, Made] = {}
-        self._number = self._ahead = 0
+        self._number = 0
+        self._ahead: deque[int] = deque()  # the sizes of what the sender has not begun
         self._fed = False
         self._wires: list[tuple[int, ...]] = []
         self._first: Made | None = None
@@ -78,9 +82,10 @@ class Feeder:
             self._hand_over(self._first)
         give_way()
         while True:
-            if not self._fed and self._ahead < AHEAD:
+            hungry = not self._fed and self._has_room()
+            if hungry:
                 self._feed()
-            wait: float | None = None if self._fed or self._ahead >= AHEAD else 0
+            wait: float | None = 0 if hungry and not self._fed else None
             if self._glancer is not None:
                 self._glancer.look(self._live)
                 wait = self._glancer.patience_s if wait is None else wait
@@ -90,6 +95,10 @@ class Feeder:
                     break
                 self._take(*told)
         self._finish()
+
+    def _has_room(self) -> bool:
+        few = len(self._ahead) < LEAST_AHEAD
+        return few or (len(self._ahead) < AHEAD and sum(self._ahead) < AHEAD_BYTES)
 
     def _feed(self) -> None:
         try:
@@ -105,7 +114,7 @@ class Feeder:
         made.written.start = self._times[0] - self._times[1]
         self._offer(made)
         self._number += 1
-        self._ahead += 1
+        self._ahead.append(made.written.region.size)
 
     def _offer(self, made: Made | None) -> None:
         try:
@@ -118,7 +127,7 @@ class Feeder:
 
     def _take(self, what: bytes, numbers: tuple[int, ...]) -> None:
         if what == BEGUN:
-            self._ahead -= 1
+            self._ahead.popleft()
         elif what == SETTLED:
             self._settle(numbers[0])
         elif what == COUNT:

@@ -18,6 +18,7 @@ from .clock import now_ns
 from .connection import CLOSED, OPEN, Settle, Wire
 from .dialer import Dialer
 from .options import ReplayOptions
+from .spares import Spares
 from .targets import Target
 from .timers import Timers
 
@@ -42,7 +43,7 @@ class Lanes(Settle):
         self._dialer = Dialer(targets, options, poll, self)
         self._wires = self._dialer.wires
         self._lanes: dict[tuple[int, int], Wire] = {}
-        self._spares: list[list[Wire]] = [[] for _ in targets]
+        self._spares = [Spares() for _ in targets]
         self._timers = Timers()
         self._ending: set[tuple[int, int]] = set()
         self._sweeping = iter(list[Wire]())
@@ -52,14 +53,22 @@ class Lanes(Settle):
         self.answered_count = 0
 
     def _opened(self, wire: Wire) -> None:
-        """The first that waits is sent; with `order strict` the others after its answer."""
+        """What waited for it is sent: the first, and those that did not wait for its answer."""
         wire.state = OPEN
+        cause = Lateness.TLS if wire.tls_ns >= 0 else Lateness.CONNECT
         if wire.waiting:
-            batch, row = wire.waiting.popleft()
-            self._send(wire, batch, row, Lateness.TLS if wire.tls_ns >= 0 else Lateness.CONNECT)
+            self._send(wire, *wire.waiting.popleft(), cause)
             while wire.waiting and not wire.unwritten and self._follows(*wire.waiting[0]):
-                self._send(wire, *wire.waiting.popleft(), Lateness.CONNECT)
+                self._send(wire, *wire.waiting.popleft(), cause)
         self._dialer.watch(wire)
+        if wire.waiting and not self._strict:
+            others = list(wire.waiting)
+            wire.waiting.clear()
+            for batch, row in others:
+                self._aside(batch, row, cause)
+        if wire.spare:
+            self._spares[wire.target].opened(wire)
+            self._refill(self._spares[wire.target])
 
     def _follows(self, batch: Batch, row: int) -> bool:
         """Whether it was recorded as sent before the answer to its predecessor."""
@@ -70,16 +79,36 @@ class Lanes(Settle):
         if wire.rest:
             self._dialer.watch(wire)
 
-    def _spare(self, batch: Batch, row: int) -> Wire | None:
-        spares = self._spares[batch.targets[row]]
-        while spares:
-            wire = spares.pop()
-            if wire.state == OPEN and wire.idle:
-                return wire
-        opened = self._connect(batch, row)
-        if opened is not None:
-            opened.spare = True
-        return opened
+    def _aside(self, batch: Batch, row: int, cause: int) -> bool:
+        """Send a row on a spare; False where it has to wait for one."""
+        target = batch.targets[row]
+        spares = self._spares[target]
+        wire = spares.take()
+        if wire is not None:
+            self._send(wire, batch, row, cause)
+            return True
+        if spares.may_open:
+            opened = self._dial(batch.lane[row], target, batch.client[row])
+            if isinstance(opened, Wire):
+                spares.add(opened)
+                opened.waiting.append((batch, row))
+                return True
+            if opened != Outcome.NO_RESOURCES:
+                self.in_flight -= 1
+                self._settle_row(batch, row, opened)
+                return True
+        own: Wire | None = self._lanes.get((batch.lane[row], target))
+        if spares.count or own is None:
+            spares.queue.append((batch, row))
+        else:
+            own.waiting.append((batch, row))
+        return False
+
+    def _refill(self, spares: Spares) -> None:
+        """Open spares for those that wait for one, as many as may be."""
+        while spares.queue and spares.may_open:
+            if not self._aside(*spares.queue.popleft(), Lateness.CONNECT):
+                break
 
     def _connect(self, batch: Batch, row: int) -> Wire | None:
         """A wire for a row that is due; where there is none, that is what became of the row."""
@@ -92,6 +121,9 @@ class Lanes(Settle):
 
     def _dial(self, lane: int, target: int, client: int) -> Wire | Outcome:
         wire = self._dialer.open(lane, target)
+        if wire == Outcome.NO_RESOURCES and (unused := self._spares[target].take()) is not None:
+            unused.end_as(Close.FIN_CLIENT)
+            wire = self._dialer.open(lane, target)
         if isinstance(wire, Wire):
             wire.client = client
             self._timers.add(now_ns() + self._options.connect_timeout, self._give_up, (wire,))
@@ -162,7 +194,11 @@ class Lanes(Settle):
         elif wire.closing != Close.CAPTURE_END:
             wire.end_as(wire.closing)
         elif wire.spare:
-            self._spares[wire.target].append(wire)
+            spares = self._spares[wire.target]
+            if spares.queue:
+                self._send(wire, *spares.queue.popleft(), Lateness.CONNECT)
+            else:
+                spares.rest(wire)
 
     def _again(self, batch: Batch, row: int) -> None:
         """A request that waited for a connection that the target closed gets a new one."""
@@ -191,6 +227,9 @@ class Lanes(Settle):
             self._row_settled(batch)
         for batch, row in unsent:
             self._again(batch, row)
+        if wire.spare:
+            self._spares[wire.target].closed(wire)
+            self._refill(self._spares[wire.target])
         self._on_closed(wire)
 
     def _settle_row(self, batch: Batch, row: int, outcome: Outcome) -> None:

@@ -11,8 +11,9 @@ import mmap
 import os
 import tempfile
 
-_LEAST = 1 << 20
-_KEPT = 16
+_LEAST = 1 << 18
+_STEP = 1 << 16
+_KEPT = 8
 
 
 class Region:
@@ -45,7 +46,7 @@ class Regions:
             if region.size >= size:
                 return self._free.pop(place)
         self._made += 1
-        return Region(self._made, max(_LEAST, 1 << (size - 1).bit_length()))
+        return Region(self._made, -(-max(size * 9 // 8, _LEAST) // _STEP) * _STEP)
 
     def give_back(self, region: Region) -> int:
         """It may be used again; the number of one that is let go instead, or 0."""
