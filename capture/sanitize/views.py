@@ -141,7 +141,7 @@ def spelt(data: bytes, clean: Clean) -> bytes:
 
 def as_form(data: bytes, clean: Clean) -> bytes:
     """Clean the data as it reads in a form, where a plus sign is a space."""
-    return through(_PLUS, _space, data, clean)
+    return through(_PLUS, _space, data, clean) if _PLUS.search(data) else clean(data)
 
 
 def folded(data: bytes, clean: Clean) -> bytes:
