@@ -156,6 +156,12 @@ class SendOptions(PlanOptions):
     bearer_env: str = option(
         "", help="Set Authorization: Bearer from this environment variable.", metavar="NAME"
     )
+    trace: bool = option(
+        False, help="Give each request a W3C traceparent whose trace id begins with the run's id."
+    )
+    run_id_header: str = option(
+        "", help="Send the run's id in this header.", metavar="NAME", type=HEADER_NAME
+    )
     hook: str = option(
         "", help="Python file whose rewrite(request) changes requests.", metavar="FILE", type=FILE
     )
@@ -184,6 +190,7 @@ class SendOptions(PlanOptions):
     no_calibrate: bool = option(False, help="Do not measure the machine's noise floor first.")
     yes_this_is_production: bool = option(False, help="Send even to the server that was recorded.")
     watched: bool = False  # whether somebody looks on while it runs (observe/)
+    run_id: str = ""  # of the run that is being made
 
     def __post_init__(self) -> None:
         super().__post_init__()

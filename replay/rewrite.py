@@ -19,6 +19,7 @@ from capture.errors import ReplayError
 from . import rules
 from .identity import Identities
 from .more import clones
+from .observe.trace import TraceParents
 from .options import ReplayOptions
 
 Edit = Callable[[bytes, str], bytes]
@@ -91,6 +92,11 @@ def _edits(options: ReplayOptions) -> list[tuple[str, Edit]]:
         edits.append(("set-header", _set_header(*rules.header(header))))
     if options.bearer_env:
         edits.append(("bearer", _set_header(b"Authorization", _bearer(options.bearer_env))))
+    if options.run_id_header:
+        said = rules.header_name(options.run_id_header)
+        edits.append(("run-id-header", _set_header(said, options.run_id.encode())))
+    if options.trace:
+        edits.append(("trace", _trace(TraceParents(options.run_id))))
     return edits
 
 
@@ -149,18 +155,34 @@ def _delete_header(name: bytes) -> Edit:
     return lambda head, _authority: pattern.sub(b"", head)
 
 
+def _trace(parents: Callable[[], bytes]) -> Edit:
+    """A trace context of its own; what was left of the recorded one would contradict it."""
+    others = [_delete_header(name) for name in (b"tracestate", b"traceparent")]
+
+    def edit(head: bytes, authority: str) -> bytes:
+        if b"trace" in head.lower():
+            for delete in others:
+                head = delete(head, authority)
+        return _with_header(head, b"traceparent", parents())
+
+    return edit
+
+
 def _set_header(name: bytes, value: bytes) -> Edit:
     pattern = _header_pattern(name)
 
     def edit(head: bytes, _authority: str) -> bytes:
         changed, count = pattern.subn(_keeping_name(value), head, count=1)
-        if count:
-            return changed
-        first = head.find(b"\n") + 1
-        line_end = b"\r\n" if head[:first].endswith(b"\r\n") else b"\n"
-        return head[:first] + name + b": " + value + line_end + head[first:]
+        return changed if count else _with_header(head, name, value)
 
     return edit
+
+
+def _with_header(head: bytes, name: bytes, value: bytes) -> bytes:
+    """The head with one more header, the first of all."""
+    first = head.find(b"\n") + 1
+    line_end = b"\r\n" if head[:first].endswith(b"\r\n") else b"\n"
+    return head[:first] + name + b": " + value + line_end + head[first:]
 
 
 def _map_path(pattern: re.Pattern[bytes], new: bytes) -> Edit:

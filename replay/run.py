@@ -62,6 +62,7 @@ def replay(
             kind="run", source=tape.header.tape_id, level=tape.header.level,
             policy=tape.header.policy, options=_plain(options),
         )  # fmt: skip
+        options = replace(options, run_id=header.tape_id)
         warnings = [f"The tape is damaged: {loss}" for loss in tape.losses]
     floor = [] if options.no_calibrate else noise_floor()
     raise_file_limit()
