@@ -28,6 +28,10 @@ from ..errors import TapeError
 MAGIC = b"\x93WTBLK\r\n"
 PREFIX = struct.Struct("<8sII")
 MOST_HEADER = 1 << 26
+MOST_ROWS = 1 << 24
+MOST_SECTION = 1 << 28  # bytes, decompressed: what a file claims is not believed beyond this
+LIES = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
+"""What comes of reading a block that is not what its own header, with right checksums, says."""
 
 Array = NDArray[Any]
 
@@ -152,9 +156,28 @@ def decode_header(data: bytes, crc: int) -> BlockHeader:
     if zlib.crc32(data) != crc:
         raise TapeError("damaged block header")
     try:
-        return BlockHeader(**msgpack.unpackb(data, strict_map_key=False))
-    except (ValueError, TypeError, msgpack.UnpackException) as problem:
+        header = BlockHeader(**msgpack.unpackb(data, strict_map_key=False))
+        if believable(header):
+            return header
+    except (*LIES, msgpack.UnpackException) as problem:
         raise TapeError("damaged block header") from problem
+    raise TapeError("a block header that cannot be true")
+
+
+def believable(header: BlockHeader) -> bool:
+    """Whether what a header says can be."""
+    counts = (header.rows, header.connections, header.size, header.number)
+    return (
+        all(type(each) is int and 0 <= each < 1 << 62 for each in counts)
+        and max(header.rows, header.connections) <= MOST_ROWS
+        and all(-(1 << 63) <= time < 1 << 63 for time in (header.first_ns, header.last_ns))
+        and isinstance(header.meta, dict)
+        and all(
+            isinstance(at, int) and isinstance(length, int) and min(at, length) >= 0
+            and at + length <= header.size
+            for at, length in (spec[-3:-1] for spec in header.sections.values())
+        )
+    )  # fmt: skip
 
 
 def section_place(header: BlockHeader, name: str) -> tuple[int, int]:
@@ -174,7 +197,9 @@ def open_section(header: BlockHeader, name: str, stored: bytes, cipher: Cipher |
         place = list(header.sections).index(name)
         stored = cipher.open(stored, header.number << 16 | place)
     try:
-        return zstandard.ZstdDecompressor().decompress(stored)
+        if zstandard.frame_content_size(stored) > MOST_SECTION:
+            raise TapeError(f"section {name} claims to be too large")
+        return zstandard.ZstdDecompressor().decompress(stored, max_output_size=MOST_SECTION)
     except zstandard.ZstdError as problem:
         raise TapeError(f"section {name} cannot be decompressed") from problem
 

@@ -6,21 +6,25 @@ their magic, each has its own checksums, and what cannot be read is listed in `l
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgpack
 
 from ..columns import Column
 from ..errors import TapeError
 from .block import (
+    LIES,
     MAGIC,
     PREFIX,
     Array,
     BlockHeader,
     Cipher,
     Text,
+    believable,
     decode_header,
     decode_integers,
     decode_prefix,
@@ -141,7 +145,10 @@ class TapeFile:
                 f"{self.path}: is no tape (it does not begin with a tape's header); "
                 "make one with `wiretape capture`."
             ) from problem
-        tape = TapeHeader.from_dict(header.meta)
+        try:
+            tape = TapeHeader.from_dict(header.meta)
+        except LIES as problem:
+            raise TapeError(f"{self.path}: has a header that cannot be true.") from problem
         if tape.version > VERSION:
             raise TapeError(
                 f"{self.path}: has format version {tape.version}, this wiretape reads up to "
@@ -161,13 +168,23 @@ class TapeFile:
             return []
         if header.kind != "index":
             return []
-        self.whole = True
-        self.counts = header.meta["ledger"]
-        self.summary = header.meta["summary"]
+        try:
+            return self._listed(header)
+        except LIES:
+            return []
+
+    def _listed(self, header: BlockHeader) -> list[BlockPlace]:
+        """The blocks that an index lists."""
         blocks, number = [], 0
         for offset, rows, connections, first_ns, last_ns in header.meta["blocks"]:
+            said = BlockHeader("rows", 0, rows, connections, first_ns, last_ns, size=offset)
+            if not believable(said) or not 0 < offset < self.size:
+                return []
             blocks.append(BlockPlace(self, offset, rows, connections, first_ns, last_ns, number))
             number += rows
+        self.counts = checked_counts(header.meta["ledger"])
+        self.summary = dict(header.meta["summary"])
+        self.whole = True
         return blocks
 
     def _scan(self) -> list[BlockPlace]:
@@ -193,11 +210,12 @@ class TapeFile:
                     )
                 )  # fmt: skip
                 number += header.rows
-            if "ledger" in header.meta:
-                self.counts = header.meta["ledger"]
-            if header.kind == "index":
-                self.whole = True
-                self.summary = header.meta["summary"]
+            with contextlib.suppress(*LIES):
+                if "ledger" in header.meta:
+                    self.counts = checked_counts(header.meta["ledger"])
+                if header.kind == "index":
+                    self.summary = dict(header.meta["summary"])
+                    self.whole = True
             at = base + header.size
         return blocks
 
@@ -208,3 +226,11 @@ class TapeFile:
                 return at + found
             at += _SCAN
         return self.size
+
+
+def checked_counts(counts: Any) -> dict[str, dict[str, int]]:
+    """A ledger's counts as they were stored; ValueError or the like where they are none."""
+    return {
+        str(unit): {str(fate): int(count) for fate, count in fates.items()}
+        for unit, fates in counts.items()
+    }

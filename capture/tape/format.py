@@ -16,6 +16,9 @@ from .block import Array, Rows, Text
 VERSION = 1
 TRAILER = struct.Struct("<q8s")
 TRAILER_MAGIC = b"WTAPEEND"
+_PLAIN: dict[str, Any] = {
+    "str": str, "int": int, "float": (float, int), "bytes": bytes, "dict": dict
+}  # fmt: skip
 
 
 @dataclass
@@ -37,7 +40,10 @@ class TapeHeader:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TapeHeader:
         """The header that `asdict` described; fields of later versions are left out."""
-        known = {each.name for each in fields(cls)}
+        known = {each.name: each for each in fields(cls)}
+        for name in known.keys() & values.keys():
+            if not isinstance(values[name], _PLAIN[str(known[name].type).split("[")[0]]):
+                raise TypeError(f"{name} of a header is {values[name]!r}")
         return cls(**{name: value for name, value in values.items() if name in known})
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..columns import CONNECTIONS, EXCHANGES, Column
 from ..errors import TapeError
 from ..ledger import Ledger
-from .block import Array, BlockHeader, Cipher, Text
+from .block import LIES, Array, BlockHeader, Cipher, Text
 from .file import BlockPlace, Loss, TapeFile
 from .format import TapeHeader
 from .order import Columns, floors, split, with_order
@@ -245,6 +245,8 @@ class Tape:
     def _columns(self, number: int, chosen: Sequence[Column], prefix: str) -> Columns:
         place = self.blocks[number]
         header, base = place.file.block_header(place)
+        if (header.rows, header.connections) != (place.rows, place.connections):
+            raise TapeError("a block that is not the one of the index")
         return {each.name: place.file.column(header, base, each, prefix) for each in chosen}
 
     def _stored_heap(self, number: int) -> tuple[bytes, Array]:
@@ -286,9 +288,10 @@ class Tape:
         """What `read` gives; where the block is damaged, note the loss (strict: raise)."""
         try:
             return read()
-        except TapeError as problem:
+        except (TapeError, *LIES) as problem:
             place = self.blocks[number]
-            loss = Loss(place.file.path, place.offset, 0, str(problem), place.rows)
+            said = str(problem) if isinstance(problem, TapeError) else "a block that cannot be true"
+            loss = Loss(place.file.path, place.offset, 0, said, place.rows)
             self._lost.setdefault(number, loss)
             if self.strict:
                 raise TapeError(f"{loss}; read it without --strict to get what is left.") from None

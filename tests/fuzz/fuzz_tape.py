@@ -55,12 +55,17 @@ def tapes() -> tuple[bytes, ...]:
 def blocks(data: bytes) -> list[tuple[int, int, int]]:
     """Where the blocks are: of each the place, its header's end and its own."""
     found, at = [], 0
-    while data.startswith(MAGIC, at):
+    while data.startswith(MAGIC, at) and at + PREFIX.size <= len(data):
         _, length, _ = PREFIX.unpack_from(data, at)
         base = at + PREFIX.size + length
+        if zlib.crc32(data[at + PREFIX.size : base]) != PREFIX.unpack_from(data, at)[2]:
+            break
         header = msgpack.unpackb(data[at + PREFIX.size : base], strict_map_key=False)
-        found.append((at, base, base + header["size"]))
-        at = base + header["size"]
+        size = header.get("size") if isinstance(header, dict) else None
+        if not isinstance(size, int) or not isinstance(header.get("sections"), dict):
+            break
+        found.append((at, base, base + size))
+        at = base + max(0, size)
     return found
 
 
@@ -69,12 +74,11 @@ def spoilt(data: bytes, place: tuple[int, int, int], given: Given) -> bytes:
     at, base, end = place
     header = msgpack.unpackb(data[at + PREFIX.size : base], strict_map_key=False)
     body = data[base:end]
-    if given.number() & 1 and header["sections"]:
-        spec = header["sections"][
-            list(header["sections"])[given.number() % len(header["sections"])]
-        ]
+    names = [name for name, spec in header["sections"].items() if isinstance(spec, list)]
+    if given.number() & 1 and names:
         plain = given.some(given.number())
         stored = zstandard.ZstdCompressor().compress(plain * (1 + given.number()))
+        spec = header["sections"][names[given.number() % len(names)]]
         spec[-3:] = [len(body), len(stored), zlib.crc32(stored)]
         body += stored
         header["size"] = len(body)
