@@ -17,7 +17,7 @@ function show(s) {
   document.body.dataset.word = s.word;
   document.title = `${s.word} · ${s.name}`;
   put("name", s.name); put("word", s.word); put("sentence", s.sentence);
-  put("progress", lasting(s.elapsed_s) + (s.length_s ? ` of ${lasting(s.length_s)}` : s.planned ? `, ${whole(s.sums.sent || 0)} of ${whole(s.planned)}` : ""));
+  put("progress", lasting(s.elapsed_s) + (s.length_s ? ` of ${lasting(s.length_s)}` : ""));
   put("rate", short(s.rate)); put("planned", short(s.planned_rate));
   const share = s.failed_share * 100;
   put("errors", share === 0 ? "0" : share < 0.1 ? "<0.1" : share < 10 ? share.toFixed(1) : share.toFixed(0));

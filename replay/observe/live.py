@@ -46,9 +46,8 @@ class Second:
 class Live:
     """Takes glances from one thread, and is asked by others."""
 
-    def __init__(self, name: str, planned: int = 0) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.planned = planned
         self.base_s = 0.0  # what a soak lasted before this run
         self.findings: list[dict[str, Any]] = []
         self.word = ""  # said of the whole so far; "" leaves it to the figures
@@ -118,7 +117,6 @@ class Live:
             "recorded_ms": [_ms(ns) for ns in recorded],
             "failed_share": failed / ended if ended else 0.0,
             "in_flight": sum(self._flying.values()),
-            "planned": self.planned,
             "sums": dict(self._sums),
             "outcomes": {Outcome(code).name.lower(): n for code, n in self._outcomes.items()},
             "statuses": {f"{code}xx": n for code, n in sorted(self._statuses.items())},

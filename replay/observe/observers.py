@@ -28,9 +28,9 @@ class Observers:
 
 
 @contextmanager
-def observers(options: ObserveOptions, name: str, planned: int, say: Say) -> Iterator[Observers]:
+def observers(options: ObserveOptions, name: str, say: Say) -> Iterator[Observers]:
     """The observers that the options ask for, until the block ends."""
-    live = Live(name, planned)
+    live = Live(name)
     found = Observers(live)
     with ExitStack() as open_ones:
         if options.metrics or options.otlp:

@@ -84,9 +84,8 @@ class Soak:
         if self.options.resume:
             self._restore()
         self.checkpoint.must_write(self.state())
-        planned = 0
         with ExitStack() as opened:
-            looking = observers(observing, f"soak of {self.tape.name}", planned, self.say)
+            looking = observers(observing, f"soak of {self.tape.name}", self.say)
             self.live = opened.enter_context(looking)
             self.live.live.more["length_s"] = self.options.soak / NS
             collect = partial(
