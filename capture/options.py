@@ -179,6 +179,8 @@ class Checked(ParamType):
         self._read = read
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value == "" and param is not None and param.default == "":
+            return ""  # not given
         try:
             self._read(str(value))
         except WiretapeError as wrong:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,24 +17,12 @@ from .feeder import unsent_rows
 from .observe.glance import Glance
 from .options import ReplayOptions
 from .outcome import Summary, Tally
+from .progress import TELL_EVERY_S, Pace, Progress
 
 if TYPE_CHECKING:
     from .abort import Watch
 
 _NAMES = frozenset(column.name for column in EXCHANGES)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a running replay is."""
-
-    elapsed_s: float
-    sent: int
-    answered: int
-    in_flight: int
-    planned: int
-    errors: int
-    lateness_p99_ns: int
 
 
 OnProgress = Callable[[Progress], None]
@@ -67,12 +54,10 @@ class Collector:
         self.bookmark: Bookmark | None = None
         self.watch: Watch | None = None
         self._writer = self.open(path, header)
-        self._tally = Tally()
+        self.tally = Tally()
+        self.pace = Pace(planned)
         self._ledger = Ledger()
-        self._planned = planned
         self._on_progress = on_progress
-        self._counts: dict[int, tuple[int, int, int]] = {}
-        self._began = time.monotonic()
         self._told = 0.0
         self.workers, self.start = 1, 0
         self.stopped = False
@@ -95,24 +80,26 @@ class Collector:
         if kind == "rows":
             number, rows = value
             self._booked.add((shard, number))
-            self._tally.add(rows)
+            self.tally.add(rows)
             self._writer.append_rows(_storable(rows))
             if self.bookmark is not None:
                 self.bookmark.booked(int(rows["due_ns"].max()) - self.start)
         elif kind == "connections":
             self._writer.append_rows({}, _storable_connections(value))
         elif kind == "count":
-            self._counts[value[0]] = value[1:]
+            self.pace.count(*value)
             self._tell()
             if self.bookmark is not None:
                 self.bookmark.sent_until(time.time_ns() - self.start)
         elif kind == "glance":
             for observe in self.observers:
                 self.enough |= bool(observe(value))
+            self.pace.glance(value)
+            self._tell()
         elif kind == "done":
             self._ended.add(shard)
             self.stopped |= value[1]
-            self._tally.rewritten.update(value[2])
+            self.tally.rewritten.update(value[2])
         elif kind == "lost":
             self._lost(*value)
         else:
@@ -134,20 +121,16 @@ class Collector:
 
     def _tell(self) -> None:
         now = time.monotonic()
-        if self._on_progress is None or now - self._told < 0.5:
-            return
-        self._told = now
-        sent, answered, flying = (sum(n) for n in zip(*self._counts.values(), strict=True))
-        booked = self._tally.planned - self._tally.outcomes["ANSWERED"]
-        late = self._tally.lateness.quantile(0.99)
-        self._on_progress(
-            Progress(now - self._began, sent, answered, flying, self._planned, booked, late)
-        )
+        if self._on_progress is not None and now - self._told >= TELL_EVERY_S and self.pace.known:
+            self._told = now
+            self._on_progress(self.pace.progress(self.tally))
 
     def end(self, options: ReplayOptions, floor: list[int]) -> Summary:
         """Close the run and sum it up."""
-        for outcome, count in self._tally.outcomes.items():
+        for outcome, count in self.tally.outcomes.items():
             self._ledger.book("planned requests", outcome.lower().replace("_", " "), count)
+        for name, count in self.tally.rewritten.items():
+            self._ledger.book("rewrites", name, count)
         aborted = self.watch.reason if self.watch is not None else ""
         if aborted:
             self._ledger.book("ends of the run", f"aborted: {aborted}")
@@ -163,7 +146,7 @@ class Collector:
             raise ReplayError(self.failures[0])
         if self.stopped and not aborted:
             self.warnings.append("Stopped before its end: what was due later is not in the run.")
-        return self._tally.summary(
+        return self.tally.summary(
             noise_floor=noise,
             fidelity=None if options.at_max else _fidelity(self.path, noise),
             warnings=self.warnings,

@@ -91,6 +91,7 @@ class PlanOptions:
         0, help="Seed of what is drawn when sessions are cloned.", type=click.IntRange(0, 1 << 62)
     )
 
+    no_calibrate: bool = option(False, help="Do not measure first what this machine can do.")
     position: int = 0  # where in a soak this run begins, in ns: what is due earlier was sent
 
     def __post_init__(self) -> None:
@@ -187,7 +188,6 @@ class SendOptions(PlanOptions):
     realtime: bool = option(
         False, help="Senders in a real-time class: on time even on a busy machine (needs root)."
     )
-    no_calibrate: bool = option(False, help="Do not measure the machine's noise floor first.")
     yes_this_is_production: bool = option(False, help="Send even to the server that was recorded.")
     watched: bool = False  # whether somebody looks on while it runs (observe/)
     run_id: str = ""  # of the run that is being made

@@ -7,13 +7,13 @@ percentiles of merged histograms are as exact as those of one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from capture.exchange import NEVER, Outcome, Reuse
+from capture.exchange import NEVER, Lateness, Outcome, Reuse
 
 _HALF = 1024
 MAX_ENDPOINTS = 500
@@ -80,6 +80,7 @@ class EndpointTimes:
 
     requests: int = 0
     failed: int = 0
+    lateness: Histogram = field(default_factory=Histogram)
     service: Histogram = field(default_factory=Histogram)
     response: Histogram = field(default_factory=Histogram)
     recorded: Histogram = field(default_factory=Histogram)
@@ -104,19 +105,24 @@ class Summary:
     endpoints: list[dict[str, Any]]
     fidelity: dict[str, Any] | None
     warnings: list[str]
+    late_by_cause: dict[str, dict[str, int]] = field(default_factory=dict)
     run: str = ""
     aborted: str = ""  # by which condition, where one ended it
 
     @property
     def errors(self) -> int:
         """Requests that the target did not answer in full, or answered with 5xx."""
-        fine = (Outcome.ANSWERED.name, Outcome.ABANDONED.name, Outcome.UNSENT.name)
-        failed = sum(count for name, count in self.outcomes.items() if name not in fine)
-        return failed + sum(n for status, n in self.statuses.items() if status.startswith("5"))
+        return _failed(self.outcomes, self.statuses)
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for `--json`."""
         return {**asdict(self), "errors": self.errors}
+
+
+def _failed(outcomes: Mapping[str, int], statuses: Mapping[str, int]) -> int:
+    fine = (Outcome.ANSWERED.name, Outcome.ABANDONED.name, Outcome.UNSENT.name)
+    failed = sum(count for name, count in outcomes.items() if name not in fine)
+    return failed + sum(n for status, n in statuses.items() if status.startswith("5"))
 
 
 class Tally:
@@ -129,6 +135,7 @@ class Tally:
         self.outcomes: Counter[str] = Counter()
         self.statuses: Counter[str] = Counter()
         self.lateness = Histogram()
+        self.by_cause: dict[str, Histogram] = {}
         self.endpoints: dict[str, EndpointTimes] = {}
         self.rewritten: Counter[str] = Counter()
         self._due = (1 << 62, 0)
@@ -144,10 +151,27 @@ class Tally:
         self.outcomes.update(_counted(rows["outcome"], lambda code: Outcome(code).name))
         answered = rows["outcome"] == Outcome.ANSWERED
         self.statuses.update(_counted(rows["status"][answered], str))
-        self.lateness.add((sent_at - rows["due_ns"])[gone])
+        late = sent_at - rows["due_ns"]
+        self.lateness.add(late[gone])
+        self._add_causes(late, np.where(gone, rows["late_cause"], Lateness.NONE))
         self._due = _wider(self._due, rows["due_ns"])
         self._sent = _wider(self._sent, sent_at[gone])
         self._add_endpoints(rows, answered)
+
+    @property
+    def lasted_ns(self) -> int:
+        """From the first request sent to the last."""
+        return max(0, self._sent[1] - self._sent[0])
+
+    @property
+    def failed(self) -> int:
+        """Requests that the target did not answer in full, or answered with 5xx."""
+        return _failed(self.outcomes, self.statuses)
+
+    def _add_causes(self, late: Any, causes: Any) -> None:
+        for cause in np.unique(causes[causes != Lateness.NONE]).tolist():
+            histogram = self.by_cause.setdefault(Lateness(cause).name, Histogram())
+            histogram.add(late[causes == cause])
 
     def _add_endpoints(self, rows: dict[str, Any], answered: Any) -> None:
         column = rows["endpoint"]
@@ -162,6 +186,8 @@ class Tally:
             whole = here & answered
             times.requests += int(here.sum())
             times.failed += int((here & ~answered).sum() + (rows["status"][whole] >= 500).sum())
+            went = here & (rows["request_first_ns"] != NEVER)
+            times.lateness.add((rows["request_first_ns"] - rows["due_ns"])[went])
             times.service.add(service[whole])
             times.response.add(response[whole])
             recorded = rows["recorded_service_ns"][here]
@@ -183,6 +209,10 @@ class Tally:
             spare=self.spare,
             rewritten=dict(self.rewritten),
             endpoints=[_row(name, times) for name, times in self._busiest()],
+            late_by_cause={
+                name: {"requests": found.total, **quantiles(found)}
+                for name, found in sorted(self.by_cause.items())
+            },
             **more,
         )
 

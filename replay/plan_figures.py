@@ -18,6 +18,7 @@ from shapes.arrivals import Arrivals
 from shapes.screen import at_decades, duration, sparkline
 
 from .more import expected
+from .needs import NeedsMeter
 from .options import PlanOptions
 from .plan import Chunk, plan_chunks, rows_in
 
@@ -33,6 +34,7 @@ class PlanMeter:
 
     def __init__(self) -> None:
         self._arrivals = Arrivals()
+        self.needs = NeedsMeter()
         self.requests = self.bytes = self.last_ns = 0
         self.methods: Counter[str] = Counter()
         self.hosts: Counter[str] = Counter()
@@ -43,6 +45,7 @@ class PlanMeter:
 
     def add(self, chunk: Chunk) -> None:
         """Count a chunk."""
+        self.needs.add(chunk)
         self.requests += rows_in(chunk)
         self.bytes += int(chunk["request_bytes"].sum())
         self.last_ns = max(self.last_ns, int(chunk["due_ns"][-1]))
@@ -94,17 +97,25 @@ class Figures:
         """Whether all of the plan was looked at."""
         return self.seen.requests == self.requests
 
+    def peak(self, span_ns: int) -> int:
+        """The most requests in any such span of the run, of those that were looked at."""
+        _, counts = self.per(span_ns)
+        return int(counts.max(initial=0))
+
     @property
     def peak_per_s(self) -> int:
         """The most requests in any second of the run, of those that were looked at."""
-        _, counts = self.per_second()
-        return int(counts.max(initial=0))
+        return self.peak(10**9)
 
     def per_second(self) -> tuple[Any, Any]:
         """The seconds of the run that hold a request, and how many they hold."""
+        return self.per(10**9)
+
+    def per(self, span_ns: int) -> tuple[Any, Any]:
+        """The spans of the run that hold a request, by number, and how many they hold."""
         bins, counts = self.seen.arrivals.counts.occupied()
-        seconds = bins * self.seen.arrivals.counts.width_ns // 10**9
-        found, at = np.unique(seconds, return_index=True)
+        spans = bins * self.seen.arrivals.counts.width_ns // span_ns
+        found, at = np.unique(spans, return_index=True)
         return found, np.add.reduceat(counts, at) if found.size else counts
 
     def pictures(self) -> list[str]:

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from .needs import RESERVED, Limits, shortages
+from .on_time import OnTime, bare_rate, on_time
 from .options import PlanOptions
 from .plan import SAFE_METHODS
 from .plan_figures import Figures, figures_of
@@ -13,10 +15,12 @@ from .plan_figures import Figures, figures_of
 if TYPE_CHECKING:
     from capture.tape import Tape
 
+_SHORT_NS = 10_000_000
+
 
 @dataclass(frozen=True)
 class Preview:
-    """What a replay would send. Rates in requests/s."""
+    """What a replay would send and take. Rates in requests/s."""
 
     requests: int
     connections: int
@@ -24,11 +28,20 @@ class Preview:
     span_s: float
     mean_rate: float
     peak_rate: float
+    peak_rate_10ms: float
+    peak_in_flight: int
+    peak_connections: int
+    descriptors: int
+    source_ports: int
+    limits: Limits
+    short_of: list[str]
+    on_time: OnTime | None
     methods: dict[str, int]
-    unsafe: int
+    unsafe: dict[str, int]
     hosts: dict[str, int]
     picture: str
     about: bool = False  # of a long soak: taken to go on as it begins
+    paced: bool = True  # by a clock; else by the answers
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for `--json`."""
@@ -36,32 +49,63 @@ class Preview:
 
     def as_text(self) -> str:
         """For a person."""
-        return "\n".join(
-            [
-                f"{'about ' if self.about else ''}{self.requests:,} requests on "
-                f"{self.connections:,} connections, {self.bytes:,} bytes, in {self.span_s:.3f} s",
-                f"rate     {self.mean_rate:,.1f}/s on average, {self.peak_rate:,.0f}/s at its peak",
-                "methods  " + ", ".join(f"{name} {n:,}" for name, n in self.methods.items()),
-                f"unsafe   {self.unsafe:,} (--read-only leaves them out)",
-                "hosts    " + ", ".join(f"{name} {n:,}" for name, n in self.hosts.items()),
-                self.picture,
+        lines = [
+            f"{'about ' if self.about else ''}{self.requests:,} requests on "
+            f"{self.connections:,} connections, {self.bytes:,} bytes"
+            + (f", in {self.span_s:.3f} s" if self.paced else ", as fast as answers allow"),
+        ]
+        if self.paced:
+            lines += [
+                f"rate     {self.mean_rate:,.1f}/s on average, {self.peak_rate:,.0f} in the "
+                f"busiest second, {self.peak_rate_10ms / 100:,.0f} in the busiest 10 ms",
+                f"at once  {self.peak_in_flight:,} requests on {self.peak_connections:,} "
+                "connections if answers take as long as recorded",
             ]
+        unsafe = _counts(self.unsafe)
+        lines += [
+            f"methods  {_counts(self.methods)}",
+            f"unsafe   {unsafe} (--read-only leaves them out)" if unsafe else "unsafe   none",
+            f"hosts    {_counts(self.hosts)}",
+        ]
+        lines.append(
+            f"needs    {self.descriptors:,} of {self.limits.descriptors:,} descriptors, "
+            f"{self.source_ports:,} of {self.limits.ports:,} source ports"
         )
+        lines += [f"         {sentence}" for sentence in self.short_of]
+        if self.on_time is not None:
+            lines.append(f"on time  {self.on_time.sentence()}")
+        return "\n".join([*lines, *([self.picture] if self.picture else [])])
 
 
 def preview(tape: Tape, options: PlanOptions) -> Preview:
     """The plan that a tape and options make, counted: all of it, or its begin where it is long."""
-    return preview_of(figures_of(tape, options))
+    return preview_of(figures_of(tape, options), options)
 
 
-def preview_of(found: Figures) -> Preview:
-    """The figures of a plan, as they are shown."""
+def preview_of(found: Figures, options: PlanOptions) -> Preview:
+    """The figures of a plan, as they are shown, held against what this machine can do."""
     span_s = found.span_ns / 1e9
-    hosts = Counter(found.hosts).most_common(10)
+    needs, limits = found.seen.needs, Limits.here()
+    known = None
+    if not options.at_max and not options.no_calibrate and found.requests:
+        counts = found.seen.arrivals.counts
+        known = on_time(*counts.occupied(), counts.width_ns, bare_rate())
     return Preview(
         found.requests, found.connections, found.bytes, span_s,
         found.requests / max(span_s, 1e-9) if span_s > 0 else 0.0, float(found.peak_per_s),
-        dict(Counter(found.methods).most_common()),
-        sum(n for name, n in found.methods.items() if name not in SAFE_METHODS),
-        dict(hosts), "\n".join(found.pictures()), found.about,
+        found.peak(_SHORT_NS) * (1e9 / _SHORT_NS), needs.in_flight, needs.open,
+        needs.open + RESERVED, needs.ports, limits, shortages(needs.open, needs.ports, limits),
+        known, dict(Counter(found.methods).most_common()), unsafe_of(found.methods),
+        dict(Counter(found.hosts).most_common(10)), "\n".join(found.pictures()), found.about,
+        not options.at_max,
     )  # fmt: skip
+
+
+def unsafe_of(methods: dict[str, int]) -> dict[str, int]:
+    """Those that may change something at the target, commonest first."""
+    counts = Counter(methods).most_common()
+    return {name: count for name, count in counts if name not in SAFE_METHODS}
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name or '(none)'} {n:,}" for name, n in counts.items())

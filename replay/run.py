@@ -9,19 +9,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from capture.errors import ReplayError
 from capture.tape import Tape, TapeHeader
 
 from . import rules
 from .bookmark import Bookmark
 from .clock import noise_floor
-from .collector import Collector, OnGlance, OnProgress, Progress
+from .collector import Collector, OnGlance, OnProgress
 from .crew import Crew
-from .more import expected
+from .foresight import NothingToSend, foresee
 from .options import ReplayOptions
 from .outcome import Summary
-from .safety import raise_file_limit, refuse_production
-from .targets import targets_of, tls_context
+from .progress import Progress
+from .rules import address_rule
+from .safety import raise_file_limit, refuse_production, unsafe_notice
+from .targets import Target, targets_of, tls_context
 
 if TYPE_CHECKING:
     from .abort import Watch
@@ -38,26 +39,33 @@ def replay(
     on_progress: OnProgress | None = None,
     collect: Callable[..., Collector] = Collector,
     observers: Sequence[OnGlance] = (),
+    on_note: Callable[[str], None] = lambda _: None,
+    histograms: str | Path | None = None,
 ) -> Summary:
     """Send a tape as the options say; what happened is written to `run_path` and summed up.
 
     `observers` are called with each `Glance` while it runs; `collect` may make another collector.
+    `on_note` is called before the first send with what has to be known by then. `histograms` is a
+    folder for the times of each endpoint.
     """
     watch = watch_of(options)
     observers = [*observers, watch] if watch else observers
-    options = replace(options, watched=True) if observers else options
+    if observers or (on_progress is not None and not options.at_max):
+        options = replace(options, watched=True)
     targets = targets_of(options)
     if any(target.secure for target in targets):
         tls_context(options)
     with Tape.open(tape_path) as tape:
         if not options.yes_this_is_production:
-            refuse_production(tape, targets)
-        planned = expected(tape, options)
-        if not planned:
-            raise ReplayError(f"{tape_path}: holds no exchange, so there is nothing to replay.")
+            named = (address_rule(rule)[0][0] for rule in options.resolve)
+            refuse_production(tape, targets, named)
         bookmark = Bookmark(Path(run_path), tape.header.tape_id, options) if options.soak else None
         if bookmark is not None and options.resume:
             options = replace(options, position=bookmark.go_on())
+        ahead = foresee(tape, options)
+        if not ahead.requests:
+            raise NothingToSend(tape_path, tape.exchange_count, options)
+        _note_unsafe(tape, options, targets, on_note)
         header = TapeHeader(
             kind="run", source=tape.header.tape_id, level=tape.header.level,
             policy=tape.header.policy, options=_plain(options),
@@ -66,12 +74,33 @@ def replay(
         warnings = [f"The tape is damaged: {loss}" for loss in tape.losses]
     floor = [] if options.no_calibrate else noise_floor()
     raise_file_limit()
-    collector = collect(Path(run_path), header, planned, on_progress)
+    each = 1 if options.split else len(targets)
+    collector = collect(Path(run_path), header, ahead.requests * each, on_progress)
+    collector.pace.span_ns, collector.pace.about = ahead.span_ns, ahead.about
     collector.observers += observers
     collector.warnings += warnings
     collector.bookmark, collector.watch = bookmark, watch
     Crew(str(tape_path), options, collector).work(partial(start_instant, options))
-    return collector.end(options, floor)
+    summary = collector.end(options, floor)
+    if histograms is not None:
+        from .hgrm import write_histograms
+
+        write_histograms(Path(histograms), collector.tally, collector.start)
+    return summary
+
+
+def _note_unsafe(
+    tape: Tape, options: ReplayOptions, targets: list[Target], on_note: Callable[[str], None]
+) -> None:
+    if all(target.loopback for target in targets) or options.read_only:
+        return
+    from .plan_figures import figures_of
+    from .preview import unsafe_of
+
+    figures = figures_of(tape, options)
+    notice = unsafe_notice(unsafe_of(figures.methods), targets, figures.about)
+    if notice:
+        on_note(notice)
 
 
 def watch_of(options: ReplayOptions) -> Watch | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from capture.errors import ReplayError
@@ -41,11 +42,15 @@ class Target:
     def loopback(self) -> bool:
         """Whether every address is this machine's own loopback."""
         return all(
-            place.family == socket.AF_UNIX
-            or place.sockaddr[0].startswith("127.")
-            or place.sockaddr[0] == "::1"
+            place.family == socket.AF_UNIX or _loops_back(place.sockaddr[0])
             for place in self.addresses
         )
+
+
+def _loops_back(host: str) -> bool:
+    found = ip_address(host.partition("%")[0])
+    found = getattr(found, "ipv4_mapped", None) or found
+    return found.is_loopback or found.is_unspecified
 
 
 def targets_of(options: ReplayOptions) -> list[Target]:

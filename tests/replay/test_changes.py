@@ -98,5 +98,9 @@ def test_silences_can_be_shortened_and_the_tape_repeated(tmp_path: Path) -> None
 
 
 def test_a_share_of_sessions_is_the_same_every_time(tmp_path: Path) -> None:
-    requests = [Request(n, n, get(f"/{n}"), Flag.NONE) for n in range(20)]
-    assert sent(tmp_path, requests, sessions=0.5) == sent(tmp_path, requests, sessions=0.5)
+    users = [get(f"/{n}").replace(b"\r\n\r\n", b"\r\nCookie: session=%032x\r\n\r\n" % (n + 9))
+             for n in range(20)]  # fmt: skip
+    requests = [Request(n, n, raw, Flag.NONE) for n, raw in enumerate(users)]
+    some = sent(tmp_path, requests, sessions=0.5)
+    assert some == sent(tmp_path, requests, sessions=0.5)
+    assert 2 < len(some) < 18

@@ -15,7 +15,7 @@ def invoked(folder: Path, monkeypatch: pytest.MonkeyPatch, *args: str, s: float 
     (folder / "x.tape").touch()
     fidelity = {"s": s, "verdict": "VALID"}
     summary = Tally().summary(noise_floor={}, fidelity=fidelity, warnings=[])
-    monkeypatch.setattr(replay.run, "replay", lambda *_: summary)
+    monkeypatch.setattr(replay.run, "replay", lambda *_, **__: summary)
     options = [str(folder / "x.tape"), "--target", "http://127.0.0.1:1", *args]
     return CliRunner().invoke(command, options, standalone_mode=False)
 
