@@ -9,59 +9,36 @@ The limits of the judgement were tuned on `shop.pcap.gz`, which is of another se
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from samples.services import shop, wiretape
+from tests.bench.bench_faults import Fault, kinds, report_of, sample_tape
 
-CAPTURE = Path(__file__).parents[1] / "samples" / "pcaps" / "polite.pcap.gz"
+SMALL = ("--rows", "20000")
+FAULTS = (
+    Fault("nothing", SMALL, 3, (), ""),
+    Fault("missing index", ("--rows", "60000", "--no-index"), 1, ("slow",), "GET /search went"),
+    Fault("small pool", (*SMALL, "--pool", "1"), 4, ("pool",), "saturates at"),
+    Fault("race", (*SMALL, "--race"), 3, ("duplicate",), "POST /payment charged twice"),
+    Fault("leak", (*SMALL, "--leak", "120000"), 3, ("leak",), "rss_bytes grows by"),
+    Fault("drift", (*SMALL, "--version", "2"), 3, ("drift",), "is set up differently"),
+    Fault("third party", (*SMALL, "--slow-third-party", "400"), 3, ("slow",), "slow third party"),
+)
 
 
 @pytest.fixture(scope="module")
 def tape(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("verdict") / "production.tape"
-    wiretape("capture", "pcap", CAPTURE, "-o", path)
-    return path
+    return sample_tape(tmp_path_factory.mktemp("verdict"), "polite")
 
 
-def judged(tape: Path, folder: Path, speed: int, *switches: str) -> dict[str, Any]:
-    """The report of a replay at a copy of the shop with those switches."""
-    run = folder / "run.tape"
-    with shop("--rows", "50000", *switches) as url:
-        wiretape("replay", tape, "--target", url, "--speed", str(speed), "-o", run)
-    page = run.with_suffix(".html")
-    told: dict[str, Any] = json.loads(wiretape("report", run, "--html", page, "--json"))
-    for finding in told["findings"]:
-        assert finding["subject"].split(",")[0] in page.read_text(encoding="utf-8")
-    return told
-
-
-def named(told: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(finding["kind"], finding["subject"]) for finding in told["findings"]]
-
-
-def test_a_copy_without_a_fault_passes(tape: Path, tmp_path: Path) -> None:
-    told = judged(tape, tmp_path, 2)
-    assert named(told) == []
-    assert told["verdict"] in ("PASS", "INVALID")
-
-
-def test_a_missing_index_is_the_search_that_became_slow(tape: Path, tmp_path: Path) -> None:
-    told = judged(tape, tmp_path, 1, "--rows", "120000", "--no-index")
-    assert named(told) == [("slow", "GET /search")]
-    assert told["verdict"] in ("FAIL", "INVALID")
-
-
-def test_a_small_pool_is_a_pool_that_saturates(tape: Path, tmp_path: Path) -> None:
-    told = judged(tape, tmp_path, 4, "--pool", "1")
-    assert [kind for kind, _ in named(told)] == ["pool"]
-    assert "saturates" in told["findings"][0]["sentence"]
-
-
-def test_a_race_is_the_payment_charged_twice(tape: Path, tmp_path: Path) -> None:
-    told = judged(tape, tmp_path, 2, "--race")
-    assert named(told) == [("duplicate", "POST /payment")]
-    assert "charged twice" in told["findings"][0]["sentence"]
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "_"))
+def test_the_first_screen_names_this_fault_and_no_other(
+    fault: Fault, tape: Path, tmp_path: Path
+) -> None:
+    told = report_of(tape, tmp_path / "run", fault.switches, fault.speed)
+    assert kinds(told) == list(fault.kinds), told["sentence"]
+    assert told["verdict"] in ("INVALID", "FAIL" if fault.kinds else "PASS")
+    first = (tmp_path / "run" / "report.html").read_text(encoding="utf-8").partition("<h2>")[0]
+    assert fault.said in first
+    assert fault.said in told["sentence"]
