@@ -2,7 +2,7 @@
 
 A pool of N workers that each take a fixed time serves N / time requests a second (Little's law).
 Beside it stands what the same search finds when a simulated pool of that kind is asked instead, on
-the same arrivals: with bursts, the objective breaks a little before the pool is full, and in a short
+the same arrivals: with bursts the objective breaks a little before the pool is full, and in a short
 run an overload shows a little late.
 """
 
