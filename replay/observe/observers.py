@@ -25,6 +25,15 @@ class Observers:
 
     live: Live
     calls: list[Callable[[Glance], None]] = field(default_factory=list)
+    _opened: ExitStack = field(default_factory=ExitStack)
+
+    def closing(self, close: Callable[[], None]) -> None:
+        """Something that is to be closed at the end."""
+        self._opened.callback(close)
+
+    def close(self) -> None:
+        """Tell all that it has ended; once is enough."""
+        self._opened.close()
 
 
 @contextmanager
@@ -33,6 +42,7 @@ def observers(options: ObserveOptions, name: str, say: Say) -> Iterator[Observer
     live = Live(name)
     found = Observers(live)
     with ExitStack() as open_ones:
+        open_ones.callback(found.close)
         if options.metrics or options.otlp:
             from .metrics import Endpoint, Traffic
 
@@ -40,20 +50,20 @@ def observers(options: ObserveOptions, name: str, say: Say) -> Iterator[Observer
             found.calls.append(traffic)
             if options.metrics:
                 endpoint = Endpoint(traffic, *options.metrics)
-                open_ones.callback(endpoint.close)
+                found.closing(endpoint.close)
                 found.calls.append(endpoint)
                 say(f"Metrics: {endpoint.url}")
             if options.otlp:
                 from .otlp import Exporter
 
                 exporter = Exporter(traffic, options.otlp, name, say)
-                open_ones.callback(exporter.close)
+                found.closing(exporter.close)
                 found.calls.append(exporter)
         if options.dashboard:
             from ..dashboard.feed import Dashboard
 
             page = Dashboard(live, *options.dashboard)
-            open_ones.callback(page.close)
+            found.closing(page.close)
             found.calls.append(page)
             say(f"Live page: {page.url}")
         yield found

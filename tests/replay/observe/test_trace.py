@@ -40,7 +40,7 @@ def test_each_request_is_a_trace_of_its_own_of_the_run(tmp_path: Path) -> None:
     assert summary.rewritten["trace"] == summary.rewritten["run-id-header"] == 5
 
 
-def test_without_trace_not_a_byte_is_added(tmp_path: Path) -> None:
+def test_without_trace_not_a_byte_is_added() -> None:
     raw = b"GET / HTTP/1.1\r\nHost: a\r\ntraceparent: 00-kept\r\n\r\n"
     assert Rewriter(ReplayOptions(host="keep"))(raw, len(raw), "t") == raw
 

@@ -169,7 +169,7 @@ def test_laps_leave_no_connection_open_where_the_tape_saw_no_end(tmp_path: Path)
     count = 0
     lock = threading.Lock()
 
-    def behave(sock: socket.socket, pieces: list[bytes]) -> None:
+    def behave(sock: socket.socket, _pieces: list[bytes]) -> None:
         nonlocal count
         with lock:
             count += 1
