@@ -31,6 +31,7 @@ from .stream import MASK, Piece, Stream
 
 FIN, SYN, RST, ACK, URG = 1, 2, 4, 16, 32
 _NOT_EASY = FIN | SYN | RST | URG
+_MOST_KNOWN = 1 << 12
 _SECOND = 1_000_000_000
 _LINGER_NS = _SECOND
 _WINDOW = 1 << 16
@@ -61,6 +62,8 @@ class Flows:
         self._stuck: dict[Key, Flow] = {}
         self._ending: deque[tuple[int, Flow]] = deque()
         self._recent = Recent()
+        self._addresses: dict[bytes, bytes] = {}
+        self._ports_met: dict[int, int] = {}
         self._number = 0
         self._order = 0
         self._now = 0
@@ -233,6 +236,15 @@ class Flows:
             self._begun(stream, packet[6])
         return stream
 
+    def _known(self, packet: Packet) -> Key:
+        """The ends of a packet, as the objects that other connections have: most share one end."""
+        _, src, dst, sport, dport = packet[:5]
+        if len(self._addresses) > _MOST_KNOWN:
+            self._addresses.clear()
+            self._ports_met.clear()
+        address, port = self._addresses.setdefault, self._ports_met.setdefault
+        return address(src, src), address(dst, dst), port(sport, sport), port(dport, dport)
+
     @staticmethod
     def _begun(stream: Stream, ack: int) -> None:
         """What is due is known of both directions."""
@@ -242,7 +254,8 @@ class Flows:
 
     def _new(self, packet: Packet, *, from_server: bool, open_seen: bool) -> Stream:
         """The stream of a packet that is the first of its connection."""
-        time_ns, src, dst, sport, dport = packet[:5]
+        time_ns = packet[0]
+        src, dst, sport, dport = self._known(packet)
         client, server = (
             ((dst, dport), (src, sport)) if from_server else ((src, sport), (dst, dport))
         )

@@ -40,7 +40,7 @@ class Http1:
     def __init__(self, connection: Connection, framing: Framing) -> None:
         self.connection = connection
         self.framing = framing
-        self.waiting: list[Exchange] = []  # without a whole answer, oldest first
+        self.waiting: tuple[Exchange, ...] = ()  # without a whole answer, oldest first
         self._early: Exchange | None = None  # answered before its request was whole
         self._position = 0
         self._kind = Kind.TCP
@@ -99,7 +99,7 @@ class Http1:
         self.client_end(how)
         self.server_end(how in (Close.FIN_CLIENT, Close.FIN_SERVER))
         while self.waiting:
-            self._emit(self.waiting.pop(0))
+            self._emit(self._oldest())
         self.requests = self.responses = None
 
     @property
@@ -119,6 +119,11 @@ class Http1:
             self.responses = Responses(self)
         return self.responses
 
+    def _oldest(self) -> Exchange:
+        oldest, *_ = self.waiting
+        self.waiting = self.waiting[1:]
+        return oldest
+
     def _rest(self) -> None:
         """Let go of a reader that has nothing under way: a new one is just like it."""
         if self.requests is not None and self.requests.idle:
@@ -133,7 +138,7 @@ class Http1:
         exchange = self._new()
         if self.waiting:
             self._pipelined(exchange)
-        self.waiting.append(exchange)
+        self.waiting += (exchange,)
         exchange.request_first_ns = time_ns
         return exchange
 
@@ -176,7 +181,7 @@ class Http1:
         if not self.waiting or self.waiting[0] is not exchange:
             self._emit(exchange)
             return
-        self.waiting.pop(0)
+        self._oldest()
         if self.requests is not None and exchange is self.requests.exchange:
             self._early = exchange
             self.requests.answered()
@@ -191,7 +196,7 @@ class Http1:
     def after_gap(self) -> None:
         """Answers may be missing: where the client never pipelines, this is for its latest."""
         while self.others_wait and not self._pipelines:
-            exchange = self.waiting.pop(0)
+            exchange = self._oldest()
             exchange.flags |= Flag.RESPONSE_GAP
             self._emit(exchange)
 
@@ -226,7 +231,7 @@ class Http1:
         self._pipelines = True
         if len(self.waiting) >= _MOST_WAITING and answering is None:
             self._forgotten += 1
-            self._emit(self.waiting.pop(0))
+            self._emit(self._oldest())
 
     # --- at a glance
 
@@ -251,7 +256,7 @@ class Http1:
         exchange.request_bytes = len(data)
         exchange.head_bytes = end
         exchange.request_first_ns = exchange.request_last_ns = time_ns
-        self.waiting.append(exchange)
+        self.waiting += (exchange,)
         return True
 
     def _answer(self, time_ns: int, data: bytes, end: int, exchange: Exchange) -> bool:
@@ -278,7 +283,7 @@ class Http1:
             digest = self.framing.digest.copy()
             digest.update(data[end:])
             exchange.response_digest = int.from_bytes(digest.digest(), "little")
-        del self.waiting[0]
+        self.waiting = self.waiting[1:]
         self.connection.exchanges += 1
         self.framing.out.append(exchange)
         return True
