@@ -49,12 +49,14 @@ class InFlight:
         self._begun.merge(other._begun)
         self._ended.merge(other._ended)
 
-    def render(self) -> dict[str, Any]:
-        """Quantiles over arrivals, the peak, and the course over time."""
-        p50, p99 = self.seen.quantiles((0.5, 0.99))
+    def render(self, kept_share: float = 1.0) -> dict[str, Any]:
+        """Quantiles over arrivals, the peak, and the course over time, of the whole stream."""
+        p50, p99, peak = (v / kept_share for v in (*self.seen.quantiles((0.5, 0.99)), self.peak))
         step_s, values = self.series()
+        if kept_share < 1:
+            values = [round(value / kept_share) for value in values]
         course = {"step_s": step_s, "values": values}
-        return {"p50": p50, "p99": p99, "peak": float(self.peak), "series": course}
+        return {"p50": p50, "p99": p99, "peak": float(peak), "series": course}
 
     def series(self, most: int = 600) -> tuple[float, list[int]]:
         """How many were in flight at the end of each step: (seconds a step, counts)."""

@@ -17,7 +17,7 @@ from .sketch import Sketch
 MOST = 1000
 OTHER = "(other endpoints)"
 _KEYS = 500_000
-_QS = (0.5, 0.9, 0.99, 0.999)
+_QS = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999)
 
 
 class Mix:
@@ -33,8 +33,8 @@ class Mix:
         self._keys: dict[int, int] = {}
         self._slice = 0
 
-    def add(self, rows: dict[str, Any]) -> None:
-        """Add rows of a tape."""
+    def add(self, rows: dict[str, Any]) -> NDArray[np.int16]:
+        """Add rows of a tape; the number of each row's endpoint."""
         endpoint = rows["endpoint"]
         to_row = np.array([self._row(name) for name in endpoint.values] or [0], np.int64)
         row = to_row[np.asarray(endpoint.codes)]
@@ -55,9 +55,10 @@ class Mix:
         for bit in range(64) if faulty.size else ():
             self._defects[bit] += np.count_nonzero(faulty >> np.uint64(bit) & np.uint64(1))
         self._add_keys(rows["key"])
+        return np.asarray(row, np.int16)
 
-    def merge(self, other: Mix) -> None:
-        """Add what another accumulator saw."""
+    def merge(self, other: Mix) -> list[int]:
+        """Add what another accumulator saw; the number here of each of its endpoints."""
         places = [self._row(name) for name in other._names] or [0]
         for mine, theirs in ((self._request, other._request), (self._response, other._response),
                              (self._service, other._service)):  # fmt: skip
@@ -76,6 +77,12 @@ class Mix:
         for key, n in other._keys.items():
             self._keys[key] = self._keys.get(key, 0) + n
         self._narrow()
+        return places
+
+    @property
+    def names(self) -> list[str]:
+        """The endpoints, by number."""
+        return list(self._names)
 
     def render(self) -> dict[str, Any]:
         """The mix as plain values; endpoints by how often they were asked."""

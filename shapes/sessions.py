@@ -3,10 +3,13 @@
 A table of sorted identities holds the count, the first and the last time of each; adding rows is a
 sort by identity. The think time is from the end of an answer (or, without one, from the request) to
 the next request of the same session. Gini: 0 when all clients ask alike, near 1 when one asks all.
+Where it is told what each request asks (a small number), it also keeps what each identity asked
+last, and counts what follows what.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,7 @@ from .counts import Counts, Ints
 from .sketch import Sketch
 from .tallies import grouped
 
+_NOTHING: NDArray[np.int16] = np.empty(0, np.int16)
 _QS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999)
 
 
@@ -28,12 +32,22 @@ class Users:
         self.first: Ints = np.empty(0, np.int64)
         self.last: Ints = np.empty(0, np.int64)
         self.thinks = Sketch()
+        self.pairs: Pairs | None = None
+        self._began: NDArray[np.int16] = np.empty(0, np.int16)
+        self._asked: NDArray[np.int16] = np.empty(0, np.int16)
 
-    def add(self, ids: NDArray[np.uint64], asked: Ints, answered: Ints) -> None:
+    def add(
+        self,
+        ids: NDArray[np.uint64],
+        asked: Ints,
+        answered: Ints,
+        what: NDArray[np.int16] | None = None,
+    ) -> None:
         """Add requests in time order, with the time each was answered (-1: never)."""
         if ids.size == 0:
             return
         order = grouped(ids)
+        what = None if what is None else what[order]
         ids, asked = ids[order], asked[order]
         ended = np.maximum(answered[order], asked)
         at = np.concatenate(([0], np.flatnonzero(ids[1:] != ids[:-1]) + 1))
@@ -42,16 +56,33 @@ class Users:
         within[at] = False
         pauses = asked[within] - ended[np.flatnonzero(within) - 1]
         self.thinks.add(np.maximum(pauses, 0))
+        if what is not None:
+            self.pairs = self.pairs or Pairs()
+            self.pairs.add(what[np.flatnonzero(within) - 1], what[within])
         by = np.argsort(ids[at])  # a search for sorted values is the faster one
         at, lasts = at[by], lasts[by]
-        self._add_pauses(ids[at], asked[at])
-        self._join(ids[at], lasts - at + 1, asked[at], ended[lasts])
+        first, last = (_NOTHING, _NOTHING) if what is None else (what[at], what[lasts])
+        self._follow(ids[at], asked[at], first)
+        self._join(ids[at], lasts - at + 1, asked[at], ended[lasts], first, last)
 
-    def merge(self, other: Users) -> None:
-        """Add what another accumulator saw of a later span: the pause across the seam counts."""
+    def merge(self, other: Users, places: Sequence[int] = ()) -> None:
+        """Add what another accumulator saw of a later span: the pause across the seam counts.
+
+        `places` says which number here each of its numbers of what was asked is.
+        """
         self.thinks.merge(other.thinks)
-        self._add_pauses(other.ids, other.first)
-        self._join(other.ids, other.requests, other.first, other.last)
+        began, asked = other._began, other._asked
+        if other.pairs is not None:
+            self.pairs = self.pairs or Pairs()
+            self.pairs.merge(other.pairs, places)
+            to = np.asarray(places, np.int16)
+            began, asked = to[began], to[asked]
+        self._follow(other.ids, other.first, began)
+        self._join(other.ids, other.requests, other.first, other.last, began, asked)
+
+    def begins(self) -> Ints:
+        """How many identities asked each thing first."""
+        return np.bincount(self._began) if self._began.size else np.empty(0, np.int64)
 
     def render(self) -> dict[str, Any]:
         """The statistics as plain values."""
@@ -70,14 +101,20 @@ class Users:
             "start_idc": [[m.tau_s, m.idc] for m in starts.cascade()],
         }
 
-    def _add_pauses(self, ids: NDArray[np.uint64], asked: Ints) -> None:
+    def _follow(self, ids: NDArray[np.uint64], asked: Ints, what: NDArray[np.int16]) -> None:
+        """Pauses, and what follows what, from what was known to the first of a later batch."""
         if self.ids.size == 0:
             return
         at = np.minimum(np.searchsorted(self.ids, ids), self.ids.size - 1)
         known = self.ids[at] == ids
         self.thinks.add(np.maximum(asked[known] - self.last[at[known]], 0))
+        if self.pairs is not None and what.size:
+            self.pairs.add(self._asked[at[known]], what[known])
 
-    def _join(self, ids: NDArray[np.uint64], n: Ints, first: Ints, last: Ints) -> None:
+    def _join(
+        self, ids: NDArray[np.uint64], n: Ints, first: Ints, last: Ints,
+        began: NDArray[np.int16], asked: NDArray[np.int16],
+    ) -> None:  # fmt: skip
         if ids.size == 0:
             return
         ids = np.concatenate([self.ids, ids])
@@ -88,6 +125,44 @@ class Users:
         self.requests = np.add.reduceat(np.concatenate([self.requests, n])[order], at)
         self.first = np.minimum.reduceat(np.concatenate([self.first, first])[order], at)
         self.last = np.maximum.reduceat(np.concatenate([self.last, last])[order], at)
+        if (
+            asked.size
+        ):  # an identity stands here once or twice, and what was known before comes first
+            began = np.concatenate([self._began, began])
+            self._began = began[np.minimum.reduceat(order, at)]
+            asked = np.concatenate([self._asked, asked])
+            self._asked = asked[np.maximum.reduceat(order, at)]
+
+
+class Pairs:
+    """How often one thing was asked after another."""
+
+    def __init__(self) -> None:
+        self.counts: NDArray[np.int64] = np.zeros((1, 1), np.int64)
+
+    def add(self, before: NDArray[np.int16], after: NDArray[np.int16]) -> None:
+        """Count pairs."""
+        if before.size == 0:
+            return
+        width = self._grow(max(int(before.max()), int(after.max())) + 1)
+        flat = before.astype(np.int64) * width + after
+        self.counts += np.bincount(flat, minlength=width * width).reshape(width, width)
+
+    def merge(self, other: Pairs, places: Sequence[int]) -> None:
+        """Add another's counts, whose things have these numbers here."""
+        before, after = np.nonzero(other.counts)
+        if before.size:
+            to = np.asarray(places, np.int64)
+            self._grow(int(to.max()) + 1)
+            np.add.at(self.counts, (to[before], to[after]), other.counts[before, after])
+
+    def _grow(self, size: int) -> int:
+        width = self.counts.shape[0]
+        if size > width:
+            grown = np.zeros((size, size), np.int64)
+            grown[:width, :width] = self.counts
+            self.counts = grown
+        return int(self.counts.shape[0])
 
 
 def gini(values: Ints) -> float:

@@ -18,7 +18,10 @@ import numpy as np
 from capture.errors import TapeError
 
 from .arrivals import Arrivals
+from .connections import COLUMNS as CONNECTION_COLUMNS
+from .connections import Connections
 from .in_flight import InFlight
+from .malformed import Runs
 from .mix import Mix
 from .sessions import Users
 
@@ -31,7 +34,9 @@ COLUMNS = (
     "request_bytes", "response_bytes", "status", "content_type", "defects", "key",
 )  # fmt: skip
 _PARTS = {"arrivals", "mix", "sessions", "clients", "in_flight"}
+_OF_USERS = ("session", "client", "request_first_ns", "response_last_ns", "defects")
 _BATCH = 250_000
+_MOST_PAIRS = 1000
 
 
 class ShapeMeter:
@@ -40,32 +45,39 @@ class ShapeMeter:
     def __init__(self) -> None:
         self.arrivals, self.mix, self.in_flight = Arrivals(), Mix(), InFlight()
         self.sessions, self.clients = Users(), Users()
+        self.runs, self.connections = Runs(), Connections()
 
-    def add(self, rows: dict[str, Any]) -> None:
-        """Add a block: the parts that sort are given its columns as they are."""
+    def add(self, rows: dict[str, Any]) -> dict[str, Any]:
+        """Add a block; what `add_users` is to be given of it, alone or with others of its kind."""
         asked, answered = rows["request_first_ns"], rows["response_last_ns"]
         sent = asked >= 0
         if not bool(sent.all()):
             rows = {name: _pick(column, sent) for name, column in rows.items()}
             asked, answered = rows["request_first_ns"], rows["response_last_ns"]
-        if asked.size == 0:
-            return
-        self.arrivals.add(asked)
-        self.mix.add(rows)
-        self.in_flight.add(asked, answered)
+        users = {name: rows[name] for name in _OF_USERS}
+        users["what"] = np.empty(0, np.int16)
+        if asked.size:
+            self.arrivals.add(asked)
+            users["what"] = self.mix.add(rows)
+            self.in_flight.add(asked, answered)
+        return users
 
     def add_users(self, rows: Mapping[str, Any]) -> None:
         """Add a batch of identities, in time order."""
-        self.sessions.add(rows["session"], rows["request_first_ns"], rows["response_last_ns"])
-        self.clients.add(rows["client"], rows["request_first_ns"], rows["response_last_ns"])
+        asked, answered = rows["request_first_ns"], rows["response_last_ns"]
+        self.sessions.add(rows["session"], asked, answered, rows["what"])
+        self.clients.add(rows["client"], asked, answered)
+        self.runs.add(rows["client"], rows["defects"])
 
     def merge(self, later: ShapeMeter) -> None:
         """Add what another meter saw of a later span of the same stream."""
         self.arrivals.merge(later.arrivals)
-        self.mix.merge(later.mix)
+        places = self.mix.merge(later.mix)
         self.in_flight.merge(later.in_flight)
-        self.sessions.merge(later.sessions)
+        self.sessions.merge(later.sessions, places)
         self.clients.merge(later.clients)
+        self.runs.merge(later.runs)
+        self.connections.merge(later.connections)
 
     def render(self, kept_share: float = 1.0) -> dict[str, Any]:
         """The shape, as plain values; `kept_share` of the stream was kept by design."""
@@ -77,11 +89,32 @@ class ShapeMeter:
             "format": FORMAT,
             "kept_share": kept_share,
             "arrivals": {**self.arrivals.render(kept_share), "series": series, "zooms": zooms},
-            "mix": self.mix.render(),
-            "sessions": self.sessions.render(),
+            "mix": {
+                **self.mix.render(),
+                "bigrams": self._bigrams(),
+                "malformed": self.runs.render(self.arrivals.counts.total),
+            },
+            "sessions": {**self.sessions.render(), "first": self._begins()},
             "clients": {name: clients[name] for name in ("count", "requests", "gini")},
-            "in_flight": self.in_flight.render(),
+            "connections": self.connections.render(),
+            "in_flight": self.in_flight.render(kept_share),
         }
+
+    def _bigrams(self) -> list[list[Any]]:
+        """What follows what in a session, the most frequent first: [endpoint, next, count]."""
+        if self.sessions.pairs is None:
+            return []
+        names, counts = self.mix.names, self.sessions.pairs.counts
+        before, after = np.nonzero(counts)
+        order = np.argsort(-counts[before, after], kind="stable")[:_MOST_PAIRS]
+        return [[names[a], names[b], int(counts[a, b])] for a, b in
+                zip(before[order].tolist(), after[order].tolist(), strict=True)]  # fmt: skip
+
+    def _begins(self) -> dict[str, int]:
+        """How many sessions begin with each endpoint."""
+        names = self.mix.names
+        found = {names[at]: int(n) for at, n in enumerate(self.sessions.begins()) if n}
+        return dict(sorted(found.items(), key=lambda kv: -kv[1]))
 
 
 def describe(tape: Tape, on_progress: Callable[[int], None] | None = None) -> dict[str, Any]:
@@ -89,22 +122,21 @@ def describe(tape: Tape, on_progress: Callable[[int], None] | None = None) -> di
     first, last = tape.span_ns
     blocks = tape.in_order(COLUMNS, first, last + 1)
     share = tape.header.sample_rate
-    return describe_blocks(blocks, on_progress, share if 0 < share < 1 else 1.0)
+    meter = meter_of(blocks, on_progress)
+    for block in tape.connections(CONNECTION_COLUMNS):
+        meter.connections.add(block)
+    return meter.render(share if 0 < share < 1 else 1.0)
 
 
-def describe_blocks(
-    blocks: Iterable[dict[str, Any]],
-    on_progress: Callable[[int], None] | None = None,
-    kept_share: float = 1.0,
-) -> dict[str, Any]:
-    """The shape of blocks of columns in time order."""
+def meter_of(
+    blocks: Iterable[dict[str, Any]], on_progress: Callable[[int], None] | None = None
+) -> ShapeMeter:
+    """A meter that has seen blocks of columns in time order."""
     meter = ShapeMeter()
     held: list[dict[str, Any]] = []
     size = seen = 0
     for block in blocks:
-        meter.add(block)
-        held.append({name: block[name] for name in
-                     ("session", "client", "request_first_ns", "response_last_ns")})  # fmt: skip
+        held.append(meter.add(block))
         size += len(block["session"])
         seen += len(block["session"])
         if size >= _BATCH:
@@ -114,7 +146,7 @@ def describe_blocks(
             on_progress(seen)
     if size:
         meter.add_users(_join(held))
-    return meter.render(kept_share)
+    return meter
 
 
 def load(path: str, on_loss: Callable[[str], None] | None = None) -> dict[str, Any]:
@@ -147,9 +179,7 @@ def save(shape: Mapping[str, Any], path: str) -> None:
 
 
 def _join(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    sent = joined["request_first_ns"] >= 0
-    return joined if bool(sent.all()) else {name: c[sent] for name, c in joined.items()}
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _pick(column: Any, chosen: Any) -> Any:

@@ -8,7 +8,9 @@ import pytest
 
 from capture.tape import Tape, Text
 from shapes.arrivals import Arrivals
+from shapes.connections import Connections
 from shapes.in_flight import InFlight
+from shapes.malformed import Runs
 from shapes.mix import Mix
 from shapes.sessions import Users, gini
 from shapes.shape import ShapeMeter, describe
@@ -132,8 +134,7 @@ def test_meters_of_consecutive_spans_merge_into_the_meter_of_all() -> None:
     for part in parts(recorded(3000), 6):
         one = ShapeMeter()
         for meter in (whole, one):
-            meter.add(part)
-            meter.add_users(part)
+            meter.add_users(meter.add(part))
         merged.merge(one)
     a, b = whole.render(), merged.render()
     for name in ("mix", "sessions", "clients"):
@@ -161,3 +162,83 @@ def test_a_sampled_tape_tells_the_rate_and_dispersion_of_the_whole(tmp_path: Pat
     for tau in (0.01, 0.1, 1.0):
         assert ours[tau] == pytest.approx(theirs[tau], rel=0.1)
     assert max(found["series"]["per_s"]) > 2 * kept.size / found["span_s"]
+
+
+def test_bigrams_and_first_requests_are_those_of_a_direct_count(tmp_path: Path) -> None:
+    rows = recorded(3000)
+    with Tape.open(write(tmp_path / "x.tape", rows, blocks=5)) as tape:
+        shape = describe(tape)
+    pairs: dict[tuple[str, str], int] = {}
+    last: dict[int, str] = {}
+    first: dict[str, int] = {}
+    for user, name in zip(rows["session"].tolist(), rows["endpoint"], strict=True):
+        if user in last:
+            pairs[last[user], name] = pairs.get((last[user], name), 0) + 1
+        else:
+            first[name] = first.get(name, 0) + 1
+        last[user] = name
+    assert {(a, b): n for a, b, n in shape["mix"]["bigrams"]} == pairs
+    assert shape["sessions"]["first"] == first
+
+
+def test_meters_merge_in_any_grouping() -> None:
+    names = ("a", "b", "c", "d")
+    pieces = []
+    for place, part in enumerate(parts(recorded(3000), 3)):
+        # Each part meets endpoints in another order, so their numbers differ.
+        part["endpoint"] = Text.of([names[(place + code) % 4] for code in part["endpoint"].codes])
+        pieces.append(part)
+
+    def meter(*chosen: int) -> ShapeMeter:
+        found = ShapeMeter()
+        for at in chosen:
+            found.add_users(found.add(pieces[at]))
+        return found
+
+    left, right = meter(0), meter(1)
+    left.merge(meter(1))
+    left.merge(meter(2))
+    right.merge(meter(2))
+    first = meter(0)
+    first.merge(right)
+    whole = meter(0, 1, 2).render()
+    for found in (left.render(), first.render()):
+        for name in ("sessions", "clients", "connections"):
+            assert found[name] == whole[name]
+        assert found["mix"]["bigrams"] == whole["mix"]["bigrams"]
+        assert found["mix"]["malformed"] == whole["mix"]["malformed"]
+
+
+@pytest.mark.parametrize("pieces", [1, 13])
+def test_runs_of_malformed_requests_are_counted_by_class_and_client(pieces: int) -> None:
+    random = np.random.default_rng(4)
+    clients = random.integers(1, 6, 2000).astype(np.uint64)
+    defects = np.where(random.random(2000) < 0.4, np.uint64(1 << 3), np.uint64(0))
+    defects |= np.where(random.random(2000) < 0.02, np.uint64(1 << 7), np.uint64(0))
+    found = Runs()
+    for at in np.array_split(np.arange(2000), pieces):
+        found.add(clients[at], defects[at])
+    rendered = list(found.render(2000).values())
+    for entry, bit in zip(rendered, (3, 7), strict=True):
+        lengths = []
+        for client in range(1, 6):
+            has = (defects[clients == client] >> np.uint64(bit) & np.uint64(1)).astype(int)
+            edges = np.flatnonzero(np.diff(np.concatenate(([0], has, [0]))))
+            lengths += (edges[1::2] - edges[::2]).tolist()
+        assert entry["exchanges"] == sum(lengths)
+        assert entry["runs"] == len(lengths)
+        assert entry["longest_run"] == max(lengths)
+
+
+def test_connections_tell_how_long_they_live_and_what_they_carry() -> None:
+    found = Connections()
+    rows = {"opened_ns": np.array([0, 10, -1, 5]), "closed_ns": np.array([10**9, 20, 30, -1]),
+            "close": np.array([1, 1, 2, 0], np.uint8), "exchanges": np.array([3, 1, 1, 7])}  # fmt: skip
+    found.add(rows)
+    other = Connections()
+    other.merge(found)
+    assert other.render() == found.render()
+    shown = found.render()
+    assert (shown["count"], shown["mean_requests"], shown["reused_share"]) == (4, 3.0, 0.5)
+    assert shown["closes"] == {"capture_end": 1, "fin_client": 2, "fin_server": 1}
+    assert shown["life_s"]["p99"] == pytest.approx(1.0, rel=0.01)
