@@ -9,6 +9,7 @@ run an overload shows a little late.
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -52,7 +53,7 @@ def measured(tape: Path, workers: int, service_s: float) -> Capacity:
         options = CapacityOptions(
             target=(url,), rest=500_000_000, scale=2.0, confirm=1, realtime=os.geteuid() == 0
         )
-        return capacity(tape, options, objective, lambda _: None)
+        return capacity(tape, options, objective, lambda line: print(line, file=sys.stderr))
 
 
 def main() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import multiprocessing
 import random
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -32,45 +33,42 @@ def arrivals_tape(path: Path, seconds: float, rate: float, users: int = 400) -> 
 
 @contextmanager
 def pool(workers: int, service_s: float) -> Iterator[str]:
-    """Such a target on a thread of its own; gives its URL."""
-    loop = asyncio.new_event_loop()
-    begun = threading.Event()
-    urls: list[str] = []
-
-    async def main() -> None:
-        free = asyncio.Semaphore(workers)
-
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                while await reader.readuntil(b"\r\n\r\n"):
-                    async with free:
-                        await asyncio.sleep(service_s)
-                    writer.write(ANSWER)
-            except (OSError, EOFError):
-                pass
-            finally:
-                writer.close()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024)
-        urls.append(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-        begun.set()
-        async with server:
-            await ended.wait()
-        for task in asyncio.all_tasks():
-            if task is not asyncio.current_task():
-                task.cancel()
-
-    ended = asyncio.Event()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(main()))
-    thread.start()
-    begun.wait(10)
+    """Such a target in a process of its own; gives its URL."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, workers, service_s))
+    process.start()
     try:
-        yield urls[0]
+        yield f"http://127.0.0.1:{ours.recv()}"
     finally:
-        loop.call_soon_threadsafe(ended.set)
-        thread.join(10)
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+        process.terminate()
+        process.join(10)
+        ours.close()
+        theirs.close()
+
+
+def _serve(pipe: Connection, workers: int, service_s: float) -> None:
+    asyncio.run(_pool(pipe, workers, service_s))
+
+
+async def _pool(pipe: Connection, workers: int, service_s: float) -> None:
+    free = asyncio.Semaphore(workers)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await reader.readuntil(b"\r\n\r\n"):
+                async with free:
+                    await asyncio.sleep(service_s)
+                writer.write(ANSWER)
+        except (OSError, EOFError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024)
+    async with server:
+        pipe.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
 
 
 def waits_s(due_s: np.ndarray, workers: int, service_s: float) -> np.ndarray:
