@@ -143,12 +143,16 @@ class Engine(Lanes):
         return batch
 
     def _schedule(self, batch: Batch) -> None:
-        """Wires open when they were opened, or with a head start before their first request."""
+        """Wires open when they were opened, or with a head start before their first request.
+
+        What was open when the recording began is opened at once: that is before due time 0.
+        """
         for row, first in enumerate(batch.first.tolist()):
             if first:
-                instant = min(
-                    batch.opened[row], batch.due[row] - self._head_start[batch.targets[row]]
-                )
+                opened = batch.opened[row]
+                instant = min(opened, batch.due[row] - self._head_start[batch.targets[row]])
+                if opened <= 0:
+                    instant = -self._start
                 who = (batch.lane[row], batch.targets[row], batch.client[row])
                 self._timers.add(self._start + instant, self._open_ahead, who)
 

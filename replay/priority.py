@@ -16,7 +16,7 @@ import threading
 
 from capture.errors import ReplayError
 
-_BEHIND = 10
+_BEHIND = 5
 _AHEAD = -10
 _SLICE_NS = 100_000
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
