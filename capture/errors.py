@@ -20,5 +20,9 @@ class PolicyError(WiretapeError):
     """A sanitizing policy that cannot be used."""
 
 
+class AuditError(WiretapeError):
+    """Something that looks like a secret, found before it was written."""
+
+
 class ReplayError(WiretapeError):
     """A replay that cannot be carried out."""

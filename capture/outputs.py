@@ -20,6 +20,7 @@ from .rotation import LIMIT, Limit, expired, tapes_of
 
 if TYPE_CHECKING:
     from .tape import TapeHeader, TapeWriter
+    from .tape.writer import Inspect
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,12 @@ class Outputs:
         header: Callable[[], TapeHeader],
         worker: int = 0,
         workers: int = 1,
+        inspect: Inspect | None = None,
     ) -> None:
         self._options = options
         self._directory = bool(options.rotate) or workers > 1
         self._header = header
+        self._inspect = inspect
         self._worker = worker
         self._number = 0
         self._began_ns = 0
@@ -78,7 +81,9 @@ class Outputs:
             cipher, header.sealed_key = new_cipher(self._options.encrypt_to)
         path = self._path()
         first = self._number == 1 and not self._directory
-        self._writer = TapeWriter(path, header, cipher=cipher, overwrite=first)
+        self._writer = TapeWriter(
+            path, header, cipher=cipher, inspect=self._inspect, overwrite=first
+        )
         self._remove_old()
         return self._writer
 

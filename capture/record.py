@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from .errors import WiretapeError
+from .errors import AuditError, WiretapeError
 from .exchange import Connection, Exchange
 from .ledger import Ledger
 from .packets.decap import Decapsulator
@@ -22,6 +22,7 @@ from .packets.frames import Frames, Packet
 EXCHANGES, CONNECTIONS = "exchanges", "connections"
 KEPT = "kept"
 UNWRITTEN = "could not be written"
+REFUSED = "refused by the audit"
 
 
 class Assembler(Protocol):
@@ -217,21 +218,21 @@ class Recorder:
             # What came before stays readable anyway; with luck there is room for the index.
             with contextlib.suppress(OSError, WiretapeError):
                 writer.seal()
-            self._take_back(writer)
+            self._take_back(writer, REFUSED if isinstance(failure, AuditError) else UNWRITTEN)
             with contextlib.suppress(OSError, WiretapeError):
                 writer.close(self._since())
         if not self.failure:
             self.failure = sentence
         self._on_failure(f"{sentence}; capture goes on, counting what it cannot keep")
 
-    def _take_back(self, writer: Writer) -> None:
+    def _take_back(self, writer: Writer, fate: str) -> None:
         """What was given to a writer but did not reach the disk was not kept."""
         written = {EXCHANGES: writer.exchanges, CONNECTIONS: writer.connections}
         for unit, given in self._given.items():
             lost = given - written[unit]
             if lost:
                 self.ledger.became(unit, KEPT, -lost)
-                self.ledger.became(unit, UNWRITTEN, lost)
+                self.ledger.became(unit, fate, lost)
             self._given[unit] = 0
 
     def _end_tape(self) -> None:

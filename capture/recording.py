@@ -16,7 +16,7 @@ from .options import option
 from .outputs import Outputs, TapeOptions
 from .packets.decap import Decapsulator
 from .record import Recorder
-from .sanitize.options import SanitizeOptions, sanitizer_from
+from .sanitize.options import SanitizeOptions, block_audit, sanitizer_from
 
 if TYPE_CHECKING:
     from .sanitize import Sanitizer
@@ -53,13 +53,24 @@ def open_recorder(
     from .flows import Flows
 
     cleaner = cleaner or sanitizer_from(options)
-    outputs = Outputs(options, lambda: _header(source, cleaner, sampler), worker, workers)
+    outputs = Outputs(
+        options,
+        lambda: _header(source, cleaner, sampler),
+        worker,
+        workers,
+        block_audit() if options.audit else None,
+    )
     ledger = Ledger()
     digest_key = cleaner.client(b"digest").to_bytes(8, "little")
     return Recorder(
         ledger,
         Decapsulator(ledger, options.port, sampler),
-        Flows(ledger, ports=options.port, digest_key=digest_key),
+        Flows(
+            ledger,
+            ports=options.port,
+            keep_bodies=options.responses == "body",
+            digest_key=digest_key,
+        ),
         cleaner,
         outputs,
         tell,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from capture.exchange import Flag
+
 from .batch import Bytes
 from .plan import Chunk, rows_in
 from .rewrite import Rewriter
@@ -21,6 +23,15 @@ _CACHED = 4
 _HOST = b"\nHost: "
 Heap = tuple[bytes, Any, Any]
 """The heap of a block, and where in it each request lies and how long it is."""
+
+
+def fill(chunk: Chunk, kept: Any) -> Any:
+    """How much of each body the capture cut, to be filled.
+
+    One that sanitizing made shorter (a compressed body, closed again) is whole as it is.
+    """
+    cut = (kept > 0) & ((chunk["flags"] & np.uint32(Flag.RESIZED)) == 0)
+    return np.where(cut, np.maximum(chunk["request_bytes"] - kept, 0), 0)
 
 
 class Bulk:
@@ -39,7 +50,7 @@ class Bulk:
         if self._host is None or chunk["pieces"].any():
             return None
         blob, sizes = self._raw(chunk["source"])
-        chunk["fill"] = np.where(sizes > 0, np.maximum(chunk["request_bytes"] - sizes, 0), 0)
+        chunk["fill"] = fill(chunk, sizes)
         chunk["target_index"] = np.zeros(rows_in(chunk), np.uint8)
         data = Bytes(blob, sizes)
         return self._with_host(data, chunk["head_bytes"], self._host) if self._host else data

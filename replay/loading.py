@@ -17,7 +17,7 @@ import xxhash
 from capture.exchange import NEVER, Flag, Outcome
 
 from .batch import RESULTS, TIMES, Bytes, Pieces, Written, method_codes
-from .bulk import Bulk
+from .bulk import Bulk, fill
 from .memory import Regions
 from .plan import Chunk, rows_in, take
 from .rewrite import Rewriter
@@ -147,11 +147,6 @@ class Loader:
             payloads = [payloads[row] for row in rows]
         chunk["target_index"] = to
         return chunk, Bytes.of(requests, _pieces(chunk, payloads, requests))
-
-
-def fill(chunk: Chunk, kept: Any) -> Any:
-    """How much of each body the capture cut, to be filled."""
-    return np.where(kept > 0, np.maximum(chunk["request_bytes"] - kept, 0), 0)
 
 
 def _as_cloned(chunk: Chunk, payloads: list[Any], rewrite: Rewriter) -> list[bytes | None]:

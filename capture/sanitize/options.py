@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from ..errors import PolicyError
+from ..errors import AuditError, PolicyError
 from ..options import option
 from .policy import Policy
+from .responses import MODES, SHORT
 from .rewrite import Sanitizer
 
 KEY_VARIABLE = "WIRETAPE_KEY"
@@ -36,6 +38,15 @@ class SanitizeOptions:
     )
     key_file: str = option(
         "", help=f"File with the key of pseudonyms (or ${KEY_VARIABLE}).", metavar="FILE"
+    )
+    responses: str = option(
+        SHORT,
+        help="What of responses is kept, sanitized: short (status, sizes, times, harmless headers, "
+        "a digest of the body), headers, or body.",
+        type=click.Choice(MODES),
+    )
+    audit: bool = option(
+        False, help="Look through each block for secrets before it is written; refuse it on a hit."
     )
     unsafe_raw: bool = option(False, help="Allow --level none: write secrets as they are.")
 
@@ -72,4 +83,22 @@ def sanitizer_from(options: SanitizeOptions) -> Sanitizer:
         raise PolicyError(
             "level none would write secrets as they are; add --unsafe-raw if that is meant."
         )
-    return Sanitizer(policy, load_key(options.key_file))
+    return Sanitizer(policy, load_key(options.key_file), options.responses)
+
+
+def block_audit() -> Callable[[int, Iterable[tuple[bytes, bytes]]], None]:
+    """What looks through the payloads of each block before it is sealed, and raises on a hit."""
+    from .audit import Auditor
+
+    auditor = Auditor()
+
+    def look(first: int, payloads: Iterable[tuple[bytes, bytes]]) -> None:
+        for number, (request, response) in enumerate(payloads, first):
+            if auditor.look(number, request, response):
+                found = auditor.report().findings[0]
+                raise AuditError(
+                    f"the audit found what looks like a secret ({found.kind} in {found.place}), so "
+                    "its block was not written; name that place in the policy, or leave out --audit"
+                )
+
+    return look

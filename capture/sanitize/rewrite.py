@@ -90,11 +90,11 @@ class Sanitizer:
             else:
                 exchange.request = head
             if len(head) != head_bytes or len(exchange.request) != size:
-                self._resized(exchange, len(head), len(exchange.request) - size)
+                self._resized(exchange, len(head))
 
-    def _resized(self, exchange: Exchange, head_bytes: int, change: int) -> None:
+    def _resized(self, exchange: Exchange, head_bytes: int) -> None:
+        """Another length than on the wire, which `request_bytes` goes on telling."""
         exchange.flags |= Flag.RESIZED
-        exchange.request_bytes += change
         exchange.head_bytes = head_bytes
         last = len(exchange.request) - 1
         exchange.pieces = tuple((min(offset, last), ns) for offset, ns in exchange.pieces)

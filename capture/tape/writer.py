@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,12 +36,17 @@ _TICK_EVERY = 64  # rows between two looks at the clock
 _MOST_HEAP = 4 << 20
 
 
+Inspect = Callable[[int, Iterable[tuple[bytes, bytes]]], None]
+"""Looks at the payloads (request, response) of a block whose first exchange has that number."""
+
+
 class TapeWriter:
     """Writes a tape. Not thread-safe. `tick` is to be called now and then while nothing comes.
 
-    `inspect` is shown the strings and the heap of a block before it is sealed; what it raises
-    keeps the block from the disk. A failed write raises TapeError, leaves every earlier block
-    readable and counts what was lost in `lost_exchanges`; writing may be tried again.
+    `inspect` is shown the payloads of a block, and the number of its first exchange, before it is
+    sealed; what it raises keeps the block from the disk. A failed write raises TapeError, leaves
+    every earlier block readable and counts what was lost in `lost_exchanges`; writing may be tried
+    again.
     """
 
     def __init__(
@@ -50,7 +55,7 @@ class TapeWriter:
         header: TapeHeader | None = None,
         *,
         cipher: Cipher | None = None,
-        inspect: Callable[[Sequence[bytes]], None] | None = None,
+        inspect: Inspect | None = None,
         overwrite: bool = True,
     ) -> None:
         self.path = Path(path)
@@ -144,6 +149,8 @@ class TapeWriter:
         """Write one block of columns whose bytes have been through the sanitizer already."""
         count = len(next(iter(rows.values()), ()))
         ended = len(next(iter(connections.values()), ()))
+        if self._inspect is not None:
+            self._inspect(self.exchanges, _payloads(rows, heap))
         times = np.concatenate((order_ns(rows, count), _opened(connections)))
         self._number += 1
         header = BlockHeader("rows", self._number, count, ended)
@@ -151,8 +158,6 @@ class TapeWriter:
             header.first_ns, header.last_ns = int(times.min()), int(times.max())
         if ledger is not None:
             header.meta["ledger"] = ledger.as_dict()
-        if self._inspect is not None:
-            self._look(rows, connections, heap)
         parts = encode_columns(EXCHANGES, rows) if count else {}
         parts |= encode_columns(CONNECTIONS, connections, "connections/") if ended else {}
         if pieces is not None and len(pieces):
@@ -199,11 +204,6 @@ class TapeWriter:
         self._heap_bytes = 0
         self._oldest_ns = 0
 
-    def _look(self, rows: Rows, connections: Rows, heap: bytes) -> None:
-        texts = [data for data in (*rows.values(), *connections.values()) if isinstance(data, Text)]
-        assert self._inspect is not None
-        self._inspect([heap, *("\n".join(text.values).encode() for text in texts)])
-
     def _write(self, header: BlockHeader, parts: Mapping[str, tuple[list[Any], bytes]]) -> int:
         place = self._at
         self._put(encode(header, parts, self._cipher))
@@ -224,6 +224,14 @@ class TapeWriter:
                 "is kept, make room or choose another disk."
             ) from problem
         self._at = start + len(data)
+
+
+def _payloads(rows: Rows, heap: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Request and response of each row of a block."""
+    places = [rows[f"{side}_{what}"] for side in ("request", "response") for what in ("at", "kept")]
+    if heap:
+        for at, size, other_at, other_size in zip(*places, strict=True):
+            yield heap[at : at + size], heap[other_at : other_at + other_size]
 
 
 def _opened(connections: Rows) -> Array:
