@@ -235,7 +235,8 @@ def main(output: Path, faults: bool, **wanted: int) -> None:
     what = Conversations(faults=faults, **wanted)
     with output.open("wb") as out:
         packets = write(what, out, output.suffix == ".pcapng")
-    click.echo(f"{output}: {packets:,} packets, {what.connections * what.exchanges:,} exchanges")
+    said = f"{output}: {packets:,} packets, {what.connections * what.exchanges:,} exchanges"
+    click.echo(said, err=True)
 
 
 if __name__ == "__main__":
