@@ -14,17 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from capture.exchange import NEVER
+from capture.exchange import Outcome
 
 from .fidelity import fidelity_of_rows
 from .judge import human
+from .leaks import size
+from .pairing import same_requests
 from .pairs import NEEDED, QUANTILES
+from .responses import Responses
 from .rows import Array, Rows
 
 WINDOWS = 40
 DRAWS = 400
 CHANCE = 0.001
 NOTEWORTHY = 1.1
+NOTEWORTHY_SIZE = 0.1
 FEW = 3  # changes of status that chance alone may bring
 DRAWN_FROM = 20_000  # requests of an endpoint: more make an interval no better, only later
 
@@ -54,6 +58,15 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Size:
+    """The median size of an endpoint's requests and answers on the wire, A and B, in bytes."""
+
+    endpoint: str
+    requests: tuple[float, float]
+    answers: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """B beside A."""
 
@@ -64,8 +77,12 @@ class Comparison:
     only_a_failed: int
     only_b_failed: int
     chance: float  # of such a difference in failures; nan where nothing is paired
-    rates: tuple[float, float]
+    rates: tuple[float, float]  # requests/s
+    throughput: tuple[float, float]  # bytes/s of answers
+    errors: dict[str, tuple[int, int]]  # by class: answered 503, timed out
+    sizes: tuple[Size, ...]
     refused: str
+    responses: Responses | None = None  # where bodies, heads or digests of both were kept
 
     @property
     def word(self) -> str:
@@ -75,7 +92,8 @@ class Comparison:
         slower = any(each.word for each in self.ratios)
         failing = self.only_b_failed > self.only_a_failed and self.chance < CHANCE
         other = any(each.a // 100 != each.b // 100 and each.count >= FEW for each in self.changes)
-        return "suspect" if slower or failing or other else "alike"
+        said = self.responses is not None and bool(self.responses.differences)
+        return "suspect" if slower or failing or other or said else "alike"
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for `--json`."""
@@ -87,7 +105,7 @@ class Comparison:
 
 def compare(a: Rows, b: Rows, seed: int = 1) -> Comparison:
     """B beside A."""
-    left, right = _pairs(a, b)
+    left, right = same_requests(a, b)
     failed_a, failed_b = a.failed[left], b.failed[right]
     only_a, only_b = int((failed_a & ~failed_b).sum()), int((failed_b & ~failed_a).sum())
     digests = (a["response_digest"][left], b["response_digest"][right])
@@ -101,6 +119,9 @@ def compare(a: Rows, b: Rows, seed: int = 1) -> Comparison:
         only_b,
         mcnemar(only_a, only_b) if len(left) else float("nan"),
         (_rate(a), _rate(b)),
+        (_throughput(a), _throughput(b)),
+        _errors(a, b),
+        _sizes(a, b),
         _refused(a, b),
     )
 
@@ -114,24 +135,43 @@ def _refused(a: Rows, b: Rows) -> str:
     return ""
 
 
+def _throughput(rows: Rows) -> float:
+    start, end = rows.span_ns
+    return float(rows["response_bytes"].sum()) / ((end - start) / 1e9) if end > start else 0.0
+
+
+def _errors(a: Rows, b: Rows) -> dict[str, tuple[int, int]]:
+    counts = [_classes(rows) for rows in (a, b)]
+    names = sorted(counts[0].keys() | counts[1].keys())
+    return {name: (counts[0].get(name, 0), counts[1].get(name, 0)) for name in names}
+
+
+def _classes(rows: Rows) -> dict[str, int]:
+    """How many rows failed in which way."""
+    failed = rows.failed
+    outcomes, statuses = rows["outcome"][failed], rows["status"][failed]
+    answered = np.isin(outcomes, (Outcome.ANSWERED, Outcome.NONE))
+    found = {f"answered {status}": int(count) for status, count in
+             zip(*np.unique(statuses[answered], return_counts=True), strict=True)}  # fmt: skip
+    for code, count in zip(*np.unique(outcomes[~answered], return_counts=True), strict=True):
+        found[Outcome(code).name.lower().replace("_", " ")] = int(count)
+    return found
+
+
+def _sizes(a: Rows, b: Rows) -> tuple[Size, ...]:
+    found = []
+    for name in a.endpoints:
+        both = [rows.of(name) for rows in (a, b)]
+        if all(mask.any() for mask in both):
+            told = [(float(np.median(a[column][both[0]])), float(np.median(b[column][both[1]])))
+                    for column in ("request_bytes", "response_bytes")]  # fmt: skip
+            found.append(Size(name, told[0], told[1]))
+    return tuple(found)
+
+
 def _rate(rows: Rows) -> float:
     start, end = rows.span_ns
     return len(rows) / ((end - start) / 1e9) if end > start else 0.0
-
-
-def _pairs(a: Rows, b: Rows) -> tuple[Array, Array]:
-    """Places of the same request in both: by the exchange of the tape it was made from."""
-    if not (a.is_run and b.is_run):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    _, left, right = np.intersect1d(_identity(a), _identity(b), return_indices=True)
-    known = a["source"][left] != NEVER
-    return left[known], right[known]
-
-
-def _identity(rows: Rows) -> Array:
-    return np.asarray(
-        rows["source"].astype(np.int64) * 4096 + rows["clone"].astype(np.int64) % 4096
-    )
 
 
 def _ratios(a: Rows, b: Rows, rng: np.random.Generator) -> tuple[Ratio, ...]:
@@ -195,11 +235,34 @@ def _changes(a: Rows, b: Rows, left: Array, right: Array) -> tuple[Change, ...]:
     return tuple(sorted(found, key=lambda change: -change.count))
 
 
+def _answers(told: Responses) -> list[str]:
+    """What the answers said, for a person."""
+    learnt = f", noise learnt from {told.learnt:,}" if told.learnt else ""
+    lines = [
+        f"answers     {told.pairs:,} pairs, {told.differing:,} differ{learnt}; "
+        f"{told.suppressed:,} differences are noise"
+    ]
+    for each in told.differences[:20]:
+        lines.append(
+            f"answer      {each.endpoint} {each.path}: {each.kind}, {each.count:,} of "
+            f"{each.compared:,}"
+        )
+        lines += [
+            f"              exchange {example.exchange:,}: {example.a} → {example.b}"
+            for example in each.examples[:1]
+            if example.a or example.b
+        ]
+    return lines
+
+
 def as_text(told: Comparison) -> str:
     """The comparison, for a person."""
     a, b = told.rates
-    lines = [f"{told.word}{': ' + told.refused if told.refused else ''}",
-             f"rate        {a:,.1f}/s, then {b:,.1f}/s"]  # fmt: skip
+    before, after = (f"{size(each)}/s" for each in told.throughput)
+    lines = [
+        f"{told.word}{': ' + told.refused if told.refused else ''}",
+        f"rate        {a:,.1f}/s, then {b:,.1f}/s; answers {before}, then {after}",
+    ]
     if told.paired:
         lines.append(
             f"paired      {told.paired:,} requests: {told.only_a_failed:,} failed in A only, "
@@ -209,6 +272,16 @@ def as_text(told: Comparison) -> str:
         f"status      {change.endpoint}: {change.a} → {change.b}, {change.count:,} times"
         for change in told.changes[:10]
     ]
+    lines += [
+        f"errors      {name}: {was:,}, then {now:,}" for name, (was, now) in told.errors.items()
+    ]
+    lines += [
+        f"size        {each.endpoint}: answers of {size(was)}, then {size(now)}"
+        for each in told.sizes
+        for was, now in [each.answers]
+        if abs(now - was) > NOTEWORTHY_SIZE * max(was, 1)
+    ]
+    lines += _answers(told.responses) if told.responses else []
     lines += ["", f"{'endpoint':<40}{'':<5}{'A':>9}{'B':>9}{'ratio':>8}  95 %"]
     for each in told.ratios:
         lines.append(

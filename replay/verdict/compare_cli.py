@@ -2,33 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from capture.options import option, options_of
+
 from .gating import Gates, gates_against_baseline
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """How two files are compared."""
+
+    noise: tuple[str, ...] = option(
+        (), metavar="RUN", help="Another run of A's target: what differs between them is noise."
+    )
+    ignore: tuple[str, ...] = option(
+        (), metavar="PATH", help="Do not look at this part of answers: '$.timestamp', '$..id'."
+    )
+    as_json: bool = option(False, names=("--json",), help="Print the comparison as JSON.")
 
 
 @click.command()
 @click.argument("a", type=click.Path(exists=True, path_type=Path))
 @click.argument("b", type=click.Path(exists=True, path_type=Path))
-@click.option("--json", "as_json_", is_flag=True, help="Print the comparison as JSON.")
 @gates_against_baseline
-def compare(a: Path, b: Path, as_json_: bool, gates: Gates) -> None:
+@options_of(CompareOptions)
+def compare(a: Path, b: Path, options: CompareOptions, gates: Gates) -> None:
     """Compare two tapes or runs, B against A. Gates are checked on B; `baseline` in them is A.
 
     \b
     Example:
       wiretape compare yesterday.tape today.tape --fail-if 'p99(*) > 1.2 * baseline'
+      wiretape compare a.tape b.tape --noise a-again.tape --ignore '$.timestamp'
     """
     import json
+    from dataclasses import replace
 
+    from .answers import answers
     from .compare import as_text
     from .compare import compare as side_by_side
     from .rows import read_rows
 
-    before, after = read_rows(a), read_rows(b)
-    told = side_by_side(before, after)
-    click.echo(json.dumps(told.as_dict()) if as_json_ else as_text(told))
-    if gates and (code := gates.end_run(b, a, before)):
+    rows = read_rows(a), read_rows(b)
+    noise = tuple(Path(each) for each in options.noise)
+    said = answers(a, b, rows, noise, options.ignore)
+    told = replace(side_by_side(*rows), responses=said)
+    click.echo(json.dumps(told.as_dict()) if options.as_json else as_text(told))
+    if gates and (code := gates.end_run(b, a, rows[0])):
         raise click.exceptions.Exit(code)

@@ -40,6 +40,8 @@ class Rows:
     target: Array
     targets: tuple[str, ...]
     paced: bool = True  # whether the clock, not the answers, said when to send
+    tape_id: str = ""
+    source_id: str = ""  # of a run: the id of the tape that was replayed
 
     def __len__(self) -> int:
         return len(self.endpoint)
@@ -145,9 +147,10 @@ def read_rows(path: str | Path) -> Rows:
     with Tape.open(path) as tape:
         rows = gather(tape.columns((*NUMBERS, *TEXTS)))
         paced = tape.header.options.get("speed") != "inf"
+        tape_id, source_id = tape.header.tape_id, tape.header.source
     if not len(rows):
         raise ReplayError(f"{path}: holds no exchange, so there is nothing to judge.")
-    return replace(rows, paced=paced)
+    return replace(rows, paced=paced, tape_id=tape_id, source_id=source_id)
 
 
 def gather(blocks: Iterable[Mapping[str, Any]]) -> Rows:

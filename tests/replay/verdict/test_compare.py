@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from capture.tape import TapeHeader, TapeWriter
-from replay.verdict.compare_cli import compare as command
 from replay.verdict.compare import as_text, compare, mcnemar
+from replay.verdict.compare_cli import compare as command
 from replay.verdict.rows import rows_of
 from tests.replay.runs import run, run_columns
 
@@ -72,3 +73,33 @@ def test_gates_of_a_comparison_are_checked_on_the_second(tmp_path: Path, gate: s
     done = CliRunner().invoke(command, [*paths, "--json", "--fail-if", gate])
     assert done.exit_code == code
     assert json.loads(done.stdout)["verdict"] == "suspect"
+
+
+def test_classes_of_errors_sizes_and_throughput_are_told_side_by_side():
+    columns = run_columns()
+    columns["outcome"] = np.where(np.arange(2000) % 50 == 0, 6, 1)
+    columns["status"] = np.where(np.arange(2000) % 40 == 1, 503, 200)
+    columns["response_bytes"] = np.full(2000, 900)
+    before = run_columns() | {"response_bytes": np.full(2000, 300)}
+    told = compare(rows_of(before), rows_of(columns))
+    assert told.errors == {"answered 503": (0, 50), "timed out": (0, 40)}
+    assert {each.answers for each in told.sizes} == {(300.0, 900.0)}
+    assert told.throughput[1] == pytest.approx(3 * told.throughput[0], rel=0.01)
+    assert "timed out: 0, then 40" in as_text(told)
+    assert "answers of 300 B, then 900 B" in as_text(told)
+
+
+def test_a_run_is_paired_with_the_tape_that_it_replayed():
+    recording = {name: column for name, column in run_columns().items() if name != "due_ns"}
+    recording |= {"outcome": np.zeros(2000, int), "source": np.full(2000, -1)}
+    tape = replace(rows_of(recording), tape_id="t")
+    ran = replace(rows_of(run_columns() | {"status": np.full(2000, 500)}), source_id="t")
+    told = compare(tape, ran)
+    assert (told.paired, told.only_b_failed) == (2000, 2000)
+    assert compare(tape, replace(ran, source_id="other")).paired == 0
+
+
+def test_why_nothing_is_judged_is_the_first_line():
+    assert as_text(compare(run(), run(late_ms=200, slow=100))).startswith(
+        "INVALID: B did not follow its plan: lateness p50"
+    )
