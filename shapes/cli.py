@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from capture.options import DURATION
+
 if TYPE_CHECKING:
     from .score import Fidelity
 
@@ -101,6 +103,41 @@ def compare(a: str, b: str, as_json: bool) -> None:
         click.echo("No statistic differs by more than 5 %.")
     for d in found:
         click.echo(f"{d.what:24} {d.a:>12.4g} -> {d.b:<12.4g} {d.meaning}")
+
+
+@shapes.command()
+@click.argument("shape")
+@click.option("-o", "--output", required=True, metavar="TAPE", help="The tape to write.")
+@click.option("--for", "span", type=DURATION, default="10m", show_default=True,
+              help="How long it is to last.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0, 1 << 62), default=0, show_default=True,
+              help="Another draw; the same seed makes the same requests.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON.")
+def synth(shape: str, output: str, span: int, seed: int, as_json: bool) -> None:
+    """Make a tape from a SHAPE alone: its bursts, users, mix and sizes, and no payload of anybody.
+
+    \b
+    Example:
+      wiretape shapes save shop.tape -o shop.shape
+      wiretape shapes synth shop.shape -o synthetic.tape --for 10m --seed 1
+    """
+    from dataclasses import asdict
+
+    from .synth import synthesize
+
+    if span <= 0:
+        raise click.BadParameter("write a duration like 10m.", param_hint="--for")
+
+    def tell(made: int, of: int) -> None:
+        if made % 100_000 == 0:
+            click.echo(f"{made:,} of {of:,} requests", err=True)
+
+    made = synthesize(_load(shape), output, span, seed, tell)
+    if as_json:
+        click.echo(json.dumps({"tape": output, **asdict(made)}))
+    else:
+        click.echo(f"{output}: {made.exchanges:,} requests of {made.users:,} users "
+                   f"on {made.connections:,} connections")  # fmt: skip
 
 
 @shapes.command()

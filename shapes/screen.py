@@ -94,7 +94,7 @@ def duration(seconds: float) -> str:
 def timescale(seconds: float) -> str:
     """A timescale as people name them: in seconds or parts of them."""
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
+        if seconds >= size * 0.9995:
             return f"{float(f'{seconds / size:.3g}'):,.10g} {unit}"
     return f"{seconds * 1e6:.3g} µs"
 
