@@ -70,6 +70,7 @@ def pcap(file: str, options: PcapOptions) -> None:
     source = open_capture(file)
     with contextlib.closing(source):
         recorder = open_recorder(options, file, tell)
+        source.call_while_waiting(recorder.tick)  # so that a quiet pipe keeps nothing from the disk
         unread = _take(source, recorder, tell)
         recorder.close()
     if source.damage and source.cut:

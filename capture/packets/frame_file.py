@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .frames import Frames
 from .input import Input
@@ -28,6 +28,10 @@ class FrameFile:
                 yield from frames.parts(_BATCH)
         finally:
             self.close()
+
+    def call_while_waiting(self, what: Callable[[], None]) -> None:
+        """Have something called now and then while there is nothing to read."""
+        self._source.call_while_waiting(what)
 
     def close(self) -> None:
         """Close the file."""

@@ -14,7 +14,7 @@ were captured and cut how many more of them the snap length took away.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -59,6 +59,10 @@ class Source(Protocol):
 
     def frames(self) -> Iterator[Frames]:
         """The frames, batch by batch, in the order they were captured."""
+        ...
+
+    def call_while_waiting(self, what: Callable[[], None]) -> None:
+        """Have something called now and then while there is nothing to read."""
         ...
 
     def close(self) -> None:

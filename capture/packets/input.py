@@ -1,14 +1,18 @@
 """The bytes of a capture file or of standard input, with their compression taken off.
 
 A look at the first bytes (`peek`) tells what the file is before anything is consumed. A damaged
-or cut compression ends the bytes and is told in `damage`; what came before it stays good.
+or cut compression ends the bytes and is told in `damage`; what came before it stays good. While a
+pipe has nothing to read, whoever asked is called now and then (`while_waiting`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
+import select
 import sys
 import zlib
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from ..errors import CaptureError
@@ -16,6 +20,9 @@ from ..errors import CaptureError
 CHUNK = 2 << 20
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_WAIT_S = 0.2
+_PIPE_BYTES = 1 << 20
+_SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ, which only Linux has
 _MOST_LAYERS = 4  # a file compressed more often than this is a bomb, not a capture
 
 
@@ -30,6 +37,23 @@ class Input:
         self._stream = stream
         self._held = b""
         self._read = getattr(stream, "read1", stream.read)
+        self._waits = False  # there may be nothing to read for a while
+        self.while_waiting: Callable[[], None] | None = None
+
+    def call_while_waiting(self, what: Callable[[], None]) -> None:
+        """Have something called now and then while there is nothing to read."""
+        if self._below is not None:
+            self._below.call_while_waiting(what)
+        self.while_waiting = what
+
+    def may_wait(self) -> None:
+        """This is a pipe, or the like: it is given room, and waited for with patience."""
+        self._waits = True
+        if sys.platform == "linux":
+            import fcntl
+
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(self._stream.fileno(), _SET_PIPE_SIZE, _PIPE_BYTES)
 
     def peek(self, size: int) -> bytes:
         """The first bytes that are still to be read: fewer than `size` only at the end."""
@@ -56,6 +80,10 @@ class Input:
 
     def _more(self, size: int) -> bytes:
         try:
+            while self._waits and self.while_waiting is not None:
+                if select.select([self._stream], [], [], _WAIT_S)[0]:
+                    break
+                self.while_waiting()
             got: bytes = self._read(size)
             return got
         except EOFError:
@@ -106,7 +134,10 @@ def open_input(path: str) -> Input:
             raise CaptureError(
                 f"{path} cannot be opened: {failure.strerror}; give a pcap or pcapng file."
             ) from None
-    return uncompressed(Input(stream, name))
+    source = Input(stream, name)
+    if path == "-":
+        source.may_wait()
+    return uncompressed(source)
 
 
 def uncompressed(source: Input) -> Input:
