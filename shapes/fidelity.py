@@ -27,7 +27,7 @@ from .counts import Counts, Ints
 from .score import INVALID, LIMITS, gates, horizon, idc_curve, idc_error, judge, shape_score
 from .score import Fidelity as Fidelity
 from .sketch import Sketch
-from .tallies import Kept, Order, Seen
+from .tallies import Kept, Order, Seen, mix
 
 if TYPE_CHECKING:
     from capture.tape import Tape
@@ -258,15 +258,18 @@ class FidelityMeter:
                     pair[0] += a
                     pair[1] += b
         clone = np.asarray(rows.get("clone", np.zeros(due.size)), np.int64)
+        index = np.asarray(rows.get("target_index", np.zeros(due.size)), np.int64)
+        copy = clone * 256 + index
         if "session" in rows:
             self._sessions.add(np.asarray(rows["session"]).view(np.int64), clone, gone)
         if "source" in rows:
-            index = np.asarray(rows.get("target_index", np.zeros(due.size)), np.int64)
-            self._seen.add(np.asarray(rows["source"], np.int64), clone * 256 + index, gone)
+            self._seen.add(np.asarray(rows["source"], np.int64), copy, gone)
         if "connection" in rows:
             # What went out on a spare connection cannot have overtaken anything on its own.
             there = gone & (rows["reuse"] != Reuse.SPARE) if "reuse" in rows else gone
-            self._order.add(np.asarray(rows["connection"])[there], due[there], sent[there])
+            # Each clone, and each of several targets, has a connection of its own.
+            wire = mix(np.asarray(rows["connection"]), copy).view(np.int64)
+            self._order.add(wire[there], due[there], sent[there])
 
     def _mix_term(self) -> float:
         planned = sum(pair[0] for pair in self._endpoints.values())

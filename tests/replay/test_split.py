@@ -14,6 +14,7 @@ from replay.observe.glance import Glance
 from replay.options import ReplayOptions
 from replay.run import replay
 from replay.split import places, routes
+from shapes.fidelity import fidelity
 from tests.replay.recorder import get, recorder, write_tape
 
 
@@ -70,3 +71,14 @@ def test_who_looks_on_and_has_seen_enough_ends_the_sending(tmp_path: Path):
     assert told == summary.sent
     known = [each.known_ns for each in glances]
     assert known == sorted(known)
+
+
+def test_clones_and_targets_that_share_a_recorded_connection_do_not_overtake_each_other():
+    due = np.arange(100) * 1_000_000
+    sent = due.copy()
+    sent[1::2] -= 3_000_000  # every other request goes out before the one that was due before it
+    connection = np.zeros(100, np.int64)
+    other = np.arange(100) % 2
+    assert fidelity(due, sent, connection=connection).inversions > 0
+    assert fidelity(due, sent, connection=connection, clone=other).inversions == 0
+    assert fidelity(due, sent, connection=connection, target_index=other).inversions == 0
