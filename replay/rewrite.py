@@ -209,7 +209,7 @@ def _reframe(before: bytes, after: bytes) -> bytes:
 
 def _load_hook(path: str) -> Hook:
     if not Path(path).is_file():
-        raise ReplayError(f"--hook {path}: there is no such file.")
+        raise ReplayError(f"--hook {path}: there is no such Python file.")
     spec = importlib.util.spec_from_file_location("wiretape_hook", path)
     assert spec is not None
     assert spec.loader is not None

@@ -117,21 +117,28 @@ def host_rule(text: str) -> tuple[bytes, bytes]:
 
 
 def path_rule(text: str) -> tuple[re.Pattern[bytes], bytes]:
-    """`REGEX=REPLACEMENT`, divided at the first `=` (write \\x3d for one in the expression)."""
-    pattern, equals, new = text.partition("=")
-    if not equals or not pattern:
-        raise ReplayError(f"{text!r} is no rule: write REGEX=REPLACEMENT, as in '^/v1=/v2'.")
+    """`REGEX=REPLACEMENT`, divided at the first `=` before which stands a whole expression."""
+    wrong: Exception | None = None
+    for sign in re.finditer("=", text):
+        pattern, new = text[: sign.start()], text[sign.end() :]
+        try:
+            compiled = re.compile(_bytes(pattern))
+            break
+        except (re.error, RecursionError) as failure:
+            wrong = wrong or failure
+    else:
+        why = f"{wrong}" if wrong else "write REGEX=REPLACEMENT, as in '^/v1=/v2'"
+        raise ReplayError(f"{text!r} is no rule: {why}.")
+    if not pattern:
+        raise ReplayError(f"{text!r} is no rule: before the = stands what to look for.")
     if _SPACE.search(new):
         raise ReplayError(f"{text!r} is no rule: a path holds no spaces and no line ends.")
     if "\\" in _REFERENCE.sub("", new):
-        raise ReplayError(
-            f"{text!r} is no rule: after a \\ stands a group, as in \\1 or \\g<name>."
-        )
+        raise ReplayError(f"{text!r} is no rule: after a \\ stands a group, as \\1 or \\g<name>.")
     try:
-        compiled = re.compile(_bytes(pattern))
         compiled.sub(_bytes(new), b"")  # tells of groups that the expression lacks
-    except (re.error, IndexError, RecursionError) as wrong:
-        raise ReplayError(f"{text!r} is no rule: {wrong}.") from None
+    except (re.error, IndexError) as failure:
+        raise ReplayError(f"{text!r} is no rule: {failure}.") from None
     return compiled, _bytes(new)
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from capture.errors import ReplayError
 from capture.tape import Tape, TapeHeader
 
 from . import rules
@@ -20,9 +21,10 @@ from .foresight import NothingToSend, foresee
 from .options import ReplayOptions
 from .outcome import Summary
 from .progress import Progress
+from .rewrite import Rewriter
 from .rules import address_rule
 from .safety import raise_file_limit, refuse_production, unsafe_notice
-from .targets import Target, targets_of, tls_context
+from .targets import Target, pinned, reachable, targets_of, tls_context
 
 if TYPE_CHECKING:
     from .abort import Watch
@@ -55,6 +57,7 @@ def replay(
     targets = targets_of(options)
     if any(target.secure for target in targets):
         tls_context(options)
+    Rewriter(options)  # a hook or a token that is not there is told before a run is written
     with Tape.open(tape_path) as tape:
         if not options.yes_this_is_production:
             named = (address_rule(rule)[0][0] for rule in options.resolve)
@@ -72,7 +75,8 @@ def replay(
         )  # fmt: skip
         options = replace(options, run_id=header.tape_id)
         warnings = [f"The tape is damaged: {loss}" for loss in tape.losses]
-    floor = [] if options.no_calibrate else noise_floor()
+    targets = reachable(targets, on_note)
+    floor = [] if options.no_calibrate or options.at_max else noise_floor()
     raise_file_limit()
     each = 1 if options.split else len(targets)
     collector = collect(Path(run_path), header, ahead.requests * each, on_progress)
@@ -80,6 +84,7 @@ def replay(
     collector.observers += observers
     collector.warnings += warnings
     collector.bookmark, collector.watch = bookmark, watch
+    options = pinned(options, targets)
     Crew(str(tape_path), options, collector).work(partial(start_instant, options))
     summary = collector.end(options, floor)
     if histograms is not None:
@@ -122,4 +127,10 @@ def _plain(options: ReplayOptions) -> dict[str, Any]:
 
 def start_instant(options: ReplayOptions) -> int:
     """When due time 0 is, in ns since the epoch."""
-    return options.start_at or time.time_ns() + HEAD_START_NS
+    now = time.time_ns()
+    if options.start_at and options.start_at < now:
+        raise ReplayError(
+            f"--start-at was {(now - options.start_at) / 1e9:.1f} s ago when all was ready, so "
+            "nothing was sent: give a later time."
+        )
+    return options.start_at or now + HEAD_START_NS

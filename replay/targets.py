@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import socket
 import ssl
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -17,6 +18,8 @@ from capture.errors import ReplayError
 from . import rules
 from .options import ReplayOptions
 from .rules import TargetUrl, address_rule, target_url
+
+_PROBE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -54,23 +57,98 @@ def _loops_back(host: str) -> bool:
 
 
 def targets_of(options: ReplayOptions) -> list[Target]:
-    """The targets that the options name, resolved."""
+    """The targets that the options name, resolved; of one family, where local addresses are."""
     if not options.target:
         raise ReplayError("No target is given: add --target http://HOST:PORT.")
-    overrides = dict(address_rule(rule) for rule in options.resolve)
-    return [
+    overrides: dict[tuple[str, int], list[str]] = {}
+    for rule in options.resolve:
+        place, address = address_rule(rule)
+        overrides.setdefault(place, []).append(address)
+    found = [
         _target(target_url(text, number), overrides) for number, text in enumerate(options.target)
     ]
+    family = _source_family(options)
+    return [_within(target, family) for target in found] if family else found
 
 
-def _target(url: TargetUrl, overrides: dict[tuple[str, int], str]) -> Target:
+def pinned(options: ReplayOptions, targets: list[Target]) -> ReplayOptions:
+    """The same, with every address written down: workers do not ask for names again."""
+    rules = dict.fromkeys(
+        f"{_bracketed(target.hostname)}:{place.sockaddr[1]}:{place.sockaddr[0]}"
+        for target in targets
+        for place in target.addresses
+        if place.family != socket.AF_UNIX
+    )
+    return replace(options, resolve=tuple(rules))
+
+
+def reachable(targets: list[Target], on_note: Callable[[str], None]) -> list[Target]:
+    """Targets without those of several addresses that take no connection while others do.
+
+    `localhost` is often ::1 as well, where nobody listens: half of the requests would be refused.
+    """
+    kept = []
+    for target in targets:
+        places = target.addresses
+        if len(places) > 1:
+            answering = tuple(place for place in places if _answers(place))
+            silent = [place.sockaddr[0] for place in places if place not in answering]
+            if answering and silent:
+                on_note(
+                    f"{target.hostname} is {' and '.join(silent)}, too, where no connection is "
+                    "taken: that is left out."
+                )
+                target = replace(target, addresses=answering)
+        kept.append(target)
+    return kept
+
+
+def _answers(place: Address) -> bool:
+    with socket.socket(place.family, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_PROBE_S)
+        return probe.connect_ex(place.sockaddr) == 0
+
+
+def _target(url: TargetUrl, overrides: dict[tuple[str, int], list[str]]) -> Target:
     if url.path:
         place = Address(socket.AF_UNIX, url.path)
         return Target(url.name, url.url, "localhost", "localhost", (place,), False)
-    host = overrides.get((url.host, url.port), url.host)
-    return Target(
-        url.name, url.url, url.authority, url.host, _addresses(host, url.port), url.secure
-    )
+    hosts = overrides.get((url.host, url.port), [url.host])
+    places = dict.fromkeys(place for host in hosts for place in _addresses(host, url.port))
+    return Target(url.name, url.url, url.authority, url.host, tuple(places), url.secure)
+
+
+def _within(target: Target, family: int) -> Target:
+    places = tuple(place for place in target.addresses if place.family in (family, socket.AF_UNIX))
+    if not places:
+        kind = "IPv6" if family == socket.AF_INET6 else "IPv4"
+        raise ReplayError(
+            f"--source-ip gives {kind} addresses, and {target.url} has none of that kind."
+        )
+    return replace(target, addresses=places)
+
+
+def _source_family(options: ReplayOptions) -> int:
+    """The family of the local addresses, which must be those of this machine; 0: none given."""
+    families = set()
+    for text in source_addresses(options):
+        family = socket.AF_INET6 if ":" in text else socket.AF_INET
+        families.add(family)
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind((text, 0))
+            except OSError as failure:
+                raise ReplayError(
+                    f"--source-ip {text} cannot be used ({failure.strerror}): give addresses of "
+                    "this machine (`ip address` shows them)."
+                ) from None
+    if len(families) > 1:
+        raise ReplayError("--source-ip mixes IPv4 and IPv6: give addresses of one kind.")
+    return families.pop() if families else 0
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _addresses(host: str, port: int) -> tuple[Address, ...]:

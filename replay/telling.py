@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .progress import Progress
 
 PLAIN_EVERY_S = 5.0
-_ENDPOINTS = 20
+_ENDPOINTS, _REASONS = 20, 3
 CAUSES = {
     "LOOP": "our own loop", "CONNECTION": "a busy connection", "CONNECT": "connecting",
     "TLS": "the TLS handshake",
@@ -64,11 +64,14 @@ def line_of(progress: Progress) -> str:
         f"{progress.elapsed_s:6.1f} s  {progress.sent:,} of {about}{progress.planned:,} sent",
         f"{progress.rate:,.0f}/s{paced}",
         f"{progress.in_flight:,} in flight",
-        f"lateness p99 {progress.lateness_p99_ns / 1e6:.3f} ms",
-        f"{progress.errors:,} errors",
     ]
-    if progress.eta_s is not None:
+    if progress.planned_rate is not None:
+        parts.append(f"lateness p99 {progress.lateness_p99_ns / 1e6:.3f} ms")
+    parts.append(f"{progress.errors:,} errors")
+    if progress.eta_s:
         parts.append(f"{about}{duration(progress.eta_s)} left")
+    elif progress.eta_s is not None:
+        parts.append("waiting for answers" if progress.in_flight else "writing the run")
     return ", ".join(parts)
 
 
@@ -77,12 +80,17 @@ def as_text(summary: Summary) -> str:
     lines = [
         f"{summary.sent:,} of {summary.planned:,} requests sent in {summary.span_ns / 1e9:.3f} s, "
         f"{summary.answered:,} answered",
-        f"rate      {summary.rate:,.1f}/s of {summary.planned_rate:,.1f}/s planned",
-        *_lateness(summary),
     ]
-    if summary.fidelity is not None:
+    if summary.fidelity is None:
+        lines.append(f"rate      {summary.rate:,.1f}/s, as fast as answers allowed")
+    else:
         found = summary.fidelity
-        lines.append(f"fidelity  S {found['s']:.1f}, {found['verdict']}")
+        lines += [
+            f"rate      {summary.rate:,.1f}/s of {summary.planned_rate:,.1f}/s planned",
+            *_lateness(summary),
+            f"fidelity  S {found['s']:.1f}, {found['verdict']}",
+            *(f"          {reason}" for reason in found.get("reasons", [])[:_REASONS]),
+        ]
     lines.append("outcomes  " + _counts(summary.outcomes))
     lines.append("statuses  " + _counts(summary.statuses))
     lines.append(f"spare connections used {summary.spare:,} times")

@@ -20,8 +20,10 @@ BASE_NS = 1_700_000_000_000_000_000
 class Recorder:
     """Accepts connections; `behave(socket, received)` answers each with what it likes."""
 
-    def __init__(self, behave: Callable[[socket.socket, list[bytes]], None]) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    def __init__(
+        self, behave: Callable[[socket.socket, list[bytes]], None], host: str = "127.0.0.1"
+    ) -> None:
+        self.listener = socket.create_server((host, 0), backlog=256)
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         self.received: list[list[bytes]] = []
         self.arrivals: list[int] = []
@@ -72,8 +74,9 @@ def answering(answer: bytes = ANSWER) -> Callable[[socket.socket, list[bytes]], 
 @contextmanager
 def recorder(
     behave: Callable[[socket.socket, list[bytes]], None] | None = None,
+    host: str = "127.0.0.1",
 ) -> Iterator[Recorder]:
-    target = Recorder(behave or answering())
+    target = Recorder(behave or answering(), host)
     try:
         yield target
     finally:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import datetime
 import socket
 import ssl
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -21,7 +24,7 @@ from capture.errors import WiretapeError
 from capture.tape import Tape
 from replay.options import ReplayOptions
 from replay.run import replay
-from tests.replay.recorder import ANSWER, get, recorder
+from tests.replay.recorder import ANSWER, answering, get, recorder
 from tests.replay.taping import Request, tape_of
 
 
@@ -206,13 +209,88 @@ def test_two_targets_get_each_request_at_the_same_due_time(tmp_path: Path) -> No
     assert [target for _, target in pairs] == [0, 1] * 3
 
 
-def test_a_source_address_is_used(tmp_path: Path) -> None:
+def test_source_addresses_are_used_in_turn(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def peers(sock: socket.socket, pieces: list[bytes]) -> None:
+        seen.append(sock.getpeername()[0])
+        answering()(sock, pieces)
+
+    tape = tape_of(tmp_path / "x.tape", [Request(n, n * 20, get()) for n in range(4)])
+    with recorder(peers) as target:
+        two = options(target.url, source_ip=("127.0.0.2,127.0.0.3",))
+        assert replay(tape, two, tmp_path / "run.tape").answered == 4
+    assert sorted(seen) == ["127.0.0.2"] * 2 + ["127.0.0.3"] * 2
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [("192.0.2.1", "of this machine"), ("::1", "none of that kind"), ("127.0.0.1,::1", "mixes")],
+)
+def test_source_addresses_that_cannot_be_used_are_one_sentence(
+    tmp_path: Path, given: str, words: str
+) -> None:
+    tape = tape_of(tmp_path / "x.tape", [Request(1, 0, get())])
+    wrong = options("http://127.0.0.1:9", source_ip=(given,))
+    with pytest.raises(WiretapeError, match=words):
+        replay(tape, wrong, tmp_path / "run.tape")
+
+
+def test_a_name_with_several_addresses_is_reached_at_each_in_turn(tmp_path: Path) -> None:
+    reached: list[str] = []
+
+    def ends(sock: socket.socket, pieces: list[bytes]) -> None:
+        reached.append(sock.getsockname()[0])
+        answering()(sock, pieces)
+
+    tape = tape_of(tmp_path / "x.tape", [Request(n, n * 30, get()) for n in range(4)])
+    with recorder(ends, host="0.0.0.0") as target:
+        port = target.url.rpartition(":")[2]
+        rules = tuple(f"shop.invalid:{port}:127.0.0.{n}" for n in (2, 3))
+        many = options(f"http://shop.invalid:{port}", resolve=rules, workers=1)
+        assert replay(tape, many, tmp_path / "run.tape").answered == 4
+    # A connection each to see whether they answer, then four in turn.
+    assert sorted(reached) == ["127.0.0.2"] * 3 + ["127.0.0.3"] * 3
+
+
+def test_an_address_of_several_where_nobody_listens_is_left_out(tmp_path: Path) -> None:
+    tape = tape_of(tmp_path / "x.tape", [Request(n, n * 10, get()) for n in range(6)])
+    notes: list[str] = []
+    with recorder() as target:
+        port = target.url.rpartition(":")[2]
+        rules = tuple(f"shop.invalid:{port}:127.0.0.{n}" for n in (1, 9))
+        many = options(f"http://shop.invalid:{port}", resolve=rules)
+        summary = replay(tape, many, tmp_path / "run.tape", on_note=notes.append)
+    assert summary.answered == 6
+    assert "127.0.0.9" in notes[0]
+
+
+def test_replays_that_start_at_one_time_are_due_at_the_same_instants(tmp_path: Path) -> None:
+    tape = tape_of(tmp_path / "x.tape", [Request(1, n * 20, get(f"/{n}")) for n in range(3)])
+    with recorder() as one, recorder() as two:
+        at = time.time_ns() + 2_000_000_000
+        runs = [tmp_path / "one.tape", tmp_path / "two.tape"]
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "wiretape", "replay", str(tape), "--target", target.url,
+                 "--start-at", f"{at / 1e9:.6f}", "-o", str(run), "--no-calibrate"],
+                stdout=subprocess.DEVNULL,
+            )
+            for target, run in zip((one, two), runs, strict=True)
+        ]  # fmt: skip
+        assert [process.wait(60) for process in processes] == [0, 0]
+    due = [column(run, "due_ns") for run in runs]
+    assert due[0] == due[1]
+    assert abs(due[0][0] - at) <= 1000  # as written, to the µs
+
+
+def test_a_start_that_is_past_when_all_is_ready_is_refused(tmp_path: Path) -> None:
     tape = tape_of(tmp_path / "x.tape", [Request(1, 0, get())])
     with recorder() as target:
-        summary = replay(
-            tape, options(target.url, source_ip=("127.0.0.2,127.0.0.3",)), tmp_path / "run.tape"
-        )
-    assert summary.answered == 1
+        late = options(target.url, start_at=time.time_ns() - 1_000_000_000)
+        with pytest.raises(WiretapeError, match="--start-at"):
+            replay(tape, late, tmp_path / "run.tape")
+        assert not target.received
 
 
 def test_a_name_that_does_not_resolve_is_one_sentence(tmp_path: Path) -> None:
