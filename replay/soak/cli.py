@@ -57,8 +57,7 @@ def soak(
     with _in_order() as steady:
         texts = [gate.text for gate in gates.gates]
         one, summary = carry_out(tape, options, output, texts, _say, observing, steady)
-        complete = one.elapsed_s() >= options.soak / 1e9
-        content = content_of(one.final_state(), complete, summary.warnings)
+        content = content_of(one.final_state(), not one.stopped, summary.warnings)
         written = write(output, content)
     click.echo(json.dumps(content) if as_json else as_text(content))
     for path in written:

@@ -22,6 +22,7 @@ from ..options import ReplayOptions
 from ..outcome import Summary
 from .segments import SegmentWriter
 
+STOPPED = "Stopped before its end: go on with --resume."
 OpenSegments = Callable[[TapeHeader], SegmentWriter]
 
 
@@ -91,6 +92,8 @@ class SoakCollector(Collector):
             self.bookmark.end(self.stopped)
         if self.failures:
             raise ReplayError(self.failures[0])
+        if self.stopped:
+            self.warnings.append(STOPPED)
         noise = {}
         if floor:
             noise = {"p50": floor[len(floor) // 2], "p99": floor[len(floor) * 99 // 100]}

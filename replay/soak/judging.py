@@ -74,7 +74,7 @@ class Judging:
         )  # fmt: skip
         process.start()
         theirs.close()
-        values: dict[str, Any]
+        values: dict[str, Any]  # of Judged
         try:
             values = ours.recv() if ours.poll(PATIENCE_S) else {"problem": "it took too long"}
         except EOFError:
@@ -85,7 +85,7 @@ class Judging:
             if process.is_alive():
                 process.terminate()
                 process.join()
-        return Judged(segment.path.name, segment.number, segment.rows, **values)
+        return Judged(segment.path.name, segment.number, **({"rows": segment.rows} | values))
 
 
 def judge_in_process(pipe: Any, path: Path, gates: list[str], evidence: Evidence) -> None:
@@ -111,6 +111,7 @@ def judge_segment(path: Path, gates: list[str], evidence: Evidence) -> dict[str,
     verdict = judge(rows, known)
     found = [] if verdict.refused else [f for f in verdict.findings if f not in known]
     return {
+        "rows": len(rows),
         "word": verdict.word,
         "sentence": verdict.sentence,
         "fidelity": verdict.fidelity.s if verdict.fidelity else None,

@@ -108,5 +108,12 @@ def last_number(folder: Path) -> int:
     return max(numbers, default=0)
 
 
+def unjudged(folder: Path, judged: set[str], before: int) -> list[Segment]:
+    """Segments that a killed soak left behind: their rows are there, but nobody has looked."""
+    left = sorted(tape.path for tape in _segments(folder) if tape.path.name not in judged)
+    found = [Segment(path, 0, int(path.stem.rpartition("-")[2])) for path in left]
+    return [segment for segment in found if segment.number < before]
+
+
 def _segments(folder: Path) -> list[Kept]:
     return [tape for tape in tapes_of(folder) if tape.path.match("segment-[0-9]*.tape")]

@@ -28,12 +28,12 @@ from ..run import replay
 from .alerts import Alerts
 from .budget import budget_of, read_budget
 from .checkpoint import NAME, Checkpoint, restore_series, saved_series
-from .collect import SoakCollector
+from .collect import STOPPED, SoakCollector
 from .csvfile import Watchlog
 from .findings import Findings, Found
 from .judging import Evidence, Judged, Judging
 from .options import NS, SoakOptions
-from .segments import Segment, SegmentWriter, last_number, prune
+from .segments import Segment, SegmentWriter, last_number, prune, unjudged
 from .series import Series, Watched
 from .sources import Command, Scrape, Source, SourceLost, process_of
 from .telling import lasting, of_findings, of_window
@@ -57,7 +57,8 @@ class Soak:
         self._steady = steady
         self.base_s = 0.0
         self.own = Series()  # our own resident memory
-        self._began = 0.0  # monotonic; 0 until all workers are ready
+        self._began = self._ended = 0.0  # monotonic; 0 until it has
+        self.stopped = False  # before its end
         self._stop = threading.Event()
         self._keeper: threading.Thread | None = None
         self._enough = False
@@ -92,12 +93,14 @@ class Soak:
                 SoakCollector, segments=self._open_segments, begun=self._begun, say=self.say
             )
             try:
-                return replay(
+                summary = replay(
                     self.tape, self.options, self.folder / "soak.tape", None, collect,
                     [self.windows, self._glance, *self.live.calls],
                 )  # fmt: skip
             finally:
                 self._end()
+            self.stopped = STOPPED in summary.warnings
+            return summary
 
     def _begun(self, base_ns: int) -> None:
         self.base_s = base_ns / NS
@@ -108,13 +111,19 @@ class Soak:
         if self.live is not None:
             self.live.live.base_s = self.base_s
             self.live.live.findings = of_findings(self.findings)
+        if self.options.resume and self._writer is not None:
+            known = {each["segment"] for each in self.segments}
+            for segment in unjudged(self.folder, known, self._writer.number):
+                self.judging.add(segment)
         self.watcher.begin(self.elapsed_s)
         self._keeper = threading.Thread(target=self._keep_time, daemon=True)
         self._keeper.start()
 
     def elapsed_s(self) -> float:
         """The clock of the soak: seconds of the plan, those before a restart included."""
-        return self.base_s + (time.monotonic() - self._began if self._began else 0.0)
+        if not self._began:
+            return self.base_s
+        return self.base_s + (self._ended or time.monotonic()) - self._began
 
     def _glance(self, _glance: Glance) -> bool:
         return self._enough
@@ -195,6 +204,7 @@ class Soak:
 
     def _end(self) -> None:
         self._steady()
+        self._ended = time.monotonic()
         self._stop.set()
         if self._keeper is not None:
             self._keeper.join(10)

@@ -126,6 +126,8 @@ def test_a_soak_that_is_killed_resumes_from_its_checkpoint(
     assert report["complete"]
     assert len(report["restarts"]) == 1
     assert report["totals"]["sent"] >= 500
+    files = sorted(path.name for path in out.glob("segment-*.tape"))
+    assert sorted(each["segment"] for each in report["segments"]) == files
     assert (out / "report.html").exists()
 
 
