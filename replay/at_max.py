@@ -15,7 +15,7 @@ from __future__ import annotations
 import select
 import ssl
 
-from capture.exchange import NEVER, Lateness, Outcome
+from capture.exchange import NEVER, Close, Lateness, Outcome
 
 from .answers import Answers
 from .batch import Batch
@@ -160,11 +160,14 @@ class EngineAtMax(Engine):
             self._dialer.answered(wire)
         if wire.waiting:
             self._send(wire, *wire.waiting.popleft(), Lateness.NONE)
+        elif wire.spare:
+            self._unused(wire)
 
     def _send(self, wire: Wire, batch: Batch, row: int, cause: int) -> None:
         del cause  # it was not due before it could be sent
         super()._send(wire, batch, row, Lateness.NONE)
-        if wire.outstanding and not wire.writing and not wire.tunnelled and batch.plain(row):
+        stays = wire.closing == Close.CAPTURE_END and not wire.tunnelled
+        if wire.outstanding and not wire.writing and stays and batch.plain(row):
             wire.outstanding.clear()
             wire.quick, wire.batch, wire.row = batch.quick, batch, row
 

@@ -92,7 +92,7 @@ class Written:
 
     start = 0  # due time 0 on the monotonic clock, once it is known
 
-    def __init__(self, chunk: Chunk, data: Bytes, region: Region, at_max: bool) -> None:
+    def __init__(self, chunk: Chunk, data: Bytes, region: Region, at_max: bool, led: bool) -> None:
         rows = rows_in(chunk)
         self.at_max = at_max
         pieces = data.pieces or ()
@@ -103,11 +103,11 @@ class Written:
         counts = np.asarray([len(each) for each in pieces], np.int64) if pieces else 0
         planned: Chunk = {**chunk, "size": data.sizes, "at": data.starts, "pieces": counts}
         planned["pieces_at"] = np.cumsum(counts) - counts if pieces else 0
-        planned["following"], planned["led"] = following(
-            planned,
-            (data.sizes > 0) & (counts == 0) & (chunk["fill"] == 0)
-            & (chunk["method"] == OTHER) & (chunk["ended"] == 0),
-        )  # fmt: skip
+        planned["following"], planned["led"] = NEVER, 0
+        if led:
+            plain = (data.sizes > 0) & (counts == 0) & (chunk["fill"] == 0)
+            plain &= (chunk["method"] == OTHER) & (chunk["ended"] == 0)
+            planned["following"], planned["led"] = following(planned, plain)
         self.table[len(PLANNED) :] = 0
         for name in STORED:
             if name.endswith("_ns"):
@@ -120,13 +120,19 @@ class Written:
         if at_max:
             self.table[_PLACES["due_ns"]] = NOT_DUE
         np.frombuffer(region.map, np.int64, len(flat), len(COLUMNS) * rows * 8)[:] = flat
-        region.map[ints * 8 : ints * 8 + len(data.blob)] = data.blob
+        self._blob = slice(ints * 8, ints * 8 + len(data.blob))
+        region.map[self._blob] = data.blob
 
     @staticmethod
     def size(rows: int, data: Bytes) -> int:
         """The bytes that it takes."""
         pieces = sum(len(each) for each in data.pieces or ())
         return (len(COLUMNS) * rows + 2 * pieces) * 8 + len(data.blob)
+
+    @property
+    def blob(self) -> memoryview:
+        """The bytes of all requests as they are in memory, whence they are sent."""
+        return memoryview(self.region.map)[self._blob]
 
     def stored(self, name: str) -> Any:
         """One column as it is in memory, to be read or changed."""

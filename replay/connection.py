@@ -36,8 +36,8 @@ class Wire:
 
     __slots__ = (
         "batch", "began", "behind", "client", "closing", "connect_ns", "fd", "fill", "fresh",
-        "lane", "open_ns", "outstanding", "quick", "reader", "received", "recv", "rest", "row",
-        "send", "sent", "served", "settle", "sock", "spare", "state", "target", "tls_ns",
+        "lane", "open_ns", "outstanding", "pooled", "quick", "reader", "received", "recv", "rest",
+        "row", "send", "sent", "served", "settle", "sock", "spare", "state", "target", "tls_ns",
         "tunnelled", "unwritten", "waiting",
     )  # fmt: skip
 
@@ -52,7 +52,7 @@ class Wire:
         self.client = 0
         self.target = target
         self.state = CONNECTING
-        self.spare = False
+        self.spare = self.pooled = False
         self.fresh = True
         self.tunnelled = False
         self.closing = Close.CAPTURE_END
@@ -111,12 +111,13 @@ class Wire:
         self.outstanding.append((batch, row))
         if cause:
             batch.late_cause[row] = cause
+        extra = self.spare and not self.pooled
         if self.fresh:
             self.fresh = False
             batch.connect[row] = self.connect_ns
             batch.tls[row] = self.tls_ns
-            batch.reuse[row] = Reuse.SPARE if self.spare else Reuse.FRESH
-        elif self.spare:
+            batch.reuse[row] = Reuse.SPARE if extra else Reuse.FRESH
+        elif extra:
             batch.reuse[row] = Reuse.SPARE
         if self.rest or self.fill:
             batch.late_cause[row] = Lateness.WINDOW

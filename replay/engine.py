@@ -227,6 +227,12 @@ class Engine(Lanes):
             return
         self.in_flight += 1
         self.sent += 1
+        cause: int = Lateness.NONE
+        if now - self._start - batch.due[row] > LATE_NS:
+            cause = batch.late_cause[row] or Lateness.LOOP
+        if self._openings.size:
+            self._aside(batch, row, cause)
+            return
         key = (batch.lane[row], batch.targets[row])
         wire: Wire | None = self._lanes.get(key)
         if wire is None:
@@ -236,9 +242,6 @@ class Engine(Lanes):
             self._lanes[key] = wire
         if batch.close_after[row] >= 0:
             self._end_later(batch, row, key)
-        cause: int = Lateness.NONE
-        if now - self._start - batch.due[row] > LATE_NS:
-            cause = batch.late_cause[row] or Lateness.LOOP
         if wire.state != OPEN:
             wire.waiting.append((batch, row))
         elif wire.idle:

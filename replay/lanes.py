@@ -17,6 +17,7 @@ from .batch import Batch
 from .clock import now_ns
 from .connection import CLOSED, OPEN, Settle, Wire
 from .dialer import Dialer
+from .openings import NEW, openings_of
 from .options import ReplayOptions
 from .spares import Spares
 from .targets import Target
@@ -43,7 +44,8 @@ class Lanes(Settle):
         self._dialer = Dialer(targets, options, poll, self)
         self._wires = self._dialer.wires
         self._lanes: dict[tuple[int, int], Wire] = {}
-        self._spares = [Spares() for _ in targets]
+        self._openings = openings_of(options.connections)
+        self._spares = [Spares(self._openings.size) for _ in targets]
         self._timers = Timers()
         self._ending: set[tuple[int, int]] = set()
         self._sweeping = iter(list[Wire]())
@@ -107,7 +109,7 @@ class Lanes(Settle):
     def _refill(self, spares: Spares) -> None:
         """Open spares for those that wait for one, as many as may be."""
         while spares.queue and spares.may_open:
-            if not self._aside(*spares.queue.popleft(), Lateness.CONNECT):
+            if not self._aside(*spares.queue.popleft(), spares.cause):
                 break
 
     def _connect(self, batch: Batch, row: int) -> Wire | None:
@@ -126,6 +128,8 @@ class Lanes(Settle):
             wire = self._dialer.open(lane, target)
         if isinstance(wire, Wire):
             wire.client = client
+            if self._openings.how == NEW:
+                wire.closing = Close.FIN_CLIENT  # after its answer
             self._timers.add(now_ns() + self._options.connect_timeout, self._give_up, (wire,))
         return wire
 
@@ -194,15 +198,22 @@ class Lanes(Settle):
         elif wire.closing != Close.CAPTURE_END:
             wire.end_as(wire.closing)
         elif wire.spare:
-            spares = self._spares[wire.target]
-            if spares.queue:
-                self._send(wire, *spares.queue.popleft(), Lateness.CONNECT)
-            else:
-                spares.rest(wire)
+            self._unused(wire)
+
+    def _unused(self, wire: Wire) -> None:
+        """A spare has nothing to do: the next that waits for one goes out on it."""
+        spares = self._spares[wire.target]
+        if spares.queue:
+            self._send(wire, *spares.queue.popleft(), spares.cause)
+        else:
+            spares.rest(wire)
 
     def _again(self, batch: Batch, row: int) -> None:
         """A request that waited for a connection that the target closed gets a new one."""
         key = (batch.lane[row], batch.targets[row])
+        if self._openings.size:
+            self._aside(batch, row, Lateness.CONNECTION)
+            return
         wire: Wire | None = self._lanes.get(key)
         if wire is None:
             wire = self._connect(batch, row)

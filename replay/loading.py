@@ -19,6 +19,7 @@ from capture.exchange import NEVER, Flag, Outcome
 from .batch import RESULTS, TIMES, Bytes, Pieces, Written, method_codes
 from .bulk import Bulk, fill
 from .memory import Regions
+from .openings import openings_of, rearranged
 from .plan import Chunk, rows_in, take
 from .rewrite import Rewriter
 from .split import routes
@@ -45,12 +46,16 @@ _OF_PLAN = (
 class Made:
     """A batch that the sender has: the chunk of the plan, the shared memory, hashes of requests."""
 
-    def __init__(self, chunk: Chunk, data: Bytes, regions: Regions, at_max: bool) -> None:
+    def __init__(
+        self, chunk: Chunk, data: Bytes, regions: Regions, at_max: bool, led: bool
+    ) -> None:
         self.chunk = chunk
-        self.digests = _digests(data)
+        self._digests = _digests(data.blob, data.starts, data.sizes)
+        self._whole = xxhash.xxh3_64_intdigest(data.blob)
+        self.altered = 0
         planned = {**chunk, "method": method_codes(chunk["method"])}
         region = regions.take(Written.size(rows_in(chunk), data))
-        self.written = Written(planned, data, region, at_max)
+        self.written = Written(planned, data, region, at_max, led)
 
     def rows(self, start: int, offset: int, worker: int) -> Chunk:
         """As columns of a run; monotonic times become times since the epoch."""
@@ -67,7 +72,7 @@ class Made:
         chunk["response_digest"] = chunk["response_digest"].view(np.uint64)
         chunk["due_ns"] = column("due_ns") + start
         chunk["opened_ns"] = chunk["open_ns"] + start
-        chunk["request_digest"] = self.digests
+        chunk["request_digest"] = self._as_sent(chunk["request_first_ns"] != NEVER)
         chunk["request_bytes"] = np.maximum(column("size"), 0) + chunk["fill"]
         full = rows_in(chunk)
         chunk["worker"] = np.full(full, worker, np.uint16)
@@ -77,6 +82,20 @@ class Made:
             chunk.pop(name, None)
         return {name: _compact(values) for name, values in chunk.items()}
 
+    def _as_sent(self, sent: Any) -> Any:
+        """The digests of the requests as they stand where they were sent from.
+
+        Shared memory is used again and again: that it still held the planned bytes when all were
+        settled is looked at as a whole, and by request only where it did not.
+        """
+        with self.written.blob as blob:
+            if xxhash.xxh3_64_intdigest(blob) == self._whole:
+                return self._digests
+            column = self.written.column
+            found = _digests(blob, column("at"), column("size"))
+        self.altered = int(np.count_nonzero(sent & (found != self._digests)))
+        return found
+
     def book_unsent(self) -> None:
         """Nobody will send what was not sent, nor hear what was not answered."""
         outcome, known = self.written.stored("outcome"), self.written.column("outcome")
@@ -85,13 +104,11 @@ class Made:
         outcome[(known == 0) & (sent != NEVER)] = Outcome.ABANDONED
 
 
-def _digests(data: Bytes) -> Any:
-    view = memoryview(data.blob)
-    starts, sizes = data.starts.tolist(), np.maximum(data.sizes, 0).tolist()
+def _digests(blob: Any, starts: Any, sizes: Any) -> Any:
     digest = xxhash.xxh3_64_intdigest
-    return np.asarray(
-        [digest(view[at : at + size]) for at, size in zip(starts, sizes, strict=True)], np.uint64
-    )
+    places = zip(starts.tolist(), np.maximum(sizes, 0).tolist(), strict=True)
+    with memoryview(blob) as view:
+        return np.asarray([digest(view[at : at + size]) for at, size in places], np.uint64)
 
 
 def _compact(column: Any) -> Any:
@@ -113,6 +130,7 @@ class Loader:
         self._authorities = authorities
         self._split = options.split
         self._at_max = options.at_max
+        self._openings = openings_of(options.connections)
         self.rewriter = Rewriter(options)
         self._bulk = Bulk(tape, self.rewriter, authorities[0]) if len(authorities) == 1 else None
         self._regions = Regions()
@@ -125,10 +143,12 @@ class Loader:
         """
         for whole in chunks:
             for chunk in _bounded(whole):
+                rearranged(chunk, self._openings)
                 data = self._bulk.load(chunk) if self._bulk is not None else None
                 if data is None:
                     chunk, data = self._one_by_one(chunk)
-                yield Made(chunk, data, self._regions, self._at_max)
+                led = self._at_max and not self._openings.size
+                yield Made(chunk, data, self._regions, self._at_max, led)
 
     def _one_by_one(self, chunk: Chunk) -> tuple[Chunk, Bytes]:
         payloads = list(self._tape.payloads(chunk["source"]))

@@ -18,6 +18,7 @@ from capture.options import DURATION, SHARE, SPAN, Factor, option
 
 from . import rules
 from .load_types import EndpointScaleType, HerdType, SpikeType
+from .openings import OpeningsType
 from .option_types import (
     ADDRESS_RULE,
     CONDITION,
@@ -134,6 +135,12 @@ class SendOptions(PlanOptions):
     duration: int = option(0, help="Stop after this much real time.", type=SPAN)
     workers: int = option(1, help="Processes that send, or auto.", type=WORKERS)
     resume: bool = option(False, help="Go on with a soak where the run that -o names had come to.")
+    connections: str = option(
+        "recorded",
+        help="Connections: recorded, pool:N (so many, for all), or new (one for each request).",
+        type=OpeningsType(),
+        metavar="HOW",
+    )
     order: str = option(
         "open",
         help="Where a connection is still busy: open takes a spare, strict waits.",

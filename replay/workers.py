@@ -14,6 +14,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from capture.errors import WiretapeError
@@ -27,6 +28,7 @@ from .connection import Wire
 from .engine import Engine
 from .feeder import Emit, Feeder
 from .loading import Loader
+from .openings import openings_of
 from .options import ReplayOptions
 from .plan import plan_chunks
 from .priority import go_first
@@ -48,6 +50,8 @@ def run_shard(
     `start_at` tells when (ns since the epoch); it is asked when the first batch is ready, so that
     all workers can be ready before the first request of any.
     """
+    share = openings_of(options.connections).share(shard, of)
+    options = replace(options, connections=str(share))
     targets = targets_of(options)
     wall = WallClock()
     ours, theirs = pair()
