@@ -11,6 +11,7 @@ from capture.columns import EXCHANGES
 from capture.errors import ReplayError
 from capture.ledger import Ledger
 from capture.tape import Tape, TapeHeader, TapeWriter
+from shapes.score import ALTERED, PAYLOADS
 
 from .bookmark import Bookmark
 from .feeder import unsent_rows
@@ -100,6 +101,8 @@ class Collector:
             self._ended.add(shard)
             self.stopped |= value[1]
             self.tally.rewritten.update(value[2])
+        elif kind == "altered":
+            self._ledger.book(PAYLOADS, ALTERED, value)
         elif kind == "lost":
             self._lost(*value)
         else:

@@ -143,6 +143,8 @@ class Feeder:
         if self._glancer is not None:
             self._glancer.settled(number, made, self.stopped_at)
         rows = made.rows(*self._times, self._worker)
+        if made.altered:
+            self._emit(("altered", made.altered))
         if self.stopped_at != NEVER:
             rows = take(rows, self._was_due(rows))
         if rows_in(rows):

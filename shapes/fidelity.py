@@ -24,7 +24,18 @@ from numpy.typing import NDArray
 from capture.exchange import Lateness, Outcome, Reuse
 
 from .counts import Counts, Ints
-from .score import INVALID, LIMITS, gates, horizon, idc_curve, idc_error, judge, shape_score
+from .score import (
+    ALTERED,
+    INVALID,
+    LIMITS,
+    PAYLOADS,
+    gates,
+    horizon,
+    idc_curve,
+    idc_error,
+    judge,
+    shape_score,
+)
 from .score import Fidelity as Fidelity
 from .sketch import Sketch
 from .tallies import Kept, Order, Seen, mix
@@ -59,16 +70,18 @@ _NEVER_SENT_NS = 1_000_000_000
 """Blame is shared by how late requests were, not by how many: one never sent weighs a second."""
 
 
-def fidelity_of(run: Tape, *, planned: int | None = None, altered: int = 0,
-                noise_p99_ns: float | None = None) -> Fidelity:  # fmt: skip
-    """The fidelity of a run, from its columns, streaming.
+def fidelity_of(
+    run: Tape, *, planned: int | None = None, noise_p99_ns: float | None = None
+) -> Fidelity:
+    """The fidelity of a run, from its columns, streaming, and its ledger.
 
-    `planned` is how many requests the plan held, if the run may lack rows of it; `altered` how many
-    were sent with other bytes than planned; `noise_p99_ns` the no-op lateness of this machine.
+    `planned` is how many requests the plan held, if the run may lack rows of it; `noise_p99_ns` the
+    no-op lateness of this machine.
     """
     meter = FidelityMeter()
     for block in run.columns(RUN_COLUMNS):
         meter.add(block)
+    altered = run.ledger.count(PAYLOADS, ALTERED)
     return meter.render(planned=planned, altered=altered, noise_p99_ns=noise_p99_ns)
 
 

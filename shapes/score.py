@@ -16,6 +16,9 @@ from .counts import FEWEST_BINS, Counts
 
 EXCELLENT, VALID, INVALID = "EXCELLENT", "VALID", "INVALID"
 
+PAYLOADS, ALTERED = "payloads", "altered"
+"""Where the ledger of a run counts requests that were not sent as they were planned."""
+
 Curve = list[tuple[float, float, float, float]]
 """(τ in s, IDC of the plan, IDC of the run, ln of their ratio)"""
 
