@@ -17,6 +17,7 @@ import numpy as np
 from capture.exchange import Kind, Outcome
 from capture.tape import Tape
 
+from .bodies import unchunked
 from .judge import Finding, human
 from .rows import Rows
 
@@ -79,7 +80,7 @@ def curl_of(request: bytes) -> str:
         return _bytes(request)
     fields = [line.partition(b":") for line in lines]
     chunked = any(name.strip().lower() == b"transfer-encoding" for name, _, _ in fields)
-    whole = _unchunked(body) if chunked else body
+    whole = unchunked(body) if chunked else body
     more = [
         f"-H {shlex.quote(f'{name.decode()}: {value.strip().decode()}')}"
         for name, _, value in fields
@@ -109,21 +110,6 @@ def _bytes(request: bytes) -> str:
     return f'{_decoded(request)} | nc "$HOST" "$PORT"'
 
 
-def _unchunked(body: bytes) -> bytes:
-    """A chunked body without its frame; what cannot be read is left out."""
-    whole, at = b"", 0
-    while (end := body.find(b"\r\n", at)) >= 0:
-        try:
-            size = int(body[at:end].partition(b";")[0], 16)
-        except ValueError:
-            break
-        if not size:
-            break
-        whole += body[end + 2 : end + 2 + size]
-        at = end + 4 + size
-    return whole
-
-
 def examples_of(
     rows: Rows, findings: tuple[Finding, ...], tape: Tape | None
 ) -> dict[Finding, tuple[Example, ...]]:
@@ -146,10 +132,11 @@ def failures_of(rows: Rows, tape: Tape | None, most: int = 20) -> tuple[Failure,
     words = rows.endpoint[failed].astype(np.int64) * 2000 + codes[failed] + 1000
     values, first, counts = np.unique(words, return_index=True, return_counts=True)
     found = []
-    for value, place, count in zip(values.tolist(), first.tolist(), counts.tolist(), strict=True):
+    for each in np.argsort(-counts, kind="stable")[:most].tolist():
+        value, place = int(values[each]), int(failed[first[each]])
         code = value % 2000 - 1000
         before = (rows["recorded_status"] == code) & (rows.endpoint == value // 2000)
         recorded = int(before.sum()) if code > 0 else 0
-        example = example_of(rows, int(failed[place]), tape)
-        found.append(Failure(example.endpoint, whats[code], count, recorded, example))
-    return tuple(sorted(found, key=lambda failure: -failure.count)[:most])
+        example = example_of(rows, place, tape)
+        found.append(Failure(example.endpoint, whats[code], int(counts[each]), recorded, example))
+    return tuple(found)

@@ -8,6 +8,7 @@ Text columns come as codes into one list of values, however many blocks the file
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,12 +50,12 @@ class Rows:
     def __getitem__(self, name: str) -> Array:
         return self.numbers[name]
 
-    @property
+    @cached_property
     def is_run(self) -> bool:
         """Whether this is what happened when a plan was carried out."""
         return bool(np.any(self["due_ns"] != NEVER))
 
-    @property
+    @cached_property
     def answered(self) -> Array:
         """Mask of the rows that a whole response came back for."""
         whole = self["response_last_ns"] != NEVER
@@ -62,7 +63,7 @@ class Rows:
         ok = (outcome == Outcome.NONE) | (outcome == Outcome.ANSWERED)
         return np.asarray(whole & (self["request_first_ns"] != NEVER) & ok)
 
-    @property
+    @cached_property
     def failed(self) -> Array:
         """Mask of the rows that the target failed: no whole response, or a status of 5xx."""
         outcome = self["outcome"]
@@ -72,23 +73,23 @@ class Rows:
         )
         return np.asarray(~fine | (self["status"] >= 500))
 
-    @property
+    @cached_property
     def service_ns(self) -> Array:
         """Service time of each row; `NEVER` where there is no whole response."""
         return _since(self, "request_first_ns")
 
-    @property
+    @cached_property
     def response_ns(self) -> Array:
         """Response time of each row of a run; service time in a recording."""
         return _since(self, "due_ns") if self.is_run else self.service_ns
 
-    @property
+    @cached_property
     def late_ns(self) -> Array:
         """Lateness of the rows that were sent."""
         sent = (self["request_first_ns"] != NEVER) & (self["due_ns"] != NEVER)
         return np.asarray(self["request_first_ns"][sent] - self["due_ns"][sent])
 
-    @property
+    @cached_property
     def blur_ns(self) -> int:
         """What times are uncertain by: five times the p99 of lateness that was our own fault.
 

@@ -14,6 +14,8 @@ from tests.replay.runs import run
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium is installed here")
 
+DRAWN = """new Promise(done => { const look = () => document.documentElement.dataset.drawn
+    ? setTimeout(done, 50) : setTimeout(look, 20); look() })"""
 UNDRAWN = """[...document.querySelectorAll('.plot')]
     .filter(plot => !plot.querySelector('.main-svg .trace, .main-svg .point')).map(p => p.id)"""
 WIDER = """[...document.querySelectorAll('main *')].filter(e => !e.closest('.scroll, .plot'))
@@ -45,7 +47,7 @@ def look(url: str, width: int, dark: bool, ask: Callable[[Tab], Any]) -> Any:
 @pytest.mark.parametrize(("width", "dark"), [(390, True), (1440, False)])
 def test_the_page_is_whole_and_readable_at(url: str, width: int, dark: bool) -> None:
     async def ask(tab: Tab) -> dict[str, Any]:
-        await tab.value("new Promise(done => setTimeout(done, 300))")
+        await tab.value(DRAWN)
         return {
             "plots": await tab.value("document.querySelectorAll('.plot').length"),
             "undrawn": await tab.value(UNDRAWN),

@@ -58,7 +58,6 @@ def test_any_body_arrives_as_it_was(body: bytes) -> None:
     head = b"PUT /x HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body)
     line = curl_of(head + body)
     if "base64" in line:
-        assert words_of(line)[1].endswith(body[-1:])
         encoded = shlex.split(line)[2]
         done = subprocess.run(["base64", "-d"], input=encoded.encode(), capture_output=True)
         assert done.stdout == body
