@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from capture.columns import EXCHANGES
 from capture.errors import ReplayError
+from capture.exchange import Outcome
 from capture.ledger import Ledger
 from capture.tape import Tape, TapeHeader, TapeWriter
 from shapes.score import ALTERED, PAYLOADS
@@ -149,6 +150,12 @@ class Collector:
             raise ReplayError(self.failures[0])
         if self.stopped and not aborted:
             self.warnings.append("Stopped before its end: what was due later is not in the run.")
+        if starved := self.tally.outcomes[Outcome.NO_RESOURCES.name]:
+            self.warnings.append(
+                f"{starved:,} requests found no descriptor or source port free: raise the hard "
+                "limit (ulimit -Hn), share the connections with --workers, or give --source-ip; "
+                "`wiretape plan` says how many are needed."
+            )
         return self.tally.summary(
             noise_floor=noise,
             fidelity=None if options.at_max else _fidelity(self.path, noise),

@@ -171,8 +171,9 @@ class SendOptions(PlanOptions):
         "", help="Send the run's id in this header.", metavar="NAME", type=HEADER_NAME
     )
     hook: str = option(
-        "", help="Python file whose rewrite(request) changes requests.", metavar="FILE", type=FILE
-    )
+        "", help="Python file whose rewrite(request) or rewrite_headers(headers) changes requests.",
+        metavar="FILE", type=FILE,
+    )  # fmt: skip
     timeout: int = option(
         30_000_000_000, help="Give up an answer after this.", type=SPAN, show_default="30s"
     )

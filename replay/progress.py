@@ -40,6 +40,7 @@ class Pace:
     def __init__(self, planned: int) -> None:
         self.planned = planned
         self.about = False
+        self.clocked = True
         self.span_ns = 0
         self._counts: dict[int, tuple[int, ...]] = {}
         self._flying: dict[int, int] = {}
@@ -78,7 +79,7 @@ class Pace:
         rate, planned_rate = self._rates(elapsed, sent)
         return Progress(
             elapsed, sent, answered, flying, self.planned, errors, late.quantile(0.99), self.about,
-            rate, None if self._elapsed_ns is None else planned_rate,
+            rate, planned_rate if self.clocked and self._elapsed_ns is not None else None,
             self._left(elapsed, sent, rate),
         )  # fmt: skip
 

@@ -7,16 +7,15 @@ Content-Length is repaired only where a hook changed the length of the body.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 from capture.errors import ReplayError
 
 from . import rules
+from .hooks import Hook
 from .identity import Identities
 from .more import clones
 from .observe.trace import TraceParents
@@ -24,8 +23,6 @@ from .options import ReplayOptions
 
 Edit = Callable[[bytes, str], bytes]
 """From a head and the authority of the target to the head as it shall be."""
-
-Hook = Callable[[bytes], bytes | None]
 
 
 class Rewriter:
@@ -35,7 +32,7 @@ class Rewriter:
         self.counts: Counter[str] = Counter()
         self._edits: list[tuple[str, Edit]] = list(_edits(options))
         self.identities = Identities(options.seed) if clones(options) else None
-        self._hook = _load_hook(options.hook) if options.hook else None
+        self._hook = Hook(options.hook) if options.hook else None
         self._fixed_host = _fixed_host(options)
 
     def __call__(self, request: bytes, head_bytes: int, authority: str) -> bytes | None:
@@ -50,7 +47,7 @@ class Rewriter:
                     edited = changed
             if edited is not head:
                 request = edited + request[head_bytes:]
-        return request if self._hook is None else self._hooked(request)
+        return request if self._hook is None else self._hooked(request, head_bytes > 0)
 
     def host_alone(self, authority: str) -> bytes | None:
         """The Host to set where nothing else is changed; empty: nothing is; None: more is."""
@@ -61,18 +58,13 @@ class Rewriter:
         alone = [name for name, _ in self._edits] == ["host"]
         return (self._fixed_host or authority.encode()) if alone else None
 
-    def _hooked(self, request: bytes) -> bytes | None:
+    def _hooked(self, request: bytes, has_head: bool) -> bytes | None:
         assert self._hook is not None
-        try:
-            changed = self._hook(request)
-        except Exception as failure:
-            raise ReplayError(f"--hook failed on a request: {failure!r}.") from failure
+        changed = self._hook(request, has_head)
         if changed is None:
             self.counts["dropped by hook"] += 1
-            return None
-        if changed != request:
+        elif changed != request:
             self.counts["hook"] += 1
-            changed = _reframe(request, changed)
         return changed
 
 
@@ -105,12 +97,6 @@ def _bearer(variable: str) -> bytes:
     if not token or not token.isprintable():
         raise ReplayError(f"--bearer-env {variable}: that variable holds no token; set it.")
     return b"Bearer " + token.encode()
-
-
-def header_value(head: bytes, name: bytes) -> tuple[int, int] | None:
-    """Where the value of a header stands in a head, without the space before it."""
-    match = _header_pattern(name).search(head)
-    return match.span(1) if match else None
 
 
 def _header_pattern(name: bytes) -> re.Pattern[bytes]:
@@ -194,31 +180,3 @@ def _map_path(pattern: re.Pattern[bytes], new: bytes) -> Edit:
         return head[:first] + pattern.sub(new, head[first:last]) + head[last:]
 
     return edit
-
-
-def _reframe(before: bytes, after: bytes) -> bytes:
-    """`after` with its Content-Length put right, if the hook changed the length of the body."""
-    head_end = after.find(b"\r\n\r\n") + 4
-    old_end = before.find(b"\r\n\r\n") + 4
-    length = len(after) - head_end
-    if head_end < 4 or old_end < 4 or length == len(before) - old_end:
-        return after
-    span = header_value(after[:head_end], b"Content-Length")
-    return after if span is None else after[: span[0]] + b"%d" % length + after[span[1] :]
-
-
-def _load_hook(path: str) -> Hook:
-    if not Path(path).is_file():
-        raise ReplayError(f"--hook {path}: there is no such Python file.")
-    spec = importlib.util.spec_from_file_location("wiretape_hook", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-        hook: Hook = module.rewrite
-    except Exception as failure:
-        raise ReplayError(
-            f"--hook {path} cannot be used ({failure!r}): it has to define rewrite(request)."
-        ) from None
-    return hook

@@ -81,6 +81,7 @@ def replay(
     each = 1 if options.split else len(targets)
     collector = collect(Path(run_path), header, ahead.requests * each, on_progress)
     collector.pace.span_ns, collector.pace.about = ahead.span_ns, ahead.about
+    collector.pace.clocked = not options.at_max
     collector.observers += observers
     collector.warnings += warnings
     collector.bookmark, collector.watch = bookmark, watch
