@@ -29,21 +29,21 @@ def users_tape(path: Path, seconds: float, rate: float, users: int = 200) -> Pat
 
 
 class Service:
-    """Answers each request after `delay` s; `failing` answers 500; `asked` counts."""
+    """Answers each request after `delay` s (`delays` by path); `asked` counts."""
 
     def __init__(self, delay: float = 0.002) -> None:
         self.delay = delay
-        self.failing = False
+        self.delays: dict[bytes, float] = {}
         self.bad_after = 1 << 60
         self.asked = 0
         self.url = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while await reader.readuntil(b"\r\n\r\n"):
+            while head := await reader.readuntil(b"\r\n\r\n"):
                 self.asked += 1
-                await asyncio.sleep(self.delay)
-                bad = self.failing or self.asked > self.bad_after
+                await asyncio.sleep(self.delays.get(head.split(b" ", 2)[1], self.delay))
+                bad = self.asked > self.bad_after
                 status = b"500 Oh" if bad else b"200 OK"
                 writer.write(b"HTTP/1.1 %s\r\nContent-Length: 2\r\n\r\nok" % status)
         except (OSError, EOFError):

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from replay.verdict.cli import trial
 from replay.verdict.rows import rows_of
 from replay.verdict.trial import as_text, result
+from tests.replay.canary.services import service, users_tape
 from tests.replay.recorder import get, recorder, write_tape
 from tests.replay.runs import run_columns
 
@@ -79,3 +80,21 @@ def test_pairs_of_runs_against_real_targets_are_interleaved_and_decided(tmp_path
 def test_a_trial_of_nothing_is_a_usage_error(tmp_path: Path, given: list[str]):
     tape = write_tape(tmp_path / "x.tape", [(1, 0, get("/"))])
     assert CliRunner().invoke(trial, [str(tape), *given]).exit_code == 2
+
+
+def test_a_candidate_that_is_slow_at_one_page_fails_a_real_trial_there(tmp_path: Path):
+    tape = users_tape(tmp_path / "x.tape", 0.6, 150, users=30)
+    with service(0.004) as old, service(0.004) as new:
+        new.delays[b"/cart"] = 0.03
+        done = CliRunner().invoke(
+            trial,
+            [str(tape), "--baseline", old.url, "--candidate", new.url, "--pairs", "5", "--json",
+             "--margin", "50%", "--no-calibrate"],
+        )  # fmt: skip
+    told = json.loads(done.stdout)
+    if told["pairs"] < 5:  # on a machine too busy to send on time nothing is decided
+        assert told["verdict"] != "FAIL"
+        return
+    failed = {each["subject"] for each in told["decisions"] if each["word"] == "FAIL"}
+    assert done.exit_code == 3
+    assert failed == {"p50(GET /cart)"}
