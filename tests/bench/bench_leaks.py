@@ -1,8 +1,8 @@
 """Is a leak of 1 KB a request found within five minutes at 200 requests/s, and none where none is?
 
 First by simulation, 200 seeds each: memory with a warm-up, the sawtooth of a collector and noise,
-with and without a leak. Then, with `--real`, at a copy of the shop that leaks 1 KB a request, and at
-one that does not, each watched for five minutes of 200 requests/s.
+with and without a leak. Then, with `--real`, at a copy of the shop that leaks 1 KB a request, and
+at one that does not, each watched for five minutes of 200 requests/s.
 
 `python -m tests.bench.bench_leaks [--real]`
 """
@@ -67,8 +67,8 @@ def main() -> None:
             growth = real(tape, leak, Path(name))
             assert growth is not None
             told = "leak" if growth.leaks else "no leak"
-            print(f"shop, {leak:>5} bytes a request: {told}, {size(growth.slope / RATE)} a request, "
-                  f"{size(growth.begin)} + {size(growth.risen)}", flush=True)  # fmt: skip
+            grown = f"{size(growth.slope / RATE)} a request, {size(growth.risen)} in all"
+            print(f"shop, {leak:>5} bytes a request: {told}, {grown}", flush=True)
 
 
 if __name__ == "__main__":
