@@ -54,6 +54,8 @@ def soak(
         raise click.UsageError("Say where to send: --target http://HOST:PORT.")
     if not options.soak:
         raise click.UsageError("Say how long: --for 72h.")
+    if gates.ask_drift:
+        raise click.UsageError("A soak does not measure drift: hold that gate against a report.")
     with _in_order() as steady:
         texts = [gate.text for gate in gates.gates]
         one, summary = carry_out(tape, options, output, texts, _say, observing, steady)

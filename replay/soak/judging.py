@@ -20,7 +20,8 @@ from typing import Any
 from .segments import Segment
 
 PATIENCE_S = 600.0
-Evidence = list[tuple[str, str, str]]  # kind, subject, sentence
+Leaks = list[tuple[str, str]]
+"""Subject and sentence of the leaks that are known; None stands for a target nobody watches."""
 
 
 @dataclass
@@ -42,9 +43,10 @@ class Judging:
     """Judges segments on a thread of its own and tells what came of each."""
 
     def __init__(
-        self, gates: Sequence[str], evidence: Callable[[], Evidence], told: Callable[[Judged], None]
-    ) -> None:
-        self._gates, self._evidence, self._told = list(gates), evidence, told
+        self, gates: Sequence[str], leaks: Callable[[], Leaks], told: Callable[[Judged], None],
+        watched: bool,
+    ) -> None:  # fmt: skip
+        self._gates, self._leaks, self._told, self._watched = list(gates), leaks, told, watched
         self._queue: queue.Queue[Segment | None] = queue.Queue()
         self._thread: threading.Thread | None = None
 
@@ -69,8 +71,8 @@ class Judging:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe(duplex=False)
         process = context.Process(
-            target=judge_in_process, args=(theirs, segment.path, self._gates, self._evidence()),
-            daemon=True,
+            target=judge_in_process, daemon=True,
+            args=(theirs, segment.path, self._gates, self._leaks() if self._watched else None),
         )  # fmt: skip
         process.start()
         theirs.close()
@@ -88,26 +90,28 @@ class Judging:
         return Judged(segment.path.name, segment.number, **({"rows": segment.rows} | values))
 
 
-def judge_in_process(pipe: Any, path: Path, gates: list[str], evidence: Evidence) -> None:
+def judge_in_process(pipe: Any, path: Path, gates: list[str], leaks: Leaks | None) -> None:
     """The body of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(15)
     try:
-        pipe.send(judge_segment(path, gates, evidence))
+        pipe.send(judge_segment(path, gates, leaks))
     except Exception as failure:  # whatever is wrong with one segment must not end a soak
         pipe.send({"problem": f"{type(failure).__name__}: {failure}"})
     finally:
         pipe.close()
 
 
-def judge_segment(path: Path, gates: list[str], evidence: Evidence) -> dict[str, Any]:
+def judge_segment(path: Path, gates: list[str], leaks: Leaks | None) -> dict[str, Any]:
     """What a segment comes to, as plain values."""
     from ..verdict.gate import check, parse
     from ..verdict.judge import Finding, judge
+    from ..verdict.measures import Evidence
     from ..verdict.rows import read_rows
 
     rows = read_rows(path)
-    known = tuple(Finding(kind, subject, sentence, 70) for kind, subject, sentence in evidence)
+    known = tuple(Finding("leak", subject, sentence, 70) for subject, sentence in leaks or ())
+    beside = Evidence(watched=leaks is not None)
     verdict = judge(rows, known)
     found = [] if verdict.refused else [f for f in verdict.findings if f not in known]
     return {
@@ -116,5 +120,5 @@ def judge_segment(path: Path, gates: list[str], evidence: Evidence) -> dict[str,
         "sentence": verdict.sentence,
         "fidelity": verdict.fidelity.s if verdict.fidelity else None,
         "findings": [{"kind": f.kind, "subject": f.subject, "sentence": f.sentence} for f in found],
-        "gates": [asdict(check(parse(text), rows, verdict)) for text in gates],
+        "gates": [asdict(check(parse(text), rows, verdict, beside)) for text in gates],
     }

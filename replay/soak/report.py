@@ -18,6 +18,7 @@ from .telling import lasting, of_metric
 from .watch import TOO_EARLY
 
 INVALID_SHARE = 0.5
+MOST_TOLD = 3
 Content = dict[str, Any]
 
 
@@ -64,8 +65,9 @@ def _word(found: list[Found], judged: list[Content]) -> str:
 def _sentence(word: str, found: list[Found], state: Content) -> str:
     after = lasting(state["elapsed_s"])
     if word == "FAIL":
-        told = "; ".join(each.sentence for each in found if each.fails)
-        return f"{told}."
+        told = [each.sentence for each in found if each.fails]
+        more = f"; and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
+        return f"{'; '.join(told[:MOST_TOLD])}{more}."
     if word == "INVALID":
         return "Not judged: most of the soak did not follow its plan, by no fault of the target's."
     return f"Nothing leaked, got slower, failed or had another effect in {after}."

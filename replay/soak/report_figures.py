@@ -16,6 +16,9 @@ def cards(content: dict[str, Any]) -> list[Card]:
     """Every picture, with what to see in it."""
     drawn: list[Card] = []
     windows = [each for each in content["windows"] if each["seconds"] > 0]
+    # The last one may have ended with the soak; a moment says nothing beside an hour.
+    longest = max((each["seconds"] for each in windows), default=0.0)
+    windows = [each for each in windows if each["seconds"] >= longest / 10]
     if len(windows) > 1:
         drawn += _of_windows(windows)
     for each in content["watched"][:MOST_METRICS]:
@@ -32,22 +35,23 @@ def _of_windows(windows: list[dict[str, Any]]) -> list[Card]:
     failed = [100 * each["failed"] / max(1, each["failed"] + each["answered"]) for each in windows]
     sent = [each["sent"] / each["seconds"] for each in windows]
     due = [each["due"] / each["seconds"] for each in windows]
+    whole_s = sum(each["seconds"] for each in windows)
     worst = max(range(len(p99)), key=lambda n: p99[n])
     return [
         Card(
             f"p99 was at most {p99[worst]:,.1f} ms, {at[worst]:,.2g} {unit} into the soak",
             "Service time of all requests, each point one window of the summary.",
-            figure([("p99", at, p99), ("p50", at, p50)], axis, "service time (ms)"),
+            _from_zero([("p99", at, p99), ("p50", at, p50)], axis, "service time (ms)"),
         ),
         Card(
-            f"At most {max(failed):.2f} % of a window failed",
+            f"At most {max(failed):.2f} % of a window failed" if any(failed) else "Nothing failed",
             "No whole answer, or a status of 5xx.",
-            figure([("failed", at, failed)], axis, "failed (%)"),
+            _from_zero([("failed", at, failed)], axis, "failed (%)"),
         ),
         Card(
-            f"{sum(sent) / len(sent):,.1f} requests/s were sent",
+            f"{sum(each['sent'] for each in windows) / whole_s:,.1f} requests/s were sent",
             "The two lines lie on each other where the soak followed its plan.",
-            figure([("sent", at, sent), ("planned", at, due)], axis, "requests/s"),
+            _from_zero([("sent", at, sent), ("planned", at, due)], axis, "requests/s"),
         ),
     ]
 
@@ -64,7 +68,13 @@ def _of_metric(each: dict[str, Any]) -> Card:
         ("least", at, [value / size for value in each["least"]]),
     ]
     see = "A leak lifts the least value of each stretch; a collector's sawtooth does not."
-    return Card(title, see, figure(lines, f"time of the soak ({unit})", name))
+    return Card(title, see, _from_zero(lines, f"time of the soak ({unit})", name))
+
+
+def _from_zero(*given: Any) -> dict[str, Any]:
+    drawn = figure(*given)
+    drawn["layout"]["yaxis"]["rangemode"] = "tozero"
+    return drawn
 
 
 def _unit(seconds: float) -> tuple[str, float]:

@@ -10,7 +10,8 @@ spent like money: of one in a hundred for the whole soak, the k-th look at one o
 together (slow swings) count as fewer than they are, by Hamed and Rao's correction.
 
 A sawtooth whose tooth takes longer than the watch so far cannot be told from a leak by anybody:
-nothing is said before four minutes, and what was said is withdrawn when the tooth falls.
+nothing is said before four minutes, and what was said is withdrawn when the tooth falls. Of counts
+(threads, descriptors, connections) nothing is said before ten: pools fill for as long as that.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ..verdict.leaks import PART, SPANS, WARM_UP, Growth, growth_of
 from .budget import Budget
 
 MOST = 512
-FEWEST_S = 240.0
+FEWEST_S, FEWEST_OF_COUNTS_S = 240.0, 600.0
 SPACING = 1.15
 CHANCE = 0.01
 WARMS_S, WARMED, STILL = 600.0, 0.1, 1 / 3
@@ -82,10 +83,13 @@ class Watched:
     horizon_s: float
     series: Series = field(default_factory=Series)
     looks: int = 0
-    next_s: float = FEWEST_S
+    next_s: float = 0.0
     began_s: float | None = None
     growth: Growth | None = None
     leaks: bool = False
+
+    def __post_init__(self) -> None:
+        self.next_s = FEWEST_S if "bytes" in self.metric else FEWEST_OF_COUNTS_S
 
     def add(self, at_s: float, value: float) -> None:
         """A sample."""

@@ -31,7 +31,7 @@ from .checkpoint import NAME, Checkpoint, restore_series, saved_series
 from .collect import STOPPED, SoakCollector
 from .csvfile import Watchlog
 from .findings import Findings, Found
-from .judging import Evidence, Judged, Judging
+from .judging import Judged, Judging, Leaks
 from .options import NS, SoakOptions
 from .segments import Segment, SegmentWriter, last_number, prune, unjudged
 from .series import Series, Watched
@@ -72,9 +72,10 @@ class Soak:
         self.windows = Windows()
         self.alerts = Alerts(options.alert_webhook, options.alert_command, str(folder), say)
         self.findings = Findings(self._news)
-        self.judging = Judging(self.gates, self._evidence, self._judged)
+        sources = _sources(options)
+        self.judging = Judging(self.gates, self._leaks, self._judged, bool(sources))
         self.watcher = Watcher(
-            _sources(options), [read_budget(text) for text in options.budget],
+            sources, [read_budget(text) for text in options.budget],
             options.horizon / NS, options.watch_every / NS, self.findings,
             Watchlog(folder / "watched.csv", say), self._rate,
         )  # fmt: skip
@@ -160,8 +161,8 @@ class Soak:
                 self.findings.see("gate", checked["gate"], why, at_s, judged.segment)
                 self._enough |= self.options.stop_on_gate
 
-    def _evidence(self) -> Evidence:
-        return [(f.kind, f.subject, f.sentence) for f in self.findings.standing if f.kind == "leak"]
+    def _leaks(self) -> Leaks:
+        return [(f.subject, f.sentence) for f in self.findings.standing if f.kind == "leak"]
 
     def _news(self, found: Found) -> None:
         self.say(f"{lasting(found.last_s):>9}  {found.kind}: {found.sentence}")

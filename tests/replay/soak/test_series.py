@@ -17,8 +17,10 @@ from tests.bench.bench_soak_leaks import first_alarm
 MB = 1 << 20
 
 
-def looked_at(values: np.ndarray, every_s: float = 1.0, budget: str = "10%") -> Watched:
-    watched = Watched("rss_bytes", read_budget(budget), 86_400.0)
+def looked_at(
+    values: np.ndarray, every_s: float = 1.0, budget: str = "10%", metric: str = "rss_bytes"
+) -> Watched:
+    watched = Watched(metric, read_budget(budget), 86_400.0)
     for place, value in enumerate(values.tolist()):
         watched.add(place * every_s, value)
         watched.look(place * every_s, 3)
@@ -55,6 +57,14 @@ def test_a_slow_tooth_that_is_taken_for_a_leak_is_taken_back_when_it_falls() -> 
     slow = 80 * MB + (at % 1200) * 200 * 1024
     assert looked_at(slow[:600]).leaks, "nobody can tell it from a leak yet"
     assert not looked_at(slow).leaks
+
+
+def test_a_pool_that_fills_is_given_more_time_than_memory() -> None:
+    at = np.arange(580.0)
+    values = 14 + at / 20
+    assert not looked_at(values, metric="threads").leaks
+    assert looked_at(values * MB).leaks
+    assert looked_at(14 + np.arange(900.0) / 20, metric="threads").leaks
 
 
 def test_growth_within_its_budget_is_told_as_none() -> None:
