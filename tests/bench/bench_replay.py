@@ -12,7 +12,7 @@ REQUESTS = 200_000
 CONNECTIONS = 64
 
 
-def make_tape(path: Path) -> None:
+def make_tape(path: Path, requests: int = REQUESTS) -> None:
     """Requests of about 400 bytes on 64 connections."""
     from tests.replay.recorder import write_tape
 
@@ -23,7 +23,7 @@ def make_tape(path: Path) -> None:
             (n % CONNECTIONS, n // 20,
              f"GET /items/{n % 97} HTTP/1.1\r\nHost: shop.test\r\nX-Trace: {filler}\r\n"
              "Accept: */*\r\n\r\n".encode())
-            for n in range(REQUESTS)
+            for n in range(requests)
         ],
     )  # fmt: skip
 
