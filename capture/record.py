@@ -67,6 +67,8 @@ class Writer(Protocol):
 
     def append_connection(self, connection: Connection, client: int) -> None: ...
 
+    def note_rate(self, time_ns: int, rate: float) -> None: ...
+
     def tick(self) -> None: ...
 
     def seal(self) -> None: ...
@@ -137,6 +139,11 @@ class Recorder:
     def waiting_s(self) -> float:
         """For how long the oldest row that is not on the disk yet has waited."""
         return self._tapes.waiting_s() if self._writer is not None else 0.0
+
+    def note_rate(self, time_ns: int, rate: float) -> None:
+        """From this time on another share of the connections is kept."""
+        if self._writer is not None:
+            self._writer.note_rate(time_ns, rate)
 
     def rotate(self) -> None:
         """End this tape and begin the next; connections go on across the edge."""

@@ -121,7 +121,7 @@ def describe(tape: Tape, on_progress: Callable[[int], None] | None = None) -> di
     """The shape of a tape."""
     first, last = tape.span_ns
     blocks = tape.in_order(COLUMNS, first, last + 1)
-    share = tape.header.sample_rate
+    share = tape.sample_rate
     meter = meter_of(blocks, on_progress)
     for block in tape.connections(CONNECTION_COLUMNS):
         meter.connections.add(block)

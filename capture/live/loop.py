@@ -178,7 +178,9 @@ class LiveLoop:
         if self._clock.steps:
             ledger.book("clock steps", "taken off the times", self._clock.steps)
             self._clock.steps = 0
-        self._guard.check()
+        if self._guard.check():
+            now_ns = self._last[0] if self._last is not None else time.time_ns()
+            self._recorder.note_rate(now_ns, self._guard.sampler.rate)
         self._report()
 
     def _tick(self) -> None:

@@ -81,14 +81,19 @@ class Guard:
     _wall: float = field(default_factory=time.monotonic)
     _cpu: float = field(default_factory=time.process_time)
 
-    def check(self) -> None:
-        """Look at what was used since the last check, and set the rate; call it every second."""
+    def check(self) -> bool:
+        """Look at what was used since the last check, and set the rate; whether it has changed.
+
+        Call it every second.
+        """
         wall, cpu = time.monotonic(), time.process_time()
         used = (cpu - self._cpu) / max(wall - self._wall, 1e-3)
         self._wall, self._cpu = wall, cpu
         if not self.most_cpu and not self.most_memory:
-            return
+            return False
+        before = self.sampler.rate
         self.sampler.set_rate(self.decided(used, resident_bytes()))
+        return self.sampler.rate != before
 
     def decided(self, cpu: float, memory: int) -> float:
         """The rate for the next second, after one with this use of processor and memory."""

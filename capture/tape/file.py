@@ -73,6 +73,7 @@ class TapeFile:
         self.losses: list[Loss] = []
         self.summary: dict[str, object] = {}
         self.counts: dict[str, dict[str, int]] = {}
+        self.rates: list[tuple[int, float]] = []  # changes of the share that was kept
         self.whole = False  # ended with an index, as a writer that was not killed leaves it
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -184,6 +185,7 @@ class TapeFile:
             number += rows
         self.counts = checked_counts(header.meta["ledger"])
         self.summary = dict(header.meta["summary"])
+        self.rates = checked_rates(header)
         self.whole = True
         return blocks
 
@@ -211,6 +213,8 @@ class TapeFile:
                 )  # fmt: skip
                 number += header.rows
             with contextlib.suppress(*LIES):
+                if header.kind == "rows":
+                    self.rates += checked_rates(header)
                 if "ledger" in header.meta:
                     self.counts = checked_counts(header.meta["ledger"])
                 if header.kind == "index":
@@ -234,3 +238,8 @@ def checked_counts(counts: Any) -> dict[str, dict[str, int]]:
         str(unit): {str(fate): int(count) for fate, count in fates.items()}
         for unit, fates in counts.items()
     }
+
+
+def checked_rates(header: BlockHeader) -> list[tuple[int, float]]:
+    """The changes of the share kept that a block tells of; ValueError or the like for nonsense."""
+    return [(int(time_ns), float(rate)) for time_ns, rate in header.meta.get("rates", [])]

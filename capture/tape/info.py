@@ -37,7 +37,7 @@ def facts(tape: Tape) -> dict[str, Any]:
         "tape_id": tape.header.tape_id,
         "source": tape.header.source,
         "level": tape.header.level,
-        "sample_rate": tape.header.sample_rate,
+        "sample_rate": tape.sample_rate,
         "encrypted": bool(tape.header.sealed_key),
         "whole": tape.whole,
         "first_ns": first_ns,

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -128,6 +129,25 @@ class Tape:
         for file in self.files:
             total.add(Ledger.from_dict(file.counts))
         return total
+
+    @property
+    def rates(self) -> list[tuple[int, float]]:
+        """From when on which share of the connections was kept, in order of time."""
+        changes: list[tuple[int, float]] = []
+        for file in self.files:
+            changes.append((file.header.created_ns, file.header.sample_rate))
+            changes += file.rates
+        return sorted(changes)
+
+    @property
+    def sample_rate(self) -> float:
+        """The share of connections that was kept, over the time of the tape."""
+        first, last = self.span_ns
+        kept = whole = 0.0
+        for (since, rate), (until, _) in pairwise([*self.rates, (last, 1.0)]):
+            lasted = max(0, min(until, last) - max(since, first))
+            kept, whole = kept + rate * lasted, whole + lasted
+        return kept / whole if whole else self.header.sample_rate
 
     @property
     def summary(self) -> dict[str, object]:

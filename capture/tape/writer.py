@@ -67,6 +67,8 @@ class TapeWriter:
         self._inspect = inspect
         self._describer = Describer()
         self._index: list[list[int]] = []
+        self._rates: list[list[float]] = []  # [ns, share of connections kept from then on]
+        self._rates_told = 0  # how many of them are in a block
         self._number = 0
         self._oldest_ns = 0
         self._clear()
@@ -110,6 +112,10 @@ class TapeWriter:
         self._clients.append(client)
         if len(self._connections) % _TICK_EVERY == 1:
             self.tick()
+
+    def note_rate(self, time_ns: int, rate: float) -> None:
+        """From this time on another share of the connections is kept."""
+        self._rates.append([time_ns, rate])
 
     def append_rows(
         self, rows: Mapping[str, Any], connections: Mapping[str, Any] | None = None
@@ -158,6 +164,9 @@ class TapeWriter:
             header.first_ns, header.last_ns = int(times.min()), int(times.max())
         if ledger is not None:
             header.meta["ledger"] = ledger.as_dict()
+        if self._rates_told < len(self._rates):
+            header.meta["rates"] = self._rates[self._rates_told :]
+            self._rates_told = len(self._rates)
         parts = encode_columns(EXCHANGES, rows) if count else {}
         parts |= encode_columns(CONNECTIONS, connections, "connections/") if ended else {}
         if pieces is not None and len(pieces):
@@ -184,6 +193,7 @@ class TapeWriter:
                     "blocks": self._index,
                     "ledger": ledger.as_dict() if ledger else {},
                     "summary": dict(summary or {}),
+                    "rates": self._rates,
                 }
                 place = self._write(BlockHeader("index", self._number + 1, meta=meta), {})
                 self._put(TRAILER.pack(place, TRAILER_MAGIC))
