@@ -133,7 +133,7 @@ def _parts(message: bytes) -> Iterator[tuple[str, bytes]]:
         return
     split = re.search(rb"\r?\n\r?\n", message)
     head, body = (message[: split.start()], message[split.end() :]) if split else (message, b"")
-    head = re.sub(rb"\r?\n(?=[ \t])", b"", head)
+    head = re.sub(rb"\r?\n[ \t]+", b"", head)
     kind = coding = transfer = b""
     for number, line in enumerate(re.split(rb"\r?\n", head)):
         name, colon, value = line.partition(b":")

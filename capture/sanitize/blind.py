@@ -7,6 +7,7 @@ boundaries), to a depth of three. Nothing here needs a request to be well-formed
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
 from . import views
@@ -43,6 +44,7 @@ class Blind:
         self._hash = xxhash.xxh3_128_intdigest
         self._seeds = {kind: pseudonyms.number(kind.encode()) for kind in KINDS}
         self._makers = pseudonyms.makers()
+        self._makers["value"] = self._valued
         self._known: Memory[bytes] = Memory(_REMEMBERED)
         self.made: set[bytes] = set()
         """Pseudonyms of the exchange at hand: a further view must not replace them again."""
@@ -72,17 +74,33 @@ class Blind:
 
     def value(self, raw: bytes, action: str = "pseudonym") -> bytes:
         """The replacement of a whole value, whose spelling (percent, JSON escapes) is kept."""
-        plain = b"%" not in raw and b"\\" not in raw
-        if action == "mask":
-            return mask(raw) if plain else views.spelt(raw, mask)
-        if not plain:
-            new = views.spelt(raw, self._whole)
-            if new != raw:
-                return new
-        return self.replace("value", raw)
+        finish = mask if action == "mask" else self._whole
+        if b"%" in raw or b"\\" in raw or b"&" in raw or b"\0" in raw:
+            return views.inside(raw, finish)
+        return finish(raw)
 
     def _whole(self, plain: bytes) -> bytes:
         return self.replace("value", plain)
+
+    def _valued(self, text: bytes) -> bytes:
+        """A whole value; what stands in a longer text is of its own kind there, too."""
+        kind = self._pseudonyms.kind_of(text)
+        if kind != "text" or text.isalnum() or len(text) < _SHORTEST:
+            return self._makers[kind](text) if text else text
+        found, _ = self._scanner.find(text)
+        if not found:
+            return self._makers["text"](text)
+        out: list[bytes] = []
+        done = 0
+        for start, end, detector in found:
+            if text[start - 1 : start].isalnum() or text[end : end + 1].isalnum():
+                continue  # the rest of a run, as of a key whose prefix goes, too: no half of it
+            between = text[done:start]
+            out.append(self._makers["text"](between) if between else between)
+            out.append(self.replace(detector.kind, text[start:end]))
+            done = end
+        rest = text[done:]
+        return b"".join((*out, self._makers["text"](rest) if rest else rest))
 
     def clean(
         self, data: bytes, edits: Sequence[tuple[int, int, bytes]] = (), depth: int = 0
@@ -96,6 +114,23 @@ class Blind:
         if depth < DEPTH and (base64 or views.hinted(data)):
             return self._gaps(new, edits, base64, depth)
         return _apply(new, edits) if edits else new
+
+    def around(self, data: bytes, edits: Sequence[tuple[int, int, bytes]]) -> bytes:
+        """As `clean`, where edits are of loose values: a detector may see more than an edit.
+
+        "Fax: +1 234 …" is a telephone number, not the value "+1" and some digits.
+        """
+        found, _ = self._scanner.find(data)
+        larger = [span for span in found if span[1] - span[0] > 1]
+        starts = [span[0] for span in larger]
+
+        def stands(edit: tuple[int, int, bytes]) -> bool:
+            at = bisect_right(starts, edit[0]) - 1
+            if at < 0 or edit[1] > larger[at][1]:
+                return True
+            return edit[1] - edit[0] >= larger[at][1] - larger[at][0]
+
+        return self.clean(data, [edit for edit in edits if stands(edit)])
 
     def form(self, data: bytes, edits: Sequence[tuple[int, int, bytes]]) -> bytes:
         """As `clean`, for a form: a plus sign in it is a space, but for one within base64."""
@@ -156,7 +191,7 @@ class Blind:
                 raw = data[place.start : end]
                 if not edits or place.start >= edits[-1][1]:
                     edits.append((place.start, end, self._line(place.name, raw)))
-        return self.clean(data, edits)
+        return self.around(data, edits) if edits else self.clean(data)
 
     def unfolded(self, data: bytes) -> bytes:
         """The data sanitized as it reads without line folds and boundaries of chunks."""
@@ -208,6 +243,8 @@ class Blind:
         def deeper(plain: bytes) -> bytes:
             return self.clean(plain, depth=depth + 1)
 
+        if views.spaced(data):
+            data = views.as_form(data, deeper)
         data = views.spelt(data, deeper)
         return views.in_base64(data, deeper) if base64 else data
 

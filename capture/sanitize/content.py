@@ -92,7 +92,8 @@ class Content:
         if found is None:
             if self._head.strict:
                 return self._blind.value(data)
-            found = places.loose_values(data, 0, len(data))
+            edits = self._edits(data, places.loose_values(data, 0, len(data)))
+            return self._blind.around(data, edits) if edits else self._blind.clean(data)
         edits = self._edits(data, found)
         is_form = b"urlencoded" in kind.lower()
         return self._blind.form(data, edits) if is_form else self._blind.clean(data, edits)

@@ -14,6 +14,7 @@ from .credentials import WORD
 from .places import cookies, pairs
 from .policy import FRAMING, SCAN, Policy
 from .templates import Action
+from .views import folded
 
 _SEGMENT = re.compile(rb"[^/]+")
 _VALUE_LIKE = re.compile(rb"(?=.*\d)[\w.~%@:+-]{2,}|.*[@%].*|[\w-]{25,}")
@@ -120,7 +121,7 @@ class Head:
         One that is dropped becomes empty bytes.
         """
         if b"\n" in line:
-            line = self._blind.unfolded(line)
+            return self._folded(line)
         name, colon, value = line.partition(b":")
         low = name.strip().lower()
         if not colon or low in FRAMING:
@@ -128,6 +129,22 @@ class Head:
                 return self._blind.loose(line), b""
             return line, low if low in NOTED else b""
         return self._line(line, name, low, value), b""
+
+    def _folded(self, line: bytes) -> tuple[bytes, bytes]:
+        """A line as it reads without its folds; they are put back where its length has stayed."""
+        done: list[tuple[bytes, bytes]] = []
+        same = False
+
+        def read(plain: bytes) -> bytes:
+            nonlocal same
+            done.append(self.line(plain))
+            same = len(done[0][0]) == len(plain)
+            return done[0][0] if same else plain
+
+        new = folded(line, read)
+        if not done:  # the breaks in it are no folds
+            return self._blind.loose(line), b""
+        return new if same else done[0][0], done[0][1]
 
     def _line(self, line: bytes, name: bytes, low: bytes, value: bytes) -> bytes:
         rule = self._policy.decide("header", low.decode("latin-1"))

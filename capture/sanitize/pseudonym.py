@@ -252,16 +252,19 @@ class Pseudonyms:
 
     def value(self, text: bytes) -> bytes:
         """The pseudonym of a whole value, of whatever kind it is."""
-        if text.isalpha() or not text:
-            return self.text(text) if text else text
-        whole = _ANY.fullmatch(text)
+        return self.make(self.kind_of(text), text) if text else text
+
+    @staticmethod
+    def kind_of(text: bytes) -> str:
+        """Which kind of thing a whole value is; `text` where it is none in particular."""
+        whole = None if text.isalpha() else _ANY.fullmatch(text)
         if whole is None:
-            return self.text(text)
+            return "text"
         # The first kind whose form it has may refuse it; then those after that one are asked.
         for pattern, kind, valid in _WHOLE[_ORDER[whole.lastgroup or ""] :]:
             if pattern.fullmatch(text) and (valid is None or valid(text)):
-                return self.make(kind, text)
-        return self.text(text)
+                return kind
+        return "text"
 
 
 _SOLID = bytes.maketrans(b"-_", b"xX")

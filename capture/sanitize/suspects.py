@@ -207,6 +207,7 @@ def views(data: bytes, depth: int = DEPTH) -> Iterator[bytes]:
 
 
 _CONTROL = bytes(set(range(32)) - set(b"\0\t\r\n"))
+_ESCAPE = re.compile(rb"\\(.)")
 _UNICODE = re.compile(rb"\\u00([0-9A-Fa-f]{2})")
 
 
@@ -219,7 +220,7 @@ def _respelt(data: bytes) -> Iterator[bytes]:
         yield unquote_to_bytes(data)
     if re.search(rb'\\["\\/bfnrtu]', data):
         plain = _UNICODE.sub(lambda match: bytes.fromhex(match[1].decode()), data)
-        yield re.sub(rb"\\(.)", rb"\1", plain)
+        yield _ESCAPE.sub(lambda m: b"\n" if m[1] in b"bfnrt" else m[1], plain)
     if re.search(rb"&#?\w{2,6};", data):
         yield html.unescape(data.decode("latin-1")).encode("latin-1", "replace")
     if _BREAK.search(data):

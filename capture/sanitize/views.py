@@ -18,7 +18,7 @@ Clean = Callable[[bytes], bytes]
 _ESCAPES = {b'"': b'"', b"\\": b"\\", b"/": b"/", b"b": b"\b", b"f": b"\f", b"n": b"\n",
             b"r": b"\r", b"t": b"\t"}  # fmt: skip
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
-_JSON = re.compile(rb'\\u00[0-7][0-9A-Fa-f]|\\["\\/bfnrt]')
+_JSON = re.compile(rb'\\u[0-9A-Fa-f]{4}|\\["\\/bfnrt]')
 _ENTITY = re.compile(rb"&#(?:x[0-9A-Fa-f]{2}|[0-9]{2,3});|&(?:amp|lt|gt|quot|apos);")
 _NAMED = {b"&amp;": b"&", b"&lt;": b"<", b"&gt;": b">", b"&quot;": b'"', b"&apos;": b"'"}
 _PLUS = re.compile(rb"(?<![=\0])\+")  # one at the beginning of a value is meant as it stands
@@ -37,7 +37,11 @@ def _percent(unit: bytes) -> bytes:
 
 
 def _json(unit: bytes) -> bytes:
-    return bytes((int(unit[2:], 16),)) if unit[1:2] == b"u" else _ESCAPES[unit[1:]]
+    """A byte: of a character beyond ASCII its last five bits, by which alone it may change."""
+    if unit[1:2] != b"u":
+        return _ESCAPES[unit[1:]]
+    code = int(unit[2:], 16)
+    return bytes((code if code < 0x80 else 0xE0 | (code & 0x1F),))
 
 
 def _entity(unit: bytes) -> bytes:
@@ -62,7 +66,8 @@ def _spell(unit: bytes, byte: int) -> bytes:
     if unit[:1] == b"%":
         new = b"%%%02X" % byte
     elif unit[:2] == b"\\u":
-        new = b"\\u%04X" % byte
+        code = int(unit[2:], 16)
+        new = b"\\u%04X" % (byte if code < 0x80 else code & ~0x1F | byte & 0x1F)
     elif unit[:3] == b"&#x":
         new = b"&#x%02X;" % byte
     else:
@@ -126,8 +131,6 @@ def spaced(data: bytes) -> bool:
 
 def spelt(data: bytes, clean: Clean) -> bytes:
     """Clean the data through every spelling that its bytes hint at (base64 apart)."""
-    if spaced(data):
-        data = through(_PLUS, _space, data, clean)
     if b"%" in data:
         data = through(_PERCENT, _percent, data, clean)
     if b"\\" in data:
@@ -137,6 +140,28 @@ def spelt(data: bytes, clean: Clean) -> bytes:
     if b"\0" in data:
         data = _UTF16.sub(lambda match: _utf16(match[0], clean), data)
     return data
+
+
+_OUTER_FIRST = ((b"\\", _JSON, _json), (b"%", _PERCENT, _percent), (b"&", _ENTITY, _entity))
+_NESTED = 4
+
+
+def inside(data: bytes, clean: Clean, depth: int = 0) -> bytes:
+    """Replace all of the data, as it reads when decoded: the outermost spelling first.
+
+    Nothing of an escape is taken for text, so that what was valid JSON stays that.
+    """
+    for mark, pattern, decode in _OUTER_FIRST if depth < _NESTED else ():
+        if mark in data and pattern.search(data):
+            return through(pattern, decode, data, lambda plain: inside(plain, clean, depth + 1))
+    if b"\0" not in data:
+        return clean(data)
+    out: list[bytes] = []
+    done = 0
+    for run in _UTF16.finditer(data):
+        out += (clean(data[done : run.start()]), _utf16(run[0], clean))
+        done = run.end()
+    return b"".join((*out, clean(data[done:])))
 
 
 def as_form(data: bytes, clean: Clean) -> bytes:
