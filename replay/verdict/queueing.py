@@ -37,6 +37,7 @@ ALL_WAITED_NS = 50 * MS  # where all do: the processor may be what they wait for
 WAITING_SHARE = 0.1  # of an endpoint's requests
 ALIKE = 0.1  # how far apart what is added to requests may lie, of itself
 FEWEST = 8
+LOOKED_AT = 50_000
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def find_queue(rows: Rows, alone: Array, recorded: Array) -> Queue | None:
         queued, _ = _waiting_endpoints(rows, waits)
     if len(queued) < 2:
         return None
-    mask = rows.answered & np.isin(rows.endpoint, queued)
+    mask = _busiest(rows, rows.answered & np.isin(rows.endpoint, queued))
     sent, ended = rows["request_first_ns"][mask], rows["response_last_ns"][mask]
     served = rows["status"][mask] < 500
     overtaken = overtaking(sent[served], ended[served])
@@ -116,6 +117,20 @@ def find_queue(rows: Rows, alone: Array, recorded: Array) -> Queue | None:
         _throughput(ended[served] if served.any() else ended),
         _own_times(rows, mask, queued, at_once),
     )
+
+
+def _busiest(rows: Rows, mask: Array) -> Array:
+    """Of very many requests those sent around the fullest moment: a pool shows where it is full."""
+    places = np.flatnonzero(mask)
+    if len(places) <= LOOKED_AT:
+        return mask
+    sent, ended = rows["request_first_ns"][places], rows["response_last_ns"][places]
+    order = np.argsort(sent, kind="stable")
+    fullest = int(np.argmax(in_flight_of(sent, ended, sent[order])))
+    first = min(max(0, fullest - LOOKED_AT // 2), len(places) - LOOKED_AT)
+    chosen = np.zeros(len(rows), bool)
+    chosen[places[order[first : first + LOOKED_AT]]] = True
+    return chosen
 
 
 def _waiting_endpoints(rows: Rows, waits: Array) -> tuple[tuple[int, ...], bool]:

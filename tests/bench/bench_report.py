@@ -33,7 +33,7 @@ def long_run(count: int, rate: float = 2_000.0) -> Rows:
     recorded = (rng.lognormal(1.5, 0.4, count) * MS).astype(np.int64)
     jam = (due - due[0]) % 60_000_000_000 < 1_000_000_000  # a second of every minute
     service = recorded * np.where(endpoint == 3, 20, 1) + np.where(jam, 200 * MS, 0)
-    sent = due + rng.exponential(20_000, count).astype(np.int64)
+    sent = due + 20_000
     status = np.where(rng.random(count) < 0.01, 503, 200)
     numbers = {name: np.zeros(count, np.int64) for name in NUMBERS if name not in FILLED}
     numbers |= {
