@@ -9,6 +9,7 @@ the tape is sent to the baseline alone before.
 from __future__ import annotations
 
 import math
+import multiprocessing
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -110,7 +111,6 @@ class _Steps:
                 f"step {state.step + 1} of {len(state.steps)}: {state.share:g} % of the users "
                 f"to the candidate for {options.step_for / 1e9:g} s"
             )
-            judge.again()
             lost = self._carry_out(judge)
             word, why = judge.word()
             if lost and word != "worse":
@@ -125,7 +125,7 @@ class _Steps:
         rules = Rules(options.block, options.margin, options.least, options.budget)
         blocks = max(1, options.step_for // options.block)
         level = options.alpha / len(self._state.steps)
-        workers = options.workers or 64
+        workers = options.workers or multiprocessing.cpu_count()
         return StepJudge(
             rules, self._source.endpoints, level, blocks, workers, self._source.answers
         )  # fmt: skip
@@ -135,26 +135,26 @@ class _Steps:
         both = (self._options.baseline, self._options.candidate)
         share = self._state.share
         if share < 100:
-            return self._run(judge, both, share / 100)
-        judge.held, judge.only = True, 0
-        lost = self._run(judge, both[:1], 0)
-        judge.held, judge.only = False, 1
-        return lost or self._run(judge, both[1:], 0)
+            judge.begin()
+            lost = self._run(judge, both, share / 100, "both")
+        else:
+            judge.begin(0)
+            lost = self._run(judge, both[:1], 0, "baseline")
+            if not lost:
+                judge.begin(1)
+                lost = self._run(judge, both[1:], 0, "candidate")
+        self._state.runs += 1
+        return lost
 
-    def _run(self, judge: StepJudge, targets: tuple[str, ...], split: float) -> str:
+    def _run(self, judge: StepJudge, targets: tuple[str, ...], split: float, side: str) -> str:
         from ..run import replay
 
-        name = f"{self._state.runs + 1}-{self._state.share:g}"
-        if judge.only is not None:
-            name += ("-baseline", "-candidate")[judge.only]
+        path = self._folder / f"{self._state.runs + 1}-{self._state.share:g}-{side}.tape"
         summary = replay(
-            self._source.path, self._part(targets, split), self._folder / f"{name}.tape",
-            observers=[judge.observe],
-        )  # fmt: skip
+            self._source.path, self._part(targets, split), path, observers=[judge.observe]
+        )
         self._calibrated = True
-        if not judge.held:
-            judge.end()
-            self._state.runs += 1
+        judge.end()
         return _unfaithful(summary)
 
     def _part(self, targets: tuple[str, ...], split: float) -> ReplayOptions:

@@ -97,32 +97,39 @@ class StepJudge:
         self._known = [-1] * workers
         self._seen: list[list[Requests]] = [[], []]
         self._taken: list[tuple[list[float], list[float]]] = [([], []) for _ in names]
-        self.only: int | None = None  # the side that all requests are of, where there is one target
-        self.held = False  # whether nothing is judged yet, for the other side is still to come
+        self._only: int | None = None  # the side that all requests are of, where one is sent to
+        self._held = False  # whether nothing is judged yet, for the other side is still to come
         self.alarm: Standing | None = None
 
     def observe(self, glance: Glance) -> bool:
         """Take what was told; whether the step is over."""
         for part in glance.parts:
             requests, target = requests_of(part, self._codes, self._answers)
-            for side in (0, 1) if self.only is None else (self.only,):
-                here = requests if self.only is not None else requests.those(target == side)
+            for side in (0, 1) if self._only is None else (self._only,):
+                here = requests if self._only is not None else requests.those(target == side)
                 if len(here):
                     self._blocks.add(side, here)
         self._known[glance.worker % len(self._known)] = glance.known_ns
-        if not self.held:
+        if not self._held:
             for baseline, candidate in self._blocks.closed(min(self._known)):
                 self._judge(baseline, candidate)
         return self.alarm is not None
 
     def end(self) -> None:
-        """No more will come: judge the blocks that are left."""
+        """The run has ended: judge the blocks that are left."""
+        if self._held:
+            return
         for baseline, candidate in self._blocks.closed(1 << 62):
             self._judge(baseline, candidate)
 
-    def again(self) -> None:
-        """Another run of the same step begins: its time begins at 0, its money stays."""
-        self._blocks = _Blocks(self._rules.block_ns)
+    def begin(self, only: int | None = None) -> None:
+        """A run of this step begins at time 0; the money of those before it stays.
+
+        It is of both sides, or of the baseline (0) alone, or of the candidate (1) that follows it.
+        """
+        if only != 1:
+            self._blocks = _Blocks(self._rules.block_ns)
+        self._only, self._held = only, only == 0
         self._known = [-1] * len(self._known)
 
     def _judge(self, baseline: Requests, candidate: Requests) -> None:

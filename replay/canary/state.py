@@ -1,7 +1,7 @@
 """The state of a canary and the log of its decisions: JSON, written after each decision.
 
-A canary that was interrupted goes on where its file says, with the step that was not decided. What
-has been promoted or rolled back is not begun again.
+A canary that was interrupted, or whose runs were not faithful, goes on where its file says, with
+the step that was not decided. What has been promoted or rolled back is not begun again.
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ def read_state(path: str, fresh: State) -> State:
         ) from None
     if found.version != VERSION:
         raise ReplayError(f"{path}: is of another version; name another file.")
+    if found.word == UNFAITHFUL:  # nothing was decided, so there is something to go on with
+        found.word, found.why = RUNNING, ""
     for name in ("tape", "baseline", "candidate", "steps"):
         if getattr(found, name) != getattr(fresh, name):
             raise ReplayError(

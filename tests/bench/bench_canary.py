@@ -90,7 +90,7 @@ def one_canary(rng: np.random.Generator, world: World, holds: int = 3) -> tuple[
         judge = StepJudge(rules, ENDPOINTS, 0.05 / len(STEPS), blocks)
         word = ""
         for _ in range(holds + 1):
-            judge.again()
+            judge.begin()
             judge.observe(Glance(0, 0, known_ns=0, parts=[part_of(rng, world, share, luck)]))
             judge.end()
             word, _ = judge.word()

@@ -122,3 +122,19 @@ def test_of_all_pairs_as_many_are_longer_as_the_pairs_say():
 )
 def test_a_simulated_canary_ends_as_it_should(world: World, end: str):
     assert one_canary(np.random.default_rng(1), world)[0].startswith(end)
+
+
+def test_a_candidate_that_follows_its_baseline_is_judged_by_the_same_times_of_its_own_run():
+    part = _part()
+    judge = StepJudge(Rules(), ["GET /search"], 0.01, 60, workers=2)
+    judge.begin(0)
+    for worker in (0, 1):
+        judge.observe(Glance(worker, 0, known_ns=1 << 60, parts=[part] if worker else []))
+    judge.end()
+    assert judge.counts() == (0, 0)
+    judge.begin(1)
+    part.status = np.full(1200, 500)
+    assert not judge.observe(Glance(0, 0, known_ns=1 << 60, parts=[part]))  # the other is not here
+    assert judge.observe(Glance(1, 0, known_ns=1 << 60, parts=[]))
+    assert judge.alarm is not None
+    assert judge.alarm.subject == FAILURES
