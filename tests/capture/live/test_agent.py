@@ -1,0 +1,145 @@
+"""The agent on a host: it stays within what it was granted, and outlives its interface."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from capture.ledger import Ledger
+from capture.live.sampling import Guard, Sampler
+from capture.live.steady import SteadyClock
+from capture.tape import Tape
+from tests.capture.live.agent import HERE, Agent, Namespace, namespace
+
+Start = Callable[..., Agent]
+SECOND = 1_000_000_000
+
+
+@pytest.fixture(scope="module")
+def space() -> Iterator[Namespace]:
+    with namespace() as made:
+        if made is None:
+            pytest.skip("no network namespace can be made here: it takes root and iproute2")
+        yield made
+
+
+@pytest.fixture
+def start(space: Namespace, tmp_path: Path) -> Iterator[Start]:
+    """Starts a recorder in the namespace, and ends it if the test did not."""
+    started: list[Agent] = []
+
+    def begin(*options: str, name: str = "live.tape") -> Agent:
+        started.append(Agent(space, tmp_path / name, *options))
+        return started[-1]
+
+    yield begin
+    for agent in started:
+        agent.kill()
+
+
+def balanced(ledger: Ledger) -> Ledger:
+    assert ledger.imbalances() == []
+    return ledger
+
+
+def test_a_recording_goes_on_when_its_interface_went_down_and_came_back(
+    space: Namespace, start: Start, tmp_path: Path
+) -> None:
+    agent = start()
+    space.send("--connections", "10")
+    time.sleep(0.3)
+    space.ip("link", "set", HERE, "down")
+    time.sleep(0.5)
+    space.ip("link", "set", HERE, "up")
+    time.sleep(0.3)
+    space.send("--connections", "7", "--seed", "2")
+    time.sleep(0.3)
+    ledger = balanced(agent.end())
+    assert ledger.count("interruptions", "interface down") == 1
+    assert ledger.count("exchanges", "kept") == 3 * 17
+    with Tape.open(tmp_path / "live.tape") as tape:
+        assert tape.exchange_count == 3 * 17
+
+
+def test_a_share_of_a_core_is_kept_by_leaving_out_whole_connections(
+    space: Namespace, start: Start, tmp_path: Path
+) -> None:
+    agent = start("--max-cpu", "2%")
+    space.send("--connections", "6000", "--exchanges", "3", "--seconds", "4")
+    ledger = balanced(agent.end())
+    out = ledger.count("connections", "sampled out")
+    assert out > 0
+    assert ledger.count("packets", "dropped by the kernel") == 0
+    with Tape.open(tmp_path / "live.tape") as tape:
+        assert 0 < tape.connection_count < 6000
+        rates = [rate for _, rate in tape.rates]
+        assert rates[0] == 1.0
+        assert min(rates) < 1.0
+        assert min(rates) <= tape.sample_rate < 1.0
+        assert tape.ledger.count("connections", "sampled out") == out
+        (kept,) = [list(c["exchanges"]) for c in [_all(tape, "exchanges")]]
+    # What was opened while it was in the sample was kept to its end, or let go as a whole.
+    assert sum(count == 3 for count in kept) > len(kept) / 2
+
+
+def _all(tape: Tape, name: str) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([columns[name] for columns in tape.connections((name,))])}
+
+
+def test_a_limit_of_memory_below_what_it_takes_lets_connections_go(
+    space: Namespace, start: Start
+) -> None:
+    agent = start("--max-memory", "30MB")
+    space.send("--connections", "3000", "--exchanges", "1", "--seconds", "2.5")
+    ledger = balanced(agent.end())
+    assert ledger.count("connections", "sampled out") > 0
+    assert ledger.count("packets", "dropped by the kernel") == 0
+
+
+def test_only_so_much_of_a_flight_recording_is_kept(
+    space: Namespace, start: Start, tmp_path: Path
+) -> None:
+    agent = start("--rotate", "400ms", "--keep", "1500ms", name="tapes")
+    folder = tmp_path / "tapes"
+    seen: set[str] = set()
+    for seed in range(6):
+        space.send("--connections", "5", "--seed", str(seed))
+        time.sleep(0.2)
+        seen |= {path.name for path in folder.glob("*.tape")}
+    ledger = balanced(agent.end())
+    left = {path.name for path in folder.glob("*.tape")}
+    assert len(left) < len(seen | left)
+    with Tape.open(folder) as tape:
+        assert 0 < tape.exchange_count < ledger.count("exchanges", "kept")
+
+
+def test_the_rate_falls_and_rises_with_what_is_used() -> None:
+    guard = Guard(Sampler(), most_cpu=0.25)
+    guard.sampler.set_rate(guard.decided(0.5, 0))
+    low = guard.sampler.rate
+    assert low == pytest.approx(0.45)
+    guard.sampler.set_rate(guard.decided(0.05, 0))
+    assert guard.sampler.rate > low
+
+
+@pytest.mark.parametrize("step", [3600 * SECOND, -3600 * SECOND, 60_000_000])
+def test_a_step_of_the_clock_leaves_no_step_in_the_times(step: int) -> None:
+    true_ns = 1_000 * SECOND
+    offset = 0
+    clock = SteadyClock(lambda: true_ns + offset, lambda: true_ns)
+    taken = []
+    for number in range(20):
+        stamps = [true_ns + offset]
+        if number == 10:
+            offset = step
+            stamps.append(true_ns + 1000 + offset)  # the step lies within a batch
+        true_ns += SECOND // 10
+        taken += clock.steady(np.array(stamps, np.int64)).tolist()
+    assert clock.steps == 1
+    pauses = np.diff(taken)
+    assert pauses.min() >= 0
+    assert pauses.max() <= SECOND // 5
