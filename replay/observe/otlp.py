@@ -63,7 +63,7 @@ class Exporter:
         self._exporter.shutdown(timeout_millis=0)
         if self.failures:
             done = self.failures + self.exports
-            self._say(f"Warning: {self.failures} of {done} exports to {self._url} failed.")
+            self._say(f"{self.failures} of {done} exports to {self._url} failed.")
 
     def _work(self) -> None:
         while not self._ended.wait(self._every_s):
@@ -82,7 +82,7 @@ class Exporter:
             return
         self.failures += 1
         if self.failures == 1:
-            self._say(f"Warning: {self._url} takes no outcomes; it is tried again.")
+            self._say(f"{self._url} takes no outcomes; it is tried again.")
 
     def _data(self) -> Any:
         from opentelemetry.sdk.metrics.export import MetricsData, ResourceMetrics, ScopeMetrics
