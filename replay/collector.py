@@ -133,8 +133,10 @@ class Collector:
         """Close the run and sum it up."""
         for outcome, count in self.tally.outcomes.items():
             self._ledger.book("planned requests", outcome.lower().replace("_", " "), count)
+        # Requests are made ready ahead: where sending stopped, some of them were not sent.
+        unit = "rewrites, also of what was not sent" if self.stopped else "rewrites"
         for name, count in self.tally.rewritten.items():
-            self._ledger.book("rewrites", name, count)
+            self._ledger.book(unit, name, count)
         aborted = self.watch.reason if self.watch is not None else ""
         if aborted:
             self._ledger.book("ends of the run", f"aborted: {aborted}")

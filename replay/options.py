@@ -96,6 +96,7 @@ class PlanOptions:
     position: int = 0  # where in a soak this run begins, in ns: what is due earlier was sent
 
     def __post_init__(self) -> None:
+        _refuse(not (self.speed > 0 and self.scale > 0), "--speed and --scale are above 0.")
         _refuse(
             bool(self.end) and self.end <= self.start,
             "--to lies before --from: nothing is between them.",

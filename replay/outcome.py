@@ -85,6 +85,20 @@ class EndpointTimes:
     response: Histogram = field(default_factory=Histogram)
     recorded: Histogram = field(default_factory=Histogram)
 
+    def add(self, rows: dict[str, Any], here: Any, answered: Any) -> None:
+        """Count those rows of a run that a mask picks."""
+        due, sent, last = (
+            rows[name][here] for name in ("due_ns", "request_first_ns", "response_last_ns")
+        )
+        whole, gone = answered[here], sent != NEVER
+        self.requests += len(due)
+        self.failed += int((~whole).sum() + (rows["status"][here][whole] >= 500).sum())
+        self.lateness.add((sent - due)[gone])
+        self.service.add((last - sent)[whole])
+        self.response.add((last - due)[whole])
+        recorded = rows["recorded_service_ns"][here]
+        self.recorded.add(recorded[recorded != NEVER])
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -106,6 +120,7 @@ class Summary:
     fidelity: dict[str, Any] | None
     warnings: list[str]
     late_by_cause: dict[str, dict[str, int]] = field(default_factory=dict)
+    targets: list[dict[str, Any]] = field(default_factory=list)  # where there are several
     run: str = ""
     aborted: str = ""  # by which condition, where one ended it
 
@@ -137,6 +152,7 @@ class Tally:
         self.lateness = Histogram()
         self.by_cause: dict[str, Histogram] = {}
         self.endpoints: dict[str, EndpointTimes] = {}
+        self.targets: list[tuple[str, EndpointTimes]] = []  # where there are several
         self.rewritten: Counter[str] = Counter()
         self._due = (1 << 62, 0)
         self._sent = (1 << 62, 0)
@@ -175,23 +191,14 @@ class Tally:
 
     def _add_endpoints(self, rows: dict[str, Any], answered: Any) -> None:
         column = rows["endpoint"]
-        service = rows["response_last_ns"] - rows["request_first_ns"]
-        response = rows["response_last_ns"] - rows["due_ns"]
         for code in np.unique(column.codes).tolist():
             name = column.values[code]
             if name not in self.endpoints and len(self.endpoints) >= MAX_ENDPOINTS:
                 name = "(other)"
             times = self.endpoints.setdefault(name, EndpointTimes())
-            here = column.codes == code
-            whole = here & answered
-            times.requests += int(here.sum())
-            times.failed += int((here & ~answered).sum() + (rows["status"][whole] >= 500).sum())
-            went = here & (rows["request_first_ns"] != NEVER)
-            times.lateness.add((rows["request_first_ns"] - rows["due_ns"])[went])
-            times.service.add(service[whole])
-            times.response.add(response[whole])
-            recorded = rows["recorded_service_ns"][here]
-            times.recorded.add(recorded[recorded != NEVER])
+            times.add(rows, column.codes == code, answered)
+        for number, (_, times) in enumerate(self.targets):
+            times.add(rows, rows["target_index"] == number, answered)
 
     def summary(self, **more: Any) -> Summary:
         """The figures so far."""
@@ -209,6 +216,7 @@ class Tally:
             spare=self.spare,
             rewritten=dict(self.rewritten),
             endpoints=[_row(name, times) for name, times in self._busiest()],
+            targets=[_row(name, times, "target") for name, times in self.targets],
             late_by_cause={
                 name: {"requests": found.total, **quantiles(found)}
                 for name, found in sorted(self.by_cause.items())
@@ -226,9 +234,9 @@ def quantiles(histogram: Histogram) -> dict[str, int]:
     return {name: histogram.quantile(share) for name, share in shares.items()}
 
 
-def _row(name: str, times: EndpointTimes) -> dict[str, Any]:
+def _row(name: str, times: EndpointTimes, of: str = "endpoint") -> dict[str, Any]:
     return {
-        "endpoint": name,
+        of: name,
         "requests": times.requests,
         "failed": times.failed,
         "recorded": quantiles(times.recorded),

@@ -10,6 +10,8 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
+from capture.exchange import Outcome
+
 from .observe.glance import Glance
 from .outcome import Histogram, Tally
 
@@ -45,7 +47,7 @@ class Pace:
         self._counts: dict[int, tuple[int, ...]] = {}
         self._flying: dict[int, int] = {}
         self._late = Histogram()
-        self._due = self._gone = self._ended = self._failed = 0
+        self._due = self._gone = self._answered = self._failed = 0
         self._elapsed_ns: int | None = None
         self._began = time.monotonic()
         self._past: deque[tuple[float, int, int]] = deque()
@@ -63,7 +65,7 @@ class Pace:
         for part in glance.parts:
             self._late.add(part.late_ns)
             self._failed += int(part.failed.sum())
-            self._ended += len(part.outcome)
+            self._answered += int((part.outcome == Outcome.ANSWERED).sum())
 
     def progress(self, tally: Tally) -> Progress:
         """Where the run is now; `tally` has what is booked."""
@@ -72,9 +74,7 @@ class Pace:
             sent, answered, flying = (sum(n) for n in zip(*self._counts.values(), strict=True))
             elapsed, errors, late = now - self._began, tally.failed, tally.lateness
         else:
-            sent, answered, flying = self._gone, self._ended - self._failed, sum(
-                self._flying.values()
-            )  # fmt: skip
+            sent, answered, flying = self._gone, self._answered, sum(self._flying.values())
             elapsed, errors, late = self._elapsed_ns / 1e9, self._failed, self._late
         rate, planned_rate = self._rates(elapsed, sent)
         return Progress(

@@ -19,7 +19,7 @@ from .collector import Collector, OnGlance, OnProgress
 from .crew import Crew
 from .foresight import NothingToSend, foresee
 from .options import ReplayOptions
-from .outcome import Summary
+from .outcome import EndpointTimes, Summary
 from .progress import Progress
 from .rewrite import Rewriter
 from .rules import address_rule
@@ -82,9 +82,12 @@ def replay(
     collector = collect(Path(run_path), header, ahead.requests * each, on_progress)
     collector.pace.span_ns, collector.pace.about = ahead.span_ns, ahead.about
     collector.pace.clocked = not options.at_max
+    if len(targets) > 1:
+        collector.tally.targets = [(target.name, EndpointTimes()) for target in targets]
     collector.observers += observers
     collector.warnings += warnings
     collector.bookmark, collector.watch = bookmark, watch
+    start_instant(options)  # a time that is past already need not wait for workers
     options = pinned(options, targets)
     Crew(str(tape_path), options, collector).work(partial(start_instant, options))
     summary = collector.end(options, floor)

@@ -4,6 +4,7 @@ plain lines now and then elsewhere; at the end how it went, why it was late, wha
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from dataclasses import asdict
@@ -38,7 +39,9 @@ class Teller:
         if self._json:
             click.echo(json.dumps({"progress": asdict(progress)}), err=True)
         elif self._terminal:
-            click.echo(f"\r{line_of(progress)}\x1b[K", err=True, nl=False)
+            # A line that wraps could not be taken back.
+            fits = line_of(progress)[: shutil.get_terminal_size().columns - 1]
+            click.echo(f"\r{fits}\x1b[K", err=True, nl=False)
             self._shown = True
         elif time.monotonic() - self._told_at >= PLAIN_EVERY_S:
             self._told_at = time.monotonic()
@@ -97,6 +100,14 @@ def as_text(summary: Summary) -> str:
     if summary.rewritten:
         lines.append("rewritten " + _counts(summary.rewritten))
     lines.append("")
+    if summary.targets:
+        lines.append(f"{'target':<40} {'requests':>9} {'failed':>22} {'replayed':>18}")
+        lines += [
+            f"{row['target'][:40]:<40} {row['requests']:>9,} {row['failed']:>22,} "
+            f"{_pair(row['response']):>18}"
+            for row in summary.targets
+        ]
+        lines.append("")
     lines.append(f"{'endpoint':<40} {'requests':>9} {'recorded p50/p99 ms':>22} {'replayed':>18}")
     lines += [
         f"{row['endpoint'][:40]:<40} {row['requests']:>9,} "

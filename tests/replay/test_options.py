@@ -143,6 +143,14 @@ def test_contradictions_are_refused_from_python_as_well() -> None:
         ReplayOptions(target=("http://a",), resolve=("b:80:127.0.0.1",))
 
 
+@pytest.mark.parametrize("wrong", [{"speed": 0.0}, {"speed": float("nan")}, {"scale": -1.0}])
+def test_a_speed_or_scale_that_is_none_is_refused_from_python_as_well(
+    wrong: dict[str, float],
+) -> None:
+    with pytest.raises(click.UsageError, match="above 0"):
+        PlanOptions(**wrong)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("number", range(3))
 def test_targets_are_called_by_their_names_or_by_letters(number: int) -> None:
     assert rules.target_url("http://x", number).name == "abc"[number]

@@ -175,3 +175,18 @@ def test_rewrites_are_counted_in_the_run(tmp_path: Path) -> None:
     assert summary.rewritten == {"map-path": 4, "host": 6, "set-header": 6}
     with Tape.open(tmp_path / "run.tape") as run:
         assert run.ledger.fates("rewrites") == summary.rewritten
+
+
+def test_of_two_targets_each_has_its_own_line(tmp_path: Path) -> None:
+    def broken(sock: socket.socket, pieces: list[bytes]) -> None:
+        while data := sock.recv(65536):
+            pieces.append(data)
+            sock.sendall(ANSWER.replace(b"200 OK", b"500 No"))
+
+    tape = write_tape(tmp_path / "x.tape", [(n, n * 5, get("/")) for n in range(6)])
+    with recorder() as fine, recorder(broken) as wrong:
+        options = ReplayOptions(target=(f"old={fine.url}", f"new={wrong.url}"), no_calibrate=True)
+        summary = replay(tape, options, tmp_path / "run.tape")
+    told = [(row["target"], row["requests"], row["failed"]) for row in summary.targets]
+    assert told == [("old", 6, 0), ("new", 6, 6)]
+    assert "\nold " in as_text(summary)
