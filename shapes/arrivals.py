@@ -5,7 +5,8 @@ merged accumulator must follow in time; hosts that overlap are read as one tape 
 squared coefficient of variation of gaps (SCV) is 1 for a Poisson stream. The index of dispersion
 for intervals at m, Var(sum of m gaps) / (m E²X) = SCV (1 + 2 Σ (1 − k/m) ρ_k), tends to the single
 burstiness knob I: it is given at the largest m that leaves 32 blocks.
-Hurst: the slope of log Allan factor against log τ is 2H − 1, only over ≥ 1.5 decades.
+Hurst: the Allan factor is that of the rate, c τ^(2H − 1), and 1 of the arrivals being single ones.
+So the slope of log (Allan factor − 1) against log τ is 2H − 1; given only over ≥ 1.5 decades.
 """
 
 from __future__ import annotations
@@ -194,7 +195,7 @@ def period(acf: NDArray[np.float64], step_s: float) -> float | None:
 
 def hurst(allan: list[tuple[float, float, int]]) -> dict[str, float] | None:
     """The Hurst exponent and its 95 % interval from (τ, Allan factor, bins), above the noise."""
-    points = [(math.log(tau), math.log(a), bins) for tau, a, bins in allan if a > 1.5]
+    points = [(math.log(tau), math.log(a - 1), bins) for tau, a, bins in allan if a > 1.5]
     if len(points) < 4 or points[-1][0] - points[0][0] < _DECADES * math.log(10):
         return None
     x, y, w = (np.array(column, float) for column in zip(*points, strict=True))

@@ -117,7 +117,7 @@ def test_hurst_and_its_interval_equal_a_weighted_regression_of_statsmodels(kind:
     assert found is not None
     x = np.log([tau for tau, _, _ in used])
     fit = regression.WLS(
-        np.log([allan for _, allan, _ in used]),
+        np.log([allan - 1 for _, allan, _ in used]),
         np.stack([np.ones_like(x), x], axis=1),
         weights=[bins for _, _, bins in used],
     ).fit()
