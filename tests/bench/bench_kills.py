@@ -56,7 +56,7 @@ def piped(path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[int],
     """A recorder of a pipe, and what puts exchange number n into it."""
     process = subprocess.Popen([*_COMMAND, "pcap", "-", "-o", str(path)], cwd=ROOT,
                                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, bufsize=0)  # fmt: skip
+                               stderr=subprocess.PIPE, bufsize=0)  # fmt: skip
     pipe = process.stdin
     assert pipe is not None
     pipe.write(pcap_head())
@@ -75,6 +75,8 @@ def piped(path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[int],
     finally:
         with suppress(OSError):
             pipe.close()
+        if process.stderr is not None:
+            process.stderr.close()
 
 
 @contextmanager
@@ -125,6 +127,9 @@ def kill(number: int, folder: Path) -> Kill:
         while process.poll() is None and _size(path) <= (-1 if starting else _HEADER_BYTES):
             time.sleep(0.01)
         time.sleep(random.uniform(0.0, 1.0 if starting else 3.0))
+        if process.poll() is not None:
+            assert process.stderr is not None
+            sys.exit(f"a recorder ended by itself: {process.stderr.read().decode()}")
         os.kill(process.pid, signal.SIGKILL)
         killed = time.monotonic()
         process.wait()

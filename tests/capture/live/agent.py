@@ -48,7 +48,7 @@ class Agent:
 
     def __init__(self, space: Namespace, path: Path, *options: str) -> None:
         command = space.inside("-m", "wiretape", "capture", "live", "-i", HERE, "--json",
-                               "--ring", "16MB", "-o", str(path), *options)  # fmt: skip
+                               "--ring", "64MB", "-o", str(path), *options)  # fmt: skip
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
