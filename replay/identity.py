@@ -2,8 +2,9 @@
 
 A clone that came with the cookie of the user it was cloned from would be that user again: caches
 would be warm and carts shared. So in a clone's requests the values of cookies, credentials and API
-keys, the values in queries, forms and JSON whose names say who somebody is, and e-mail addresses
-anywhere become pseudonyms under a key of the seed and the clone's number: equal values stay equal
+keys, the values in queries, forms and JSON whose names say who somebody is, the number or token
+that follows such a name in a path (`/users/4711/orders`), and e-mail addresses anywhere become
+pseudonyms under a key of the seed and the clone's number: equal values stay equal
 within a clone, in whatever request and place they stand, and differ between clones. Length and
 character class stay, so that no framing changes. Clone 0 is what was recorded and keeps its own.
 Cookies that say nothing of a person (a short value, as of a theme) stay too.
@@ -35,6 +36,10 @@ _EMAIL = re.compile(rb"([A-Za-z0-9._%+-]+?)((?:@|%40)[A-Za-z0-9-]+(?:\.[A-Za-z0-
 _COOKIE_VALUE = re.compile(
     rb"(?i)((?:^|(?<=[;\s]))(?:" + _WHO + rb"|[^=;\s]+(?==[^;]{8}))=\"?)([^;\"\s]+)"
 )
+_PATH_VALUE = re.compile(
+    rb"(?i)(/(?:users?|accounts?|customers?|members?|people|profiles?|sessions?|tokens?)/)"
+    rb"((?=[^/?#\s]*\d)[^/?#\s@]+)(?=[/?#\s])"
+)
 _ESCAPE = re.compile(rb"(%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\.)", re.S)
 _HINT = re.compile(rb"(?i)@|%40|" + _WHO)
 
@@ -60,7 +65,7 @@ class Identities:
 
         head, body = request[:head_bytes], request[head_bytes:]
         line_end = head.find(b"\n") + 1
-        line, lines = head[:line_end], head[line_end:]
+        line, lines = _PATH_VALUE.sub(value, head[:line_end]), head[line_end:]
         lines = _CREDENTIAL.sub(value, _COOKIE.sub(cookie, lines))
         line, body = (self._loose(part, clone) for part in (line, body))
         return line + lines + body

@@ -78,3 +78,18 @@ def test_a_credential_keeps_its_scheme(kind: bytes) -> None:
     found = Identities(1)(head, len(head), 1)
     assert found.partition(b"Authorization: ")[2].split(b" ")[0] == kind.split(b" ")[0]
     assert found != head
+
+
+def test_who_a_path_names_is_the_same_somebody_as_in_the_rest_of_the_clone() -> None:
+    def line(path: bytes, clone: int = 3, body: bytes = b"") -> bytes:
+        head = b"GET " + path + b" HTTP/1.1\r\nHost: shop\r\n\r\n"
+        return Identities(1)(head + body, len(head), clone)
+
+    fresh = line(b"/users/48213/orders").split(b"/")[2]
+    assert fresh != b"48213"
+    assert fresh.isdigit()
+    assert line(b"/api/customers/48213?page=2").startswith(b"GET /api/customers/%s?page=2 " % fresh)
+    assert line(b"/x", body=b'{"user_id": 48213}').endswith(b'{"user_id": %s}' % fresh)
+    assert line(b"/users/48213", clone=4).split(b"/")[2].split()[0] != fresh
+    for path in (b"/users/login", b"/users/me/cart", b"/items/48213", b"/users/"):
+        assert line(path).startswith(b"GET " + path + b" ")
