@@ -1,7 +1,8 @@
 """Drift: in what two environments differ, by what they reveal of themselves (portrait.py).
 
 Only like is compared with like: the same endpoint answered with the same class of status. A value
-counts as new where it makes up a fifth of the answers of one side and none of the other's. Each
+counts as new where it makes up a fifth of the answers of one side and none of the other's,
+and that is no chance. Each
 difference has a severity: `high` where what is tested is less safe or another thing than what runs,
 `medium` where it changes speed or behaviour, `low` where it is a matter of spelling.
 """
@@ -20,7 +21,8 @@ from .judge import Finding
 from .portrait import ABSENT, SOME, Portrait, kept_names
 
 SHARE = 0.2
-FEWEST = 3  # answers without a value before a recording or run is said to lack it
+CHANCE = 0.01  # of not seeing a value that is there as often as on the other side
+FEWEST = 3  # answers of a recording or run before anything is said of a place
 SKEW_S = 2.0
 SEVERITIES = ("high", "medium", "low")
 EXAMPLES = 3
@@ -124,6 +126,8 @@ def _headers(a: Portrait, b: Portrait, partial: bool) -> Iterator[Difference]:
     if not (a.live and b.live):
         names -= {"error page"}
     for place in sorted(a.places.keys() & b.places.keys()):
+        if any(not side.live and side.places[place] < FEWEST for side in (a, b)):
+            continue
         for name in names:
             before, after = a.shares(place, name), b.shares(place, name)
             gone, new = _only(before, after, b, place), _only(after, before, a, place)
@@ -140,10 +144,13 @@ def _headers(a: Portrait, b: Portrait, partial: bool) -> Iterator[Difference]:
 
 
 def _only(mine: dict[str, float], theirs: dict[str, float], other: Portrait, place: str) -> str:
-    """The commonest value that one side often has and the other never."""
-    if not other.live and other.places[place] < FEWEST and len(mine) > 1:
-        return ""
-    found = [value for value, share in mine.items() if share >= SHARE and value not in theirs]
+    """The commonest value that one side often has, and that the other has never by no chance."""
+    seen = other.places[place]
+    found = [
+        value
+        for value, share in mine.items()
+        if share >= SHARE and value not in theirs and (1 - share) ** seen < CHANCE
+    ]
     return max(found, key=lambda value: mine[value], default="")
 
 
