@@ -47,8 +47,15 @@ class Crew:
         for shard in range(count):
             ours, theirs = context.Pipe(duplex=True)
             process = context.Process(
-                target=worker_main,
-                args=(theirs, self._tape_path, self._options, shard, count),
+                target=_work,
+                args=(
+                    [*self._processes, ours],
+                    theirs,
+                    self._tape_path,
+                    self._options,
+                    shard,
+                    count,
+                ),
             )
             process.start()
             theirs.close()
@@ -147,3 +154,10 @@ class Crew:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def _work(inherited: list[Any], *arguments: Any) -> None:
+    """A worker, without our ends of the pipes: where we are gone it has to notice, and stop."""
+    for pipe in inherited:
+        pipe.close()
+    worker_main(*arguments)

@@ -111,6 +111,20 @@ def test_a_dead_workers_share_is_booked_as_unsent_and_the_rest_goes_on(
     assert sorted(sources.tolist()) == list(range(200))
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_where_the_parent_is_killed_nobody_goes_on_sending(tmp_path: Path) -> None:
+    tape = long_tape(tmp_path / "x.tape", 2)
+    with recorder() as target:
+        process = started(tape, tmp_path / "run.tape", target.url, "--workers", "2")
+        assert waited(lambda: sum(map(bool, target.received)) == 4)
+        feeders = children(process.pid)
+        family = [*feeders, *(pid for feeder in feeders for pid in children(feeder))]
+        assert len(family) == 4
+        process.kill()
+        process.communicate()
+        assert waited(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in family))
+
+
 def test_a_full_disk_ends_the_replay_with_one_sentence(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
