@@ -36,7 +36,7 @@ from .plan import Chunk, plan_chunks, rows_in, take
 from .priority import give_way
 
 LEAST_AHEAD, AHEAD = 3, 32
-AHEAD_BYTES = 24 << 20
+AHEAD_BYTES = 16 << 20
 """So much may be ready for the sender: enough for a burst during which nobody else gets a core."""
 Emit = Callable[[tuple[str, Any]], None]
 

@@ -14,8 +14,7 @@ from collections.abc import Callable
 from capture.exchange import Close, Flag, Lateness, Outcome, RequestEnd, Reuse
 
 from .batch import Batch
-from .clock import now_ns
-from .connection import CLOSED, OPEN, Settle, Wire
+from .connection import CONNECTING, HANDSHAKE, OPEN, Settle, Wire
 from .dialer import Dialer
 from .openings import NEW, openings_of
 from .options import ReplayOptions
@@ -24,6 +23,7 @@ from .targets import Target
 from .timers import Timers
 
 _WIRES_A_SWEEP = 256
+_SWEEPS_A_SECOND = 20
 
 
 class Lanes(Settle):
@@ -130,12 +130,7 @@ class Lanes(Settle):
             wire.client = client
             if self._openings.how == NEW:
                 wire.closing = Close.FIN_CLIENT  # after its answer
-            self._timers.add(now_ns() + self._options.connect_timeout, self._give_up, (wire,))
         return wire
-
-    def _give_up(self, wire: Wire) -> None:
-        if wire.state not in (OPEN, CLOSED):
-            wire.fail(Outcome.CONNECT_TIMED_OUT)
 
     def _end_later(self, batch: Batch, row: int, key: tuple[int, int]) -> None:
         if key not in self._ending and not self._options.at_max:
@@ -170,11 +165,16 @@ class Lanes(Settle):
             self._dialer.watch(wire)
 
     def _sweep(self, now: int) -> None:
-        """Give up answers that have taken too long; a part of all wires at a time."""
-        wires = list(itertools.islice(self._sweeping, _WIRES_A_SWEEP))
-        if len(wires) < _WIRES_A_SWEEP:
+        """Give up what has taken too long; a part of all wires at a time, all within a second."""
+        some = max(_WIRES_A_SWEEP, len(self._wires) // _SWEEPS_A_SECOND)
+        wires = list(itertools.islice(self._sweeping, some))
+        if len(wires) < some:
             self._sweeping = iter(list(self._wires.values()))
         for wire in wires:
+            if wire.state in (CONNECTING, HANDSHAKE):
+                if now - wire.open_ns > self._options.connect_timeout:
+                    wire.fail(Outcome.CONNECT_TIMED_OUT)
+                continue
             oldest = wire.oldest
             if oldest is not None:
                 batch, row = oldest

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from .options import ReplayOptions
 
-MAX_BATCH_BYTES = 8 << 20
+MAX_BATCH_BYTES = 2 << 20
 _OF_PLAN = (
     "lane",
     "order_ns",

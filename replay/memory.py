@@ -13,7 +13,7 @@ import tempfile
 
 _LEAST = 1 << 18
 _STEP = 1 << 16
-_KEPT = 8
+_KEPT_BYTES = 12 << 20
 
 
 class Region:
@@ -51,12 +51,11 @@ class Regions:
     def give_back(self, region: Region) -> int:
         """It may be used again; the number of one that is let go instead, or 0."""
         self._free.append(region)
-        if len(self._free) <= _KEPT:
+        if sum(each.size for each in self._free) <= _KEPT_BYTES:
             return 0
-        smallest = min(self._free, key=lambda each: each.size)
-        self._free.remove(smallest)
-        smallest.handed_over()
-        return smallest.number
+        oldest = self._free.pop(0)
+        oldest.handed_over()
+        return oldest.number
 
 
 def _memory(size: int) -> int:
