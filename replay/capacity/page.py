@@ -27,7 +27,7 @@ def as_html(name: str, told: Capacity) -> str:
             told.sentence,
             "p99 of response time of each run; where it turns upward the target is full."
             + at_knee,
-            figure(_by_word(probes, "p99"), "offered (requests/s)", "p99 (ms)", log_y=True,
+            figure(_by_word(probes, knee), "offered (requests/s)", "p99 (ms)", log_y=True,
                    kind="markers"),
         ),
         Card(
@@ -64,11 +64,13 @@ def _valid(probes: list[Probe]) -> list[Probe]:
     return [probe for probe in probes if probe.word != INVALID]
 
 
-def _by_word(probes: list[Probe], what: str) -> list[Line]:
-    """One line for what holds, one for what breaks, one for what says nothing."""
+def _by_word(probes: list[Probe], knee: Probe | None) -> list[Line]:
+    """p99 of what holds, of what breaks, of what says nothing, and at the knee."""
     lines: list[Line] = []
     for word in WORDS:
         here = [probe for probe in probes if probe.word == word]
         if here:
-            lines.append((word, [p.offered for p in here], [getattr(p, what) for p in here]))
+            lines.append((word, [p.offered for p in here], [p.p99 for p in here]))
+    if knee is not None:
+        lines.append(("knee", [knee.offered], [knee.p99]))
     return lines
