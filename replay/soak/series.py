@@ -22,14 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from ..verdict.leaks import PART, SPANS, WARM_UP, Growth, growth_of
+from ..verdict.leaks import PART, Growth, growth_of, slope_of
 from .budget import Budget
 
 MOST = 512
 FEWEST_S, FEWEST_OF_COUNTS_S = 240.0, 600.0
 SPACING = 1.15
 CHANCE = 0.01
-WARMS_S, WARMED, STILL = 600.0, 0.1, 1 / 3
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -106,48 +105,18 @@ class Watched:
         before = self.leaks
         at, values = self.series.arrays()
         self.growth = growth_of(self.metric, at, values)
-        self.leaks = self.growth is not None and self._surely(self.growth, metrics, at, values)
+        self.leaks = self.growth is not None and self._surely(self.growth, metrics)
         return self.leaks != before
 
-    def _surely(self, growth: Growth, metrics: int, at: Array, values: Array) -> bool:
+    def _surely(self, growth: Growth, metrics: int) -> bool:
         allowed = CHANCE / (self.looks * (self.looks + 1) * max(1, metrics))
-        if growth.low <= 0 or growth.risen <= PART * growth.swing or growth.chance >= allowed:
-            return False
         if growth.slope * self.horizon_s <= self.budget.of(growth.begin):
             return False
-        x, y = floors(at, values)
-        fall = float((np.maximum.accumulate(y) - y).max())  # a tooth longer than a span
-        if fall > PART * growth.risen:
+        if not growth.rises(allowed):
             return False
-        return still_rises(x, y, growth.begin) and hanging_together(x, y) < allowed
-
-
-def floors(at: Array, values: Array) -> tuple[Array, Array]:
-    """The least value of each of equal spans, after the warm-up."""
-    warm = at >= at[0] + WARM_UP * (at[-1] - at[0])
-    at, values = at[warm], values[warm]
-    span = np.minimum((at - at[0]) * SPANS / max(1e-9, at[-1] - at[0]), SPANS - 1).astype(int)
-    groups = [np.flatnonzero(span == n) for n in range(SPANS)]
-    lowest = np.array([group[np.argmin(values[group])] for group in groups if len(group)])
-    return at[lowest], values[lowest]
-
-
-def still_rises(x: Array, y: Array, begin: float) -> bool:
-    """Whether this is more than warming up.
-
-    The second half rises at no less than a third of the pace of the first; and within the first
-    ten minutes there has to be a tenth more than at the beginning.
-    """
-    half, watched = len(x) // 2, float(x[-1] - x[0])
-    if float(y[-1] - y[0]) <= WARMED * max(begin, 1.0) * min(1.0, WARMS_S / watched):
-        return False
-    return _slope(x[half:], y[half:]) >= STILL * _slope(x[: half + 1], y[: half + 1])
-
-
-def _slope(x: Array, y: Array) -> float:
-    from scipy.stats import theilslopes
-
-    return float(theilslopes(y, x)[0])
+        floor = growth.floor
+        fall = float((np.maximum.accumulate(floor) - floor).max())  # a tooth longer than a span
+        return fall <= PART * growth.risen and hanging_together(growth.at_s, floor) < allowed
 
 
 def hanging_together(x: Array, y: Array) -> float:
@@ -155,7 +124,7 @@ def hanging_together(x: Array, y: Array) -> float:
     from scipy.stats import norm, rankdata
 
     n = len(y)
-    ranks = rankdata(y - _slope(x, y) * x)
+    ranks = rankdata(y - slope_of(x, y) * x)
     ranks = ranks - ranks.mean()
     power = float(ranks @ ranks)
     factor = 1.0

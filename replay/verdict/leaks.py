@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import csv
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -48,17 +48,27 @@ class Growth:
     chance: float
     risen: float  # while it was watched
     swing: float  # how far it goes up and down meanwhile
-    watched_s: float = WARMS_S
-    still: bool = True  # whether it rises as before in the second half
+    at_s: Array = field(repr=False, compare=False)  # of each least value
+    floor: Array = field(repr=False, compare=False)
 
     @property
     def leaks(self) -> bool:
         """Whether it surely grows, and fast enough to matter within a day."""
-        lost = self.slope * HORIZON_S
-        sure = self.low > 0 and self.chance < CHANCE and self.risen > PART * self.swing
-        used = max(self.begin, 1.0)
-        warm = self.still and self.risen > BUDGET * used * min(1.0, WARMS_S / self.watched_s)
-        return sure and warm and lost > BUDGET * used
+        return self.rises(CHANCE) and self.slope * HORIZON_S > BUDGET * max(self.begin, 1.0)
+
+    def rises(self, chance: float) -> bool:
+        """Whether it surely grows, beneath the sawtooth and beyond warming up."""
+        if self.low <= 0 or self.chance >= chance or self.risen <= PART * self.swing:
+            return False
+        watched = float(self.at_s[-1] - self.at_s[0])
+        least = BUDGET * max(self.begin, 1.0) * min(1.0, WARMS_S / watched)
+        return self.risen > least and self._still()
+
+    def _still(self) -> bool:
+        """Whether it rises in the second half nearly as in the first."""
+        x, y = self.at_s, self.floor
+        half = len(x) // 2
+        return slope_of(x[half:], y[half:]) >= STILL * slope_of(x[: half + 1], y[: half + 1])
 
 
 def growth_of(metric: str, at_s: Array, values: Array) -> Growth | None:
@@ -82,13 +92,11 @@ def growth_of(metric: str, at_s: Array, values: Array) -> Growth | None:
     chance = float(kendalltau(x, y).pvalue)
     chance = 1.0 if math.isnan(chance) else chance
     risen = slope * float(x[-1] - x[0])
-    half = len(x) // 2
-    still = _slope(x[half:], y[half:]) >= STILL * _slope(x[: half + 1], y[: half + 1])
-    watched = float(x[-1] - x[0])
-    return Growth(metric, float(y[0]), slope, low, high, chance, risen, swing, watched, still)
+    return Growth(metric, float(y[0]), slope, low, high, chance, risen, swing, x, y)
 
 
-def _slope(x: Array, y: Array) -> float:
+def slope_of(x: Array, y: Array) -> float:
+    """Theil and Sen's slope."""
     from scipy.stats import theilslopes
 
     return float(theilslopes(y, x)[0])
