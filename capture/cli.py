@@ -75,15 +75,30 @@ def pcap(file: str, options: PcapOptions) -> None:
         recorder.close()
     if source.damage and source.cut:
         tell(source.damage)
-    _print(recorder.ledger, recorder.failure or source.damage, options.json)
-    if recorder.failure:
-        raise CaptureError(f"{recorder.failure}; what could not be kept is in the ledger.")
-    if source.damage and not source.cut:
-        raise CaptureError(f"{source.damage}.")
-    if unread is not None:
-        raise CaptureError(
-            f"{file} has the link type {unread}, which is not read; capture on another interface."
-        )
+    broken = "" if source.cut else source.damage
+    if unread is not None and not broken:
+        broken = f"{file} has the link type {unread}, which is not read; capture another interface"
+    _end(recorder.ledger, recorder.failure, options, tell, broken, source.damage)
+
+
+def _end(
+    ledger: Ledger, failure: str, options: RecordOptions, tell: Tell, broken: str = "",
+    cut: str = "",
+) -> None:  # fmt: skip
+    """Print the ledger, and say what is amiss."""
+    from .upshot import missing, nothing_found
+
+    _print(ledger, failure or broken or cut, options.json)
+    if failure:
+        raise CaptureError(f"{failure}; what could not be kept is in the ledger.")
+    if broken:
+        raise CaptureError(f"{broken}.")
+    empty = nothing_found(ledger)
+    if empty:
+        tell(empty)
+    lost = missing(ledger) or empty or cut
+    if options.strict and lost:
+        raise CaptureError(f"{lost}; without --strict the rest is a tape all the same.")
 
 
 def _take(source: Source, recorder: Recorder, tell: Tell) -> int | None:
@@ -118,10 +133,9 @@ def live(options: LiveOptions) -> None:
     """
     from .live.workers import record_live
 
-    ledger, failure = record_live(options, teller(options.log_format))
-    _print(ledger, failure, options.json)
-    if failure:
-        raise CaptureError(f"{failure}; what could not be kept is in the ledger.")
+    tell = teller(options.log_format)
+    ledger, failure = record_live(options, tell)
+    _end(ledger, failure, options, tell)
 
 
 def _print(ledger: Ledger, failure: str, as_json: bool) -> None:

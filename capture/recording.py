@@ -33,6 +33,9 @@ class RecordOptions(SanitizeOptions, TapeOptions):
         (), help="Keep only this port (repeatable; default: HTTP on any port).",
         type=click.IntRange(1, 65535),
     )  # fmt: skip
+    strict: bool = option(
+        False, help="Exit 1 where anything is missing from the tape, or it is empty."
+    )
     json: bool = option(False, help="Print the ledger as JSON.")
 
 

@@ -236,6 +236,37 @@ def test_a_disk_that_is_full_is_told_at_once_and_what_was_kept_is_counted(
         assert tape.exchange_count == ledger.count("exchanges", "kept")
 
 
+def test_a_capture_without_http_says_so_in_one_sentence(tmp_path: Path, capture) -> None:
+    from tests.capture import packet_helpers as h
+
+    cases = {
+        "nothing.pcap": ([], "no packet was seen"),
+        "names.pcap": ([h.ethernet(h.ipv4(h.udp(b"dns", 53), 17))] * 3, "packets: 3 not TCP"),
+        "other.pcap": ([h.ethernet(h.ipv4(h.tcp(b"\x16\x03\x01 hello")))], "not HTTP: TLS"),
+    }
+    for name, (frames, reason) in cases.items():
+        path = tmp_path / name
+        path.write_bytes(h.pcap(frames))
+        said = capture("pcap", path, "-o", path.with_suffix(".tape"), "--json")
+        assert said.code == 0, said.err
+        assert reason in said.err
+        assert said.err.count("\n") == 1
+        said = capture("pcap", path, "-o", path.with_suffix(".tape"), "--json", "--strict")
+        assert said.code == 1
+
+
+def test_strict_refuses_what_is_not_whole(tmp_path: Path, capture) -> None:
+    whole = sample(tmp_path / "whole.pcap", connections=2, exchanges=2)
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(whole.read_bytes()[:-5])
+    gaps = sample(tmp_path / "gaps.pcap", connections=8, exchanges=2, faults=True)
+    for path, code in ((whole, 0), (cut, 1), (gaps, 1)):
+        assert capture("pcap", path, "-o", tmp_path / "a.tape", "--json").code == 0
+        said = capture("pcap", path, "-o", tmp_path / "a.tape", "--json", "--strict")
+        assert said.code == code, said.err
+    assert "never seen" in said.err
+
+
 def test_standard_input_is_read_like_a_file(tmp_path: Path) -> None:
     pcap = sample(tmp_path / "a.pcap", connections=3, exchanges=3)
     path = tmp_path / "a.tape"

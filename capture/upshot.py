@@ -1,0 +1,48 @@
+"""What a recording comes to, in one sentence where something is amiss: from its ledger alone.
+
+A recording without any exchange says why, as far as the ledger tells. One that is asked to be
+strict says what is missing from it.
+"""
+
+from __future__ import annotations
+
+from .accounts import BYTES, IN_ORDER
+from .ledger import Ledger
+from .record import EXCHANGES, KEPT
+
+_MOST_REASONS = 3
+_NOT_FOUND = (KEPT, IN_ORDER, "repeated")
+# unit, fates that mean a loss (none: any), what is said of it
+_LOSSES: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("packets", ("dropped by the kernel",), "packets were dropped by the kernel"),
+    ("missing bytes", (), "bytes of streams were never seen"),
+    ("fragments", ("never completed",), "fragments of packets were never completed"),
+    ("interruptions", (), "times an interface was down"),
+    ("connections", ("sampled out",), "connections were sampled out"),
+)
+
+
+def nothing_found(ledger: Ledger) -> str:
+    """Why there is no exchange in a recording; empty where there is one."""
+    if ledger.count(EXCHANGES):
+        return ""
+    if not ledger.count("packets"):
+        return "no packet was seen, so the tape is empty"
+    reasons = [
+        f"{unit}: {count:,} {fate}"
+        for unit in ("packets", "connections", BYTES)
+        for fate, count in ledger.fates(unit).items()
+        if fate not in _NOT_FOUND
+    ]
+    told = "; ".join(reasons[:_MOST_REASONS])
+    return f"no HTTP was found, so the tape is empty ({told})" if told else "no HTTP was found"
+
+
+def missing(ledger: Ledger) -> str:
+    """What was lost on the way to the tape; empty where nothing was."""
+    losses = []
+    for unit, fates, said in _LOSSES:
+        count = sum(ledger.count(unit, fate) for fate in fates) if fates else ledger.count(unit)
+        if count:
+            losses.append(f"{count:,} {said}")
+    return ", ".join(losses)
