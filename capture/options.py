@@ -48,11 +48,10 @@ def option(
 def options_of(declared: type) -> Callable[[F], F]:
     """Add the options of a dataclass to a command, which gets them as its argument `options`.
 
-    What a class adds stands in the help before what it inherits.
+    What a class adds stands in the help before what it inherits; its `section` is the headline of
+    that, where the command is `Sectioned`.
     """
-    fields = [
-        field for family in _by_class(declared) for field in family if "option" in field.metadata
-    ]
+    fields = [field for field, _ in _by_class(declared)]
 
     def decorate(function: F) -> F:
         @functools.wraps(function)
@@ -61,22 +60,46 @@ def options_of(declared: type) -> Callable[[F], F]:
             return function(*args, options=declared(**chosen), **values)
 
         wrapped: Any = command
-        for field in reversed(fields):
-            wrapped = _click_option(field)(wrapped)
+        for field, section in reversed(list(_by_class(declared))):
+            wrapped = _click_option(field, section)(wrapped)
         return wrapped  # type: ignore[no-any-return]
 
     return decorate
 
 
-def _by_class(declared: type) -> Iterator[list[dataclasses.Field[Any]]]:
-    """The fields of a dataclass by the class that declares them, itself first."""
+class Sectioned(click.Command):
+    """A command whose many options stand under headlines in its help."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None and isinstance(param, click.Option):
+                sections.setdefault(getattr(param, "section", ""), []).append(record)
+        for name, rows in sections.items():
+            with formatter.section(name or "Options"):
+                formatter.write_dl(rows)
+
+
+class _Option(click.Option):
+    """An option that knows under which headline it stands."""
+
+    def __init__(self, *args: Any, section: str = "", **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.section = section
+
+
+def _by_class(declared: type) -> Iterator[tuple[dataclasses.Field[Any], str]]:
+    """The fields that are options and their sections, those of the class itself first."""
     known = {field.name: field for field in dataclasses.fields(declared)}
     for family in declared.__mro__:
-        own = getattr(family, "__annotations__", {}) if family is not object else {}
-        yield [known.pop(name) for name in own if name in known]
+        own = [name for name in vars(family).get("__annotations__", {}) if name in known]
+        for field in map(known.pop, own):
+            if "option" in field.metadata:
+                yield field, vars(family).get("section", "")
 
 
-def _click_option(field: dataclasses.Field[Any]) -> Callable[[Any], Any]:
+def _click_option(field: dataclasses.Field[Any], section: str) -> Callable[[Any], Any]:
     spec = dict(field.metadata["option"])
     own = "--" + field.name.replace("_", "-")
     names = (*spec.pop("names"), field.name)
@@ -92,7 +115,7 @@ def _click_option(field: dataclasses.Field[Any]) -> Callable[[Any], Any]:
         spec["type"] = kind
     if field.default not in (None, (), False, ""):
         spec.setdefault("show_default", True)
-    return click.option(*names, default=field.default, **spec)
+    return click.option(*names, default=field.default, cls=_Option, section=section, **spec)
 
 
 class _Measure(ParamType):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from capture.options import options_of
+from capture.options import Sectioned, options_of
 
 from .observe.options import ObserveOptions, observed
 from .options import PlanOptions, ReplayOptions
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ABORTED = 3
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("tape", type=click.Path(exists=True))
 @click.option("-o", "--output", default="run.tape", show_default=True, help="The run to write.")
 @click.option(
@@ -90,7 +90,7 @@ def _fidelity_code(summary: Summary, required: float | None) -> int:
     return UNFAITHFUL
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("tape", type=click.Path(exists=True))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--html", "page", metavar="FILE", help="Write its pictures as one offline page.")

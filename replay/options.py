@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -39,6 +39,8 @@ from .option_types import (
 @dataclass(frozen=True)
 class PlanOptions:
     """What decides what is to be sent when."""
+
+    section: ClassVar[str] = "What is sent when"
 
     speed: float = option(1.0, help="Factor on the recorded clock, or max.", type=SPEED)
     think: str = option(
@@ -128,6 +130,8 @@ class PlanOptions:
 @dataclass(frozen=True)
 class SendOptions(PlanOptions):
     """What decides how a plan is sent, wherever to."""
+
+    section: ClassVar[str] = "How it is sent"
 
     start_at: int = option(
         0, help="Begin at this time (ISO 8601, local if it names no zone, or seconds since 1970).",
@@ -228,6 +232,8 @@ class SendOptions(PlanOptions):
 @dataclass(frozen=True)
 class ReplayOptions(SendOptions):
     """Everything that decides what is sent where and when."""
+
+    section: ClassVar[str] = "Where to, and when to stop"
 
     target: tuple[str, ...] = option(
         (), help="Where to send: URL or NAME=URL; give it twice for A/B.", metavar="URL",
