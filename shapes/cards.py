@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .detail_cards import detail_cards, short
 from .plots import Card, Line, figure
 from .screen import duration, times
 
@@ -20,6 +21,7 @@ def cards_of(shape: dict[str, Any]) -> list[Card]:
         *_sessions(shape["sessions"]),
         *_endpoints(shape["mix"]),
         *_sizes(shape["mix"]),
+        *detail_cards(shape),
     ]
 
 
@@ -34,6 +36,8 @@ def facts_of(shape: dict[str, Any]) -> list[tuple[str, str]]:
         ("sessions", f"{shape['sessions']['count']:,}"),
         ("most in flight", f"{shape['in_flight']['peak']:,.0f}"),
         ("malformed", f"{shape['mix']['malformed_share']:.2%}"),
+        ("repeated requests", f"{shape['mix']['key_reuse']:.0%}"),
+        ("Gini of clients", f"{shape['clients']['gini']:.2f}"),
     ]
 
 
@@ -61,7 +65,11 @@ def _burstiness(arrivals: dict[str, Any]) -> list[Card]:
         said = f"{times(top)} times as bursty as Poisson at {duration(tau[idc.index(top)])}"
     lines = [("IDC", tau, idc), ("Allan factor", *_columns(arrivals["allan"])),
              ("Poisson", tau, [1.0] * len(tau))]  # fmt: skip
-    return [Card(said, "Variance of the count over its mean; above 1 is burstiness.",
+    how = "Variance of the count over its mean; above 1 is burstiness."
+    if arrivals["hurst"]:
+        h = arrivals["hurst"]
+        how += f" Hurst {h['value']:.2f} (95 %: {h['low']:.2f} to {h['high']:.2f})."
+    return [Card(said, how,
                  figure(lines, "timescale (s)", "index of dispersion",
                         log_x=True, log_y=True))]  # fmt: skip
 
@@ -123,7 +131,7 @@ def _endpoints(mix: dict[str, Any]) -> list[Card]:
     top = mix["endpoints"][:12]
     if not top:
         return []
-    names = [_short(entry["endpoint"]) for entry in top]
+    names = [short(entry["endpoint"]) for entry in top]
     shares = [100 * entry["share"] for entry in top]
     cards = [Card(f"{names[0]} is {shares[0]:.0f} % of the requests",
                   "The endpoints that are asked most.",
@@ -159,8 +167,3 @@ def _sizes(mix: dict[str, Any]) -> list[Card]:
 
 def _columns(pairs: list[list[float]]) -> tuple[list[float], list[float]]:
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-
-
-def _short(name: str, most: int = 28) -> str:
-    name = name or "(no endpoint)"
-    return name if len(name) <= most else name[: most - 1] + "…"

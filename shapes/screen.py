@@ -47,6 +47,8 @@ def show(name: str, shape: dict[str, Any]) -> None:
                   f"peak {shape['in_flight']['peak']:.0f}")  # fmt: skip
     console.print(f"  malformed   {mix['malformed_share']:.2%};  "
                   f"repeated requests {mix['key_reuse']:.1%}")  # fmt: skip
+    for line in _details(shape):
+        console.print(line, markup=False)
     table = Table("endpoint", box=None, header_style="bold")
     for head in ("share", "statuses", "request p50", "response p50", "latency p50", "p99"):
         table.add_column(head, justify="right")
@@ -58,6 +60,30 @@ def show(name: str, shape: dict[str, Any]) -> None:
             duration(entry["service_s"]["p50"]), duration(entry["service_s"]["p99"]),
         )  # fmt: skip
     console.print(table)
+
+
+def _details(shape: dict[str, Any]) -> list[str]:
+    """Hurst and period where there are any, connections, what follows what, defects."""
+    a, mix, wires = shape["arrivals"], shape["mix"], shape.get("connections", {"count": 0})
+    lines = []
+    if a["hurst"]:
+        h = a["hurst"]
+        lines.append(f"  Hurst       {h['value']:.2f} (95 %: {h['low']:.2f} to {h['high']:.2f})")
+    if a["autocorrelation"]["period_s"]:
+        lines.append(f"  period      {duration(a['autocorrelation']['period_s'])}")
+    if wires["count"]:
+        lines.append(f"  connections {wires['count']:,}, {times(wires['mean_requests'])} requests "
+                     f"each, life p50 {duration(wires['life_s']['p50'])}, "
+                     f"{wires['reused_share']:.0%} reused")  # fmt: skip
+    pairs = mix.get("bigrams", [])
+    total = sum(count for _, _, count in pairs)
+    if pairs:
+        first = [f"{a} → {b} {count / total:.0%}" for a, b, count in pairs[:3]]
+        lines.append("  followed by " + ",  ".join(first))
+    for name, found in list(mix.get("malformed", {}).items())[:3]:
+        lines.append(f"  {name.replace('_', ' ')}: {found['exchanges']:,} in {found['runs']:,} "
+                     f"runs, the longest {found['longest_run']:,}")  # fmt: skip
+    return lines
 
 
 def verdict_lines(found: Fidelity) -> list[str]:
