@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 import socket
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -51,7 +52,7 @@ class Feeder:
         chunks: Iterator[Chunk],
         emit: Emit,
         worker: int,
-        watched: bool,
+        options: ReplayOptions,
     ) -> None:
         self._end = end
         self._loader = loader
@@ -65,7 +66,8 @@ class Feeder:
         self._wires: list[tuple[int, ...]] = []
         self._first: Made | None = None
         self._times = (0, 0)
-        self._glancer = Glancer(emit, worker) if watched else None
+        self._soaks = bool(options.soak)
+        self._glancer = Glancer(emit, worker) if options.watched else None
         self.stopped_at = NEVER
 
     def prepare(self) -> None:
@@ -178,7 +180,12 @@ class Feeder:
         }  # fmt: skip
 
     def _finish(self) -> None:
-        """The sender has gone: what it had not settled, and what it never got, was not sent."""
+        """The sender has gone: what it had not settled, and what it never got, was not sent.
+
+        Of a soak only what was due by now is booked so: days to come are none of its run.
+        """
+        if self._soaks and self.stopped_at == NEVER and (self._live or not self._fed):
+            self.stopped_at = time.monotonic_ns()
         for number in list(self._live):
             self._live[number].book_unsent()
             self._settle(number)

@@ -67,7 +67,7 @@ def run_shard(
     with Tape.open(tape_path) as tape, ours:
         loader = Loader(tape, options, [target.authority for target in targets])
         chunks = plan_chunks(tape, options, shard, of)
-        feeder = Feeder(ours, loader, chunks, emit, shard, options.watched)
+        feeder = Feeder(ours, loader, chunks, emit, shard, options)
         try:
             feeder.prepare()
             start = max(wall.monotonic(start_at()), now_ns())

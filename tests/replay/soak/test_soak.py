@@ -156,6 +156,24 @@ def test_a_target_that_ends_is_one_finding_and_one_alert(
     assert said.count("the process has ended") == 1
 
 
+def test_a_sender_that_dies_ends_the_soak_and_books_no_days_to_come(
+    tape: Path, target: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "s"
+    process = start(tape, "--target", target, "--for", "72h", "-o", out, "--json")
+    waited_for(out / "soak.json")
+    pid = process.pid
+    for _ in range(2):  # the feeder, then the sender
+        pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+    os.kill(pid, signal.SIGKILL)
+    code, told, said = ended(process)
+    assert code == 0, said
+    report = json.loads(told)
+    assert not report["complete"]
+    assert any("died" in warning for warning in report["warnings"])
+    assert report["totals"]["due"] < 3000
+
+
 def test_a_gate_that_fails_in_a_segment_exits_3_and_may_end_the_soak(
     tape: Path, target: str, tmp_path: Path
 ) -> None:
