@@ -24,6 +24,7 @@ from .subjects import Requests, Times, requests_of, share_worse
 FAILURES, STATUSES, OTHERS = "failures", "statuses", "all other endpoints"
 FEWEST_BLOCKS = 10
 FEWEST_REQUESTS = 20
+MOST_FAILED = 0.1  # of the baseline: a target that fails this much is nothing to compare with
 SIDES = ("baseline", "candidate")
 
 
@@ -197,6 +198,10 @@ class StepJudge:
             return "few", (
                 f"{asked:,} requests of the candidate in {blocks} blocks, which is too few to say"
             )
+        failed = sum(int(each.failed.sum()) for each in self._seen[0])
+        if failed > MOST_FAILED * self.counts()[0]:
+            told = self._told(FAILURES)[0]
+            return "unclear", f"the baseline itself failed {told} requests"
         doubtful = [each for each in self.standings() if each.unclear]
         if doubtful:
             return "unclear", doubtful[0].sentence

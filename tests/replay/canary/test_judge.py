@@ -138,3 +138,10 @@ def test_a_candidate_that_follows_its_baseline_is_judged_by_the_same_times_of_it
     assert judge.observe(Glance(1, 0, known_ns=1 << 60, parts=[]))
     assert judge.alarm is not None
     assert judge.alarm.subject == FAILURES
+
+
+def test_two_targets_that_both_fail_are_alike_but_not_clean():
+    judge = _judged(_part(outcome=np.full(1200, Outcome.REFUSED), status=np.zeros(1200)))
+    word, why = judge.word()
+    assert word == "unclear"
+    assert "the baseline itself failed" in why
