@@ -2,8 +2,8 @@
 
 nginx (one worker) and wrk share one core, the recorder has the other; one load is held back by a
 loop in wrk's script, the other is whatever that core gives. The same load runs without the recorder
-before, to see what recording costs the server. It needs root, nginx and wrk, and touches nothing
-but loopback. Every request that wrk counts has to be on the tape.
+before and after, to see what recording costs the server. It needs root, nginx and wrk, and touches
+nothing but loopback. Every request that wrk counts has to be on the tape.
 
     python tests/bench/bench_live.py [seconds]
 """
@@ -69,19 +69,23 @@ def recorded(port: int, folder: Path, load: tuple[int, int, Path]) -> tuple[Outc
 def main() -> None:
     """Print the table."""
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else _SECONDS
-    print("| load | wrk alone, requests/s | recorded | requests | on the tape | packets |"
-          " dropped by the kernel | missing bytes | core, us per exchange |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| load | wrk alone, requests/s | recorded | falls by | requests | on the tape "
+          "| packets | dropped by the kernel | missing bytes | core, us per exchange |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for name, connections, turns in _LOADS:
         with nginx() as server, tempfile.TemporaryDirectory() as folder:
             script = Path(folder) / "load.lua"
             script.write_text(_SCRIPT.format(turns=turns))
-            alone = wrk(server.url, max(2, seconds // 3), connections, TARGET_CORE, script)
+            some = max(2, seconds // 2)
+            before = wrk(server.url, some, connections, TARGET_CORE, script)
             load_of = (connections, seconds, script)
             outcome, load = recorded(server.port, Path(folder), load_of)
+            after = wrk(server.url, some, connections, TARGET_CORE, script)
+        alone = (before.rate + after.rate) / 2
         kept = outcome.count("exchanges", "kept")
         print(
-            f"| {name} | {alone.rate:,.0f} | {load.rate:,.0f} | {load.requests:,} | {kept:,} "
+            f"| {name} | {alone:,.0f} | {load.rate:,.0f} | {100 * (1 - load.rate / alone):.1f} % "
+            f"| {load.requests:,} | {kept:,} "
             f"| {outcome.count('packets'):,} "
             f"| {outcome.count('packets', 'dropped by the kernel'):,} "
             f"| {outcome.count('missing bytes'):,} "
