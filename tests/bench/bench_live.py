@@ -70,7 +70,7 @@ def main() -> None:
     """Print the table."""
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else _SECONDS
     print("| load | wrk alone, requests/s | recorded | falls by | requests | on the tape "
-          "| packets | dropped by the kernel | missing bytes | core, us per exchange |")  # fmt: skip
+          "| packets | dropped by the kernel | missing bytes | us per exchange |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|---|---|")
     for name, connections, turns in _LOADS:
         with nginx() as server, tempfile.TemporaryDirectory() as folder:
