@@ -83,6 +83,8 @@ def _not_validated(state: Content, complete: bool, judged: list[Content]) -> lis
     early = [each["metric"] for each in state["watched"] if each["per_hour"] == TOO_EARLY]
     if early:
         said.append(f"Growth of {', '.join(early[:5])}: watched for too short a time.")
+    if state["more_metrics"]:
+        said.append(f"Metrics beyond {len(state['watched'])}: narrow them with --watch-only.")
     if state["sample_failures"]:
         said.append(f"{state['sample_failures']:,} samples of the target could not be taken.")
     refused = sum(each["word"] == "INVALID" for each in judged)

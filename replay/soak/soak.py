@@ -42,6 +42,7 @@ from .windows import Windows
 
 TICK_S = 0.5
 MOST_SEGMENTS = 1000
+MOST_IN_WINDOW = 20
 Say = Callable[[str], None]
 
 
@@ -187,7 +188,8 @@ class Soak:
 
     def _summarize(self) -> None:
         with self.watcher.lock:
-            watched = {n: each.series.last for n, each in self.watcher.watched.items()}
+            each_one = list(self.watcher.watched.items())[:MOST_IN_WINDOW]
+            watched = {name: each.series.last for name, each in each_one}
         standing = self.findings.standing
         word = f"{len(standing)} found" if standing else "nothing found"
         window = self.windows.end_window(self.elapsed_s(), watched, word)
@@ -230,7 +232,7 @@ class Soak:
             "segments": segments, "removed": self.removed, "restarts": self.restarts,
             "lost_rows": self.lost_rows + (self._writer.lost_rows if self._writer else 0),
             "series": series, "samples": self.watcher.samples,
-            "sample_failures": self.watcher.failures,
+            "sample_failures": self.watcher.failures, "more_metrics": self.watcher.ignored,
             "checkpoint_failures": self.checkpoint.failures,
             "alerts": {"delivered": self.alerts.delivered, "failed": self.alerts.failed},
         }  # fmt: skip

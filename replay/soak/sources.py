@@ -23,7 +23,7 @@ from capture.errors import ReplayError
 
 LARGEST = 16 << 20
 PATIENCE_S = 10.0
-MOST_METRICS = 200
+MOST_METRICS = 1000  # of one source; how many are watched is for the watcher to say
 _NEVER = re.compile(
     r"(_total|_created|_bucket|_count|_sum|_info)$|start_time|timestamp|uptime|_last_"
 )

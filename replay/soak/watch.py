@@ -22,6 +22,7 @@ from .series import Watched
 from .sources import Source, SourceLost
 
 FAILURES = 3
+MOST_METRICS = 500
 TOO_EARLY = "too early"  # to say whether it grows
 
 
@@ -42,6 +43,7 @@ class Watcher:
         self.lock = threading.Lock()
         self.watched: dict[str, Watched] = {}
         self.samples = self.failures = 0
+        self.ignored = False  # whether there were more metrics than are watched
 
     def begin(self, elapsed_s: Callable[[], float]) -> None:
         """Start; `elapsed_s` is the clock of the soak."""
@@ -73,6 +75,9 @@ class Watcher:
         with self.lock:
             for metric, value in found.items():
                 known = self.watched.get(metric)
+                if known is None and len(self.watched) >= MOST_METRICS:
+                    self.ignored = True
+                    continue
                 if known is None:
                     budget = budget_of(metric, self._budgets)
                     known = self.watched[metric] = Watched(metric, budget, self._horizon_s)

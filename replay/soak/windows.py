@@ -45,6 +45,15 @@ class Window:
         return self.sent / self.seconds if self.seconds else 0.0
 
 
+def _as_one(a: Window, b: Window) -> Window:
+    """Two neighbours as one: counts are sums, of the quantiles the worse is kept."""
+    return Window(
+        a.start_s, b.start_s + b.seconds - a.start_s, a.due + b.due, a.sent + b.sent,
+        a.answered + b.answered, a.failed + b.failed, max(a.p50, b.p50), max(a.p99, b.p99),
+        max(a.late_p99, b.late_p99), b.watched, b.word,
+    )  # fmt: skip
+
+
 class _Counting:
     def __init__(self) -> None:
         self.due = self.sent = self.ended = self.failed = 0
@@ -69,7 +78,6 @@ class Windows:
         self.outcomes: Counter[str] = Counter()
         self.statuses: Counter[str] = Counter()
         self.endpoints: dict[str, tuple[Histogram, Histogram, list[int]]] = {}
-        self.merged = 1  # how many windows were made one, so that their number stays bounded
         self._whole, self._now = _Counting(), _Counting()
         self._began_s = 0.0
 
@@ -114,7 +122,9 @@ class Windows:
             self._began_s = at_s
             self.closed.append(window)
             if len(self.closed) > MOST_WINDOWS:
-                del self.closed[1:-1:2]
+                pairs = zip(self.closed[::2], self.closed[1::2], strict=False)
+                rest = self.closed[-1:] if len(self.closed) % 2 else []
+                self.closed = [*(_as_one(a, b) for a, b in pairs), *rest]
         return window
 
     def totals(self) -> dict[str, Any]:

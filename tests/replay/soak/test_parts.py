@@ -205,6 +205,20 @@ def test_windows_go_on_after_a_restart_as_if_there_had_been_none(
     assert after.end_window(5, {}, "") == once.end_window(5, {}, "")
 
 
+def test_windows_without_end_are_merged_and_lose_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("replay.soak.windows.MOST_WINDOWS", 10)
+    windows = Windows()
+    for hour in range(57):
+        windows(glance(10, failed=hour % 3))
+        windows.end_window(hour + 1.0, {}, "")
+    assert len(windows.closed) <= 10
+    assert sum(each.sent for each in windows.closed) == 570
+    assert sum(each.failed for each in windows.closed) == sum(hour % 3 for hour in range(57))
+    assert windows.closed[0].start_s == 0
+    ends = [each.start_s + each.seconds for each in windows.closed]
+    assert ends == [*(each.start_s for each in windows.closed[1:]), 57.0]
+
+
 def test_the_series_of_a_metric_survive_a_restart() -> None:
     first = Watched("rss", read_budget("10%"), 86_400.0)
     for at in range(1000):
@@ -268,6 +282,21 @@ def test_a_source_that_stays_away_is_told_and_withdrawn_when_it_is_back(tmp_path
     assert (watcher.samples, watcher.failures) == (3, 6)
     assert findings.standing == [], "what is not watched is no fault of the target's"
     assert watcher.table()[0]["per_hour"] == TOO_EARLY
+
+
+def test_metrics_without_end_are_told_as_not_watched(tmp_path: Path) -> None:
+    class Many:
+        name = "many"
+
+        def sample(self) -> dict[str, float]:
+            return {f"m{number}": 1.0 for number in range(700)}
+
+    log = Watchlog(tmp_path / "w.csv", print)
+    watcher = Watcher([Many()], [], 1.0, 1.0, Findings(lambda _: None), log, lambda: 1.0)
+    watcher.sample(0.0)
+    watcher.close()
+    assert len(watcher.watched) == 500
+    assert watcher.ignored
 
 
 def test_a_leak_is_told_with_what_a_request_costs(tmp_path: Path) -> None:
