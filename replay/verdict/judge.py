@@ -180,14 +180,14 @@ def quantiles_ms(times: Array) -> tuple[float, float, float]:
 
 
 def _endpoint(rows: Rows, code: int, in_flight: Array) -> EndpointRow:
-    mask = rows.endpoint == code
+    mask = rows.by_endpoint[code]
     service, before = rows.service_ns[mask], recorded_ns(rows)[mask]
     took = service != NEVER
     alone, company = alone_ns(service[took], in_flight[mask][took])
     status, was = rows["status"][mask], rows["recorded_status"][mask]
     return EndpointRow(
         rows.endpoints[code],
-        int(mask.sum()),
+        len(mask),
         quantiles_ms(before[before != NEVER]),
         quantiles_ms(service[took]),
         alone / MS,

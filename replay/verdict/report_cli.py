@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .drift import Drift
     from .history import History
     from .report import Report
-    from .rows import Rows
 
 
 @dataclass(frozen=True)
@@ -101,10 +100,8 @@ def made(run: Path, options: ReportOptions) -> Report:
         evidence = leaks(read_samples(Path(options.watched)), rows) if options.watched else ()
         drifted = _drift(options, ran, tape)
         evidence += finding_of(drifted) if drifted else ()
-        history = _history(options, run.name, ran.header.tape_id, rows)
-        return report_of(
-            run.name, rows, ledger, evidence, tape=tape, drift=drifted, history=history
-        )
+        told = report_of(run.name, rows, ledger, evidence, tape=tape, drift=drifted)
+        return replace(told, history=_history(options, ran.header.tape_id, told))
 
 
 def _drift(options: ReportOptions, ran: Tape, tape: Tape | None) -> Drift | None:
@@ -124,11 +121,10 @@ def _drift(options: ReportOptions, ran: Tape, tape: Tape | None) -> Drift | None
     return drift(recorded, replayed) if recorded.places else None
 
 
-def _history(options: ReportOptions, name: str, run_id: str, rows: Rows) -> History | None:
+def _history(options: ReportOptions, run_id: str, told: Report) -> History | None:
     if not options.history:
         return None
     from .history import keep, past_of, read_history
-    from .judge import judge
 
-    keep(Path(options.history), run_id, past_of(name, rows, judge(rows)))
+    keep(Path(options.history), run_id, past_of(told.name, told.rows, told.verdict))
     return read_history(Path(options.history))

@@ -145,7 +145,7 @@ def _over_time(rows: Rows) -> Figure:
     order = np.argsort(place, kind="stable")
     edges = np.flatnonzero(np.diff(place[order])) + 1
     groups = np.split(service[whole][order] / MS, edges)
-    at = np.array([place[order][edge] for edge in (0, *edges)]) * width / 1e9
+    at = place[order][np.concatenate([[0], edges])] * width / 1e9
     for q, colour in ((0.5, "quiet"), (0.99, "replayed")):
         values = np.array([np.quantile(group, q) for group in groups])
         figure["traces"].append(_line(f"p{q * 100:g}", at, values, colour))

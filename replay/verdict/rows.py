@@ -107,6 +107,13 @@ class Rows:
         sent = sent[sent != NEVER]
         return (int(sent.min()), int(sent.max())) if len(sent) else (0, 0)
 
+    @cached_property
+    def by_endpoint(self) -> list[Array]:
+        """The places of the rows of each endpoint, by its code."""
+        order = np.argsort(self.endpoint, kind="stable")
+        edges = np.searchsorted(self.endpoint[order], np.arange(1, len(self.endpoints)))
+        return list(np.split(order, edges))
+
     def of(self, endpoint: str) -> Array:
         """Mask of the rows of one endpoint."""
         if endpoint not in self.endpoints:
