@@ -46,7 +46,10 @@ class SegmentWriter:
         self._open_next()  # a folder that cannot be written is known before anything is sent
 
     def append_rows(
-        self, rows: Mapping[str, Any], connections: Mapping[str, Any] | None = None
+        self,
+        rows: Mapping[str, Any],
+        connections: Mapping[str, Any] | None = None,
+        answers: Mapping[int, Sanitized] | None = None,
     ) -> None:
         """Write a block of rows to the segment of now."""
         count = len(next(iter(rows.values()), ()))
@@ -55,7 +58,7 @@ class SegmentWriter:
                 self._end_segment()
                 self._open_next()
             assert self._writer is not None
-            self._writer.append_rows(rows, connections)
+            self._writer.append_rows(rows, connections, answers)
             self.rows += count
         except TapeError as problem:
             if not self.lost_rows:

@@ -85,7 +85,7 @@ class Watcher:
             news = [each for each in self.watched.values() if each.look(at_s, len(self.watched))]
         if found:
             self.samples += 1
-            self._log.add(at_s, found)
+            self._log.add(at_s, {name: found[name] for name in found if name in self.watched})
         for each in news:
             self._tell(each, at_s)
 
