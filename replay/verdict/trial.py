@@ -11,7 +11,7 @@ import math
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,28 +58,40 @@ class TrialResult:
 
 
 def trial(tape: Path, options: TrialOptions, tell: Callable[[str], None]) -> TrialResult:
-    """Run the pairs and decide."""
+    """Run the pairs and decide. A pair that is left out is made up for, `options.extra` times."""
+    taken, left_out = _Taken(), list[str]()
+    with _folder(options.keep) as folder:
+        for number in range(1, options.pairs + options.extra + 1):
+            if taken.pairs == options.pairs:
+                break
+            tell(f"pair {number}, of which {options.pairs} are wanted")
+            sides, why = _pair(tape, options, number, folder)
+            if why:
+                left_out.append(why)
+                tell(why)
+            else:
+                taken.add(sides["baseline"], sides["candidate"])
+    return taken.result(left_out, options.margin, options.budget)
+
+
+def _pair(
+    tape: Path, options: TrialOptions, number: int, folder: Path
+) -> tuple[dict[str, Rows], str]:
+    """The runs of one pair by side; why it is left out, if it is."""
     from ..run import replay
 
-    taken: list[tuple[Rows, Rows]] = []
-    left_out: list[str] = []
-    with _folder(options.keep) as folder:
-        for number in range(options.pairs):
-            sides: dict[str, tuple[Rows, Verdict]] = {}
-            order = ("baseline", "candidate")
-            for side in order if number % 2 == 0 else reversed(order):
-                tell(f"pair {number + 1} of {options.pairs}: {side}")
-                path = folder / f"{number + 1}-{side}.tape"
-                replay(tape, options.toward(getattr(options, side)), path)
-                rows = read_rows(path)
-                sides[side] = rows, judge(rows)
-            refused = [side for side in order if sides[side][1].refused]
-            if refused:
-                left_out.append(_why(number + 1, refused[0], sides[refused[0]][1]))
-                tell(left_out[-1])
-            else:
-                taken.append((sides["baseline"][0], sides["candidate"][0]))
-    return result(taken, left_out, options.margin, options.budget)
+    order = ("baseline", "candidate") if number % 2 else ("candidate", "baseline")
+    sides: dict[str, Rows] = {}
+    for side in order:
+        path = folder / f"{number}-{side}.tape"
+        told = options.toward(getattr(options, side))
+        first = number == 1 and side == order[0]
+        replay(tape, replace(told, no_calibrate=told.no_calibrate or not first), path)
+        sides[side] = read_rows(path)
+        verdict = judge(sides[side])
+        if verdict.refused:  # so the other run of this pair would be of no use
+            return sides, _why(number, side, verdict)
+    return sides, ""
 
 
 def _why(number: int, side: str, verdict: Verdict) -> str:
@@ -89,23 +101,38 @@ def _why(number: int, side: str, verdict: Verdict) -> str:
     )
 
 
+class _Taken:
+    """What the pairs that count came to: a few numbers of each run, not its rows."""
+
+    def __init__(self) -> None:
+        self.pairs = 0
+        self._times: dict[str, list[tuple[float, float]]] = {}
+        self._shares: dict[str, list[tuple[float, float]]] = {}
+
+    def add(self, baseline: Rows, candidate: Rows) -> None:
+        """One pair of runs."""
+        self.pairs += 1
+        for values, measure in ((self._times, quantiles), (self._shares, failures)):
+            before, after = measure(baseline), measure(candidate)
+            for name in before.keys() & after.keys():
+                values.setdefault(name, []).append((before[name], after[name]))
+
+    def result(self, left_out: list[str], margin: float, budget: float) -> TrialResult:
+        """Decide."""
+        told = decide(self._times, margin, shares=self._shares, budget=budget)
+        order = {"FAIL": 0, "suspect": 1, "INCONCLUSIVE": 2, "PASS": 3}
+        told.sort(key=lambda decision: (order[decision.word], decision.subject))
+        return TrialResult(tuple(told), self.pairs, tuple(left_out))
+
+
 def result(
-    taken: list[tuple[Rows, Rows]], left_out: list[str], margin: float, budget: float
+    pairs: list[tuple[Rows, Rows]], left_out: list[str], margin: float, budget: float
 ) -> TrialResult:
     """Decide on pairs of runs (baseline, candidate)."""
-    times: dict[str, list[tuple[float, float]]] = {}
-    shares: dict[str, list[tuple[float, float]]] = {}
-    for baseline, candidate in taken:
-        before, after = quantiles(baseline), quantiles(candidate)
-        for name in before.keys() & after.keys():
-            times.setdefault(name, []).append((before[name], after[name]))
-        before, after = failures(baseline), failures(candidate)
-        for name in before.keys() & after.keys():
-            shares.setdefault(name, []).append((before[name], after[name]))
-    told = decide(times, margin, shares=shares, budget=budget)
-    order = {"FAIL": 0, "suspect": 1, "INCONCLUSIVE": 2, "PASS": 3}
-    told.sort(key=lambda decision: (order[decision.word], decision.subject))
-    return TrialResult(tuple(told), len(taken), tuple(left_out))
+    taken = _Taken()
+    for baseline, candidate in pairs:
+        taken.add(baseline, candidate)
+    return taken.result(left_out, margin, budget)
 
 
 def quantiles(rows: Rows) -> Side:

@@ -21,6 +21,7 @@ class TrialOptions(SendOptions):
     pairs: int = option(
         6, help="Pairs of runs; fewer than 5 only make suspect.", type=click.IntRange(1)
     )
+    extra: int = option(3, help="Pairs more to make up for those left out.", type=click.IntRange(0))
     margin: float = option(0.04, help="How much slower is still the same.", type=SHARE)
     budget: float = option(0.005, help="How many more may fail, of all.", type=SHARE)
     keep: str = option("", help="Keep the runs in this folder.", metavar="DIR")

@@ -66,14 +66,16 @@ def test_pairs_of_runs_against_real_targets_are_interleaved_and_decided(tmp_path
              "--no-calibrate", "--keep", str(tmp_path / "runs")],
         )  # fmt: skip
     told = json.loads(done.stdout)
-    assert told["pairs"] + len(told["left_out"]) == 2
-    assert done.exit_code == (0 if told["pairs"] else 4)  # a busy machine may keep no pair to time
-    assert len(list((tmp_path / "runs").glob("*.tape"))) == 4
-    order = [line for line in done.stderr.splitlines() if line.startswith("pair ")]
-    assert [line.split(": ")[1] for line in order] == [
-        "baseline", "candidate", "candidate", "baseline",
-    ]  # fmt: skip
-    assert sum(map(len, old.received)) == sum(map(len, new.received)) == 80
+    made, left_out = told["pairs"], len(told["left_out"])
+    assert made == 2 or made + left_out == 5  # those left out are made up for, three times
+    assert done.exit_code == (0 if made else 4)  # a busy machine may keep no pair to time
+    runs = {path.stem: path.stat().st_mtime for path in (tmp_path / "runs").glob("*.tape")}
+    assert 2 * made + left_out <= len(runs) <= 2 * (made + left_out)
+    for number in range(1, made + left_out + 1):
+        first, second = ("baseline", "candidate") if number % 2 else ("candidate", "baseline")
+        if f"{number}-{second}" in runs:
+            assert runs[f"{number}-{first}"] < runs[f"{number}-{second}"]
+    assert sum(map(len, old.received)) + sum(map(len, new.received)) == 40 * len(runs)
 
 
 @pytest.mark.parametrize("given", [[], ["--baseline", "http://127.0.0.1:1"], ["--pairs", "0"]])
