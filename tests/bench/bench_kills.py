@@ -108,7 +108,7 @@ def request(number: int) -> bytes:
     return b"GET /item/n%d HTTP/1.1\r\nHost: shop.example\r\n\r\n" % number
 
 
-def kill(number: int, folder: Path) -> Kill:
+def kill(number: int, folder: Path, promised_s: float = _PROMISED_S) -> Kill:
     """Record, kill, and look at what is left."""
     path = folder / f"{number}.tape"
     over: list[float] = []
@@ -135,16 +135,16 @@ def kill(number: int, folder: Path) -> Kill:
         process.wait()
         stop.set()
         talking.join()
-    return judged(path, [] if starting else over, killed)
+    return judged(path, [] if starting else over, killed, promised_s)
 
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else -1
 
 
-def judged(path: Path, over: list[float], killed: float) -> Kill:
+def judged(path: Path, over: list[float], killed: float, promised_s: float) -> Kill:
     """What is on a tape of what was over when."""
-    due = [n for n, when in enumerate(over) if when < killed - _PROMISED_S]
+    due = [n for n, when in enumerate(over) if when < killed - promised_s]
     try:
         with Tape.open(path) as tape:
             found = {

@@ -24,6 +24,7 @@ import wiretape
 from capture.ledger import Ledger
 from capture.tape import Tape
 from samples.packets import Conversations, write
+from tests.bench import bench_kills
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "wiretape", "capture"]
@@ -461,6 +462,15 @@ def test_a_recorder_that_is_killed_loses_no_more_than_the_last_moment(
     due = [number for number, when in answered if when < killed - 1.5]
     assert due
     assert not [number for number in due if not found[f"/item/n{number}"]]
+
+
+@pytest.mark.parametrize("number", [1, 13, 15])
+def test_a_recorder_of_a_pipe_that_is_killed_loses_no_more_either(
+    tmp_path: Path, number: int
+) -> None:
+    killed = bench_kills.kill(number, tmp_path, promised_s=1.5)
+    assert killed.readable
+    assert not killed.missing
 
 
 def test_a_capture_is_never_written_over_by_its_tape(tmp_path: Path, capture) -> None:
