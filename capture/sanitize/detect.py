@@ -18,6 +18,7 @@ from operator import itemgetter
 from typing import Any
 
 from ..errors import PolicyError
+from . import national_ids as id_
 from . import validators as is_
 
 CHUNK = 1 << 14
@@ -97,18 +98,26 @@ TABLE: tuple[Detector, ...] = (
          rf"(?<![{_A}])[A-Za-z]{{2}}\d\d(?:[ -]?[{_A}]{{4}}){{2,7}}(?:[ -]?[{_A}]{{1,4}})?",
          "iban", is_.is_iban),
     _row("cn-id", r"[1-9]\d{5}(?:19|20)\d{9}[\dx]",
-         r"(?<!\d)[1-9]\d{5}(?:19|20)\d{9}[\dXx](?![\dA-Za-z])", "digits", is_.is_cn_id),
+         r"(?<!\d)[1-9]\d{5}(?:19|20)\d{9}[\dXx](?![\dA-Za-z])", "digits", id_.is_cn_id),
     _row("card", r"[1-68](?:[ +-]?[0-9]){11}",
          r"(?<![\d.])[1-68](?:[ +-]?\d){11,18}(?!\d)", "card", is_.is_card),
     _row("fr-nir", r"[12] ?\d\d ?[01]\d ?\d[\dab] ?\d{3} ?\d{3} ?\d\d",
-         r"(?<!\d)[12] ?\d\d ?[01]\d ?\d\d ?\d{3} ?\d{3} ?\d\d(?!\d)", "digits", is_.is_nir),
+         r"(?<!\d)[12] ?\d\d ?[01]\d ?\d\d ?\d{3} ?\d{3} ?\d\d(?!\d)", "digits", id_.is_nir),
     _row("br-cpf", r"\d{3}\.\d{3}\.\d{3}-\d\d",
-         r"(?<!\d)\d{3}\.\d{3}\.\d{3}-\d\d(?!\d)", "digits", is_.is_cpf),
+         r"(?<!\d)\d{3}\.\d{3}\.\d{3}-\d\d(?!\d)", "digits", id_.is_cpf),
     _row("in-aadhaar", r"[2-9]\d{3}[ -]\d{4}[ -]\d{4}",
-         r"(?<![\d-])[2-9]\d{3}([ -])\d{4}\1\d{4}(?![\d-])", "digits", is_.is_aadhaar),
+         r"(?<![\d-])[2-9]\d{3}([ -])\d{4}\1\d{4}(?![\d-])", "digits", id_.is_aadhaar),
+    _row("de-tax-id", r"[1-9]\d \d{3} \d{3} \d{3}|[1-9]\d{10}",
+         r"(?<![\d.+-])[1-9](?:\d{10}|\d \d{3} \d{3} \d{3})(?![\d.-])", "digits", id_.is_de_tax_id),
+    _row("jp-number", r"\d{4}[ -]\d{4}[ -]\d{4}",
+         r"(?<![\d-])\d{4}([ -])\d{4}\1\d{4}(?![\d-])", "digits", id_.is_jp_number),
+    _row("uk-nhs", r"\d{3}[ -]\d{3}[ -]\d{4}",
+         r"(?<![\d-])\d{3}([ -])\d{3}\1\d{4}(?![\d-])", "digits", id_.is_nhs_number),
+    _row("ca-sin", r"\d{3}[ -]\d{3}[ -]\d{3}",
+         r"(?<![\d-])\d{3}([ -])\d{3}\1\d{3}(?![\d-])", "digits", id_.is_ca_sin),
     _row("it-cf", r"[a-z]{6}\d\d[abcdehlmprst]\d\d[a-z]\d{3}[a-z]",
          rf"(?<![{_A}])(?i:[A-Z]{{6}}\d\d[ABCDEHLMPRST]\d\d[A-Z]\d{{3}}[A-Z])(?![{_A}])",
-         "text", is_.is_codice_fiscale),
+         "text", id_.is_codice_fiscale),
     _row("us-ssn", r"\d{3}-\d\d-\d{4}",
          r"(?<![\d-])\d{3}-\d\d-\d{4}(?![\d-])", "ssn", is_.is_ssn),
     _row("ipv4", r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}",
@@ -125,7 +134,7 @@ TABLE: tuple[Detector, ...] = (
          r"|(?:\+\d{1,3}[ .-]?|00\d{1,3}[ .-])?(?:\(\d{1,5}\)[ .-]?)?"
          r"\d{1,7}(?:[ .-]\d{2,7}){0,5}(?:[xX#]\d{1,6})?(?![\w]|[.-]\d))", "phone", is_.is_phone),
     _row("coordinates", r"-?\d{1,3}\.\d{4,}, ?-?\d{1,3}\.\d{4,}",
-         r"(?<![\d.])(?P<secret>-?\d{1,2}\.\d{4,12}, ?-?\d{1,3}\.\d{4,12})(?!\d)", "digits"),
+         r"(?<![\d.])(?P<secret>-?\d{1,3}\.\d{4,15}, ?-?\d{1,3}\.\d{4,15})(?!\d)", "degrees"),
     _row("token", r"[\w+/=-]{24,}",
          rf"(?<![{_A}_+-])(?<![{_A}+/]{{16}}/)[{_A}_+-]{{24,512}}(?![{_A}_+-])(?!/[{_A}+/]{{16}})",
          "text", is_.is_token),

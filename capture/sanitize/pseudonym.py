@@ -124,9 +124,24 @@ class Pseudonyms:
 
     def number_text(self, text: bytes) -> bytes:
         """A decimal number: its exponent is kept, so that it stays one that can be held."""
+        if _DEGREES.fullmatch(text):
+            return self.degrees(text)
         mantissa, mark_of_it, exponent = text.replace(b"E", b"e").partition(b"e")
         tail = text[len(mantissa) :] if mark_of_it and exponent else b""
         return self.digits(mantissa) + tail
+
+    def degrees(self, text: bytes) -> bytes:
+        """Coordinates: whole degrees of the same width that a latitude or longitude can have."""
+        spans = [match.span(1) for match in _DEGREES.finditer(text)]
+        for turn in range(64):
+            stream = self.stream(text, 2 * len(text), turn)
+            out = bytearray(self._respelt(text, decimal(stream[: len(text)])))
+            for at, (start, end) in enumerate(spans):
+                low, high = ((0, 9), (10, 89), (100, 179))[end - start - 1]
+                out[start:end] = b"%d" % (low + stream[len(text) + at] % (high - low + 1))
+            if out != text:
+                break
+        return bytes(out)
 
     def card(self, text: bytes) -> bytes:
         """A card number of the same issuer digit, with the Luhn check and the mark."""
@@ -173,7 +188,7 @@ class Pseudonyms:
                 octet(part, stream[at]) for at, part in enumerate(parts[keep:], keep)
             ]
             new[3] = octet(parts[3], crc32(b".".join(new[:3])) & 0xFF) if not keep else new[3]
-            if new != parts:
+            if all(a != b for a, b in zip(new[keep:], parts[keep:], strict=True)):
                 break
         return b".".join(new)
 
@@ -230,25 +245,31 @@ class Pseudonyms:
             return self.text(text)
         user, colon, password = plain.partition(b":")
         new = self.value(user) + colon + self.value(password)
-        return base64.b64encode(new) if len(new) == len(plain) else self.text(text)
+        coded = base64.b64encode(new)
+        return coded if len(coded) == len(text) else self.text(text)
 
     def date(self, text: bytes) -> bytes:
         """Another day of the same year, in the same spelling."""
-        stream = self.stream(text, 2)
-        month, day = 1 + stream[0] % 12, 1 + stream[1] % 28
         match = _DATE.fullmatch(text)
         if match is None:
             return self.text(text)
-        year_first = match["first"] is not None
-        numbers = iter((month, day) if year_first else (day % 12 + 1, month))
-        return _PART.sub(
-            lambda part: (
-                part[0]
-                if len(part[0]) == 4
-                else b"%0*d" % (len(part[0]), min(next(numbers), 10 ** len(part[0]) - 1))
-            ),
-            text,
-        )
+        day_of_it, rest = text[: match.end("day")], text[match.end("day") :]
+        for turn in range(64):
+            stream = self.stream(text, 2, turn)
+            month, day = 1 + stream[0] % 12, 1 + stream[1] % 28
+            # Whether the day or the month comes first in 03/04/1970 is not known: both fit.
+            numbers = iter((month, day) if match["first"] is not None else (day % 12 + 1, month))
+            new = _PART.sub(
+                lambda part: (
+                    part[0]
+                    if len(part[0]) == 4
+                    else b"%0*d" % (len(part[0]), min(next(numbers), 10 ** len(part[0]) - 1))  # noqa: B023
+                ),
+                day_of_it,
+            )
+            if new != day_of_it:
+                break
+        return new + rest
 
     def value(self, text: bytes) -> bytes:
         """The pseudonym of a whole value, of whatever kind it is."""
@@ -270,8 +291,10 @@ class Pseudonyms:
 _SOLID = bytes.maketrans(b"-_", b"xX")
 _STRING_VALUE = re.compile(rb'("\s*:\s*"|"\s*:\s*(?=\d))((?<=")(?:[^"\\]|\\.)*|\d+)', re.S)
 _DATE = re.compile(
-    rb"(?P<first>\d{4})(?P<a>[-/.])\d{1,2}(?P=a)\d{1,2}|\d{1,2}(?P<b>[-/.])\d{1,2}(?P=b)\d{4}"
+    rb"(?P<day>(?P<first>\d{4})(?P<a>[-/.])\d{1,2}(?P=a)\d{1,2}"
+    rb"|\d{1,2}(?P<b>[-/.])\d{1,2}(?P=b)\d{4})(?:[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-]00:?00)?)?"
 )
+_DEGREES = re.compile(rb"-?(\d{1,3})\.\d{4,15}")
 _PART = re.compile(rb"\d+")
 
 
@@ -305,7 +328,7 @@ KINDS: dict[str, Kind] = {
     "card": Pseudonyms.card, "iban": Pseudonyms.iban, "ssn": Pseudonyms.ssn,
     "ipv4": Pseudonyms.ipv4, "ipv6": Pseudonyms.ipv6, "hex": Pseudonyms.hex,
     "jwt": Pseudonyms.jwt, "basic": Pseudonyms.basic, "digits": Pseudonyms.digits,
-    "phone": Pseudonyms.digits, "key": Pseudonyms.key, "date": Pseudonyms.date,
-    "number": Pseudonyms.number_text,
+    "phone": Pseudonyms.digits, "degrees": Pseudonyms.degrees, "key": Pseudonyms.key,
+    "date": Pseudonyms.date, "number": Pseudonyms.number_text,
 }  # fmt: skip
 """Every kind of pseudonym; a detector names one."""

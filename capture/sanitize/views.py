@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 Clean = Callable[[bytes], bytes]
 """Replaces secrets in plain bytes, keeping their length."""
@@ -24,7 +24,7 @@ _NAMED = {b"&amp;": b"&", b"&lt;": b"<", b"&gt;": b">", b"&quot;": b'"', b"&apos
 _PLUS = re.compile(rb"(?<![=\0])\+")  # one at the beginning of a value is meant as it stands
 _SPACED = re.compile(rb"[\w)]\+[\w(%]")
 # A boundary of chunks (a size of more than six digits would be a number in a line), or a fold.
-_BREAK = re.compile(rb"\r\n[0-9A-Fa-f]{1,6}(?:;[^\r\n]{0,200})?\r\n|\r?\n[ \t]+")
+_BREAK = re.compile(rb"\r\n([0-9A-Fa-f]{1,6})(?:;[^\r\n]{0,200})?\r\n|\r?\n[ \t]+")
 SHORTEST_BASE64 = 16
 BASE64_RUN = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}")
 _BASE64_PART = re.compile(rb"[A-Za-z0-9+_-]{16,}={0,2}")
@@ -78,10 +78,14 @@ def _spell(unit: bytes, byte: int) -> bytes:
 
 def through(pattern: re.Pattern[bytes], decode: Clean, data: bytes, clean: Clean) -> bytes:
     """Clean the data as it reads with every match of the pattern decoded."""
+    return _through(pattern.finditer(data), decode, data, clean)
+
+
+def _through(matches: Iterable[re.Match[bytes]], decode: Clean, data: bytes, clean: Clean) -> bytes:
     plain: list[bytes] = []
     units: list[tuple[int, bytes, int]] = []  # where in plain, its spelling, where in data
     at = done = 0
-    for match in pattern.finditer(data):
+    for match in matches:
         literal, unit = data[done : match.start()], match[0]
         at += len(literal)
         decoded = decode(unit)
@@ -171,7 +175,23 @@ def as_form(data: bytes, clean: Clean) -> bytes:
 
 def folded(data: bytes, clean: Clean) -> bytes:
     """Clean the data as it reads without line folds, and without chunk boundaries."""
-    return through(_BREAK, _nothing, data, clean) if b"\n" in data else data
+    if b"\n" not in data:
+        return data
+    # First the boundaries whose sizes are true; then what may be some all the same.
+    data = _through(_true_breaks(data), _nothing, data, clean)
+    return through(_BREAK, _nothing, data, clean)
+
+
+def _true_breaks(data: bytes) -> Iterator[re.Match[bytes]]:
+    at = 0
+    while match := _BREAK.search(data, at):
+        size = match[1]
+        end = match.end() + int(size, 16) if size else 0
+        if size and data[end : end + 2] != b"\r\n":
+            at = match.start() + 1
+            continue
+        at = match.end()
+        yield match
 
 
 def _utf16(run: bytes, clean: Clean) -> bytes:

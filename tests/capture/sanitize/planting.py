@@ -13,7 +13,8 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from capture.sanitize.validators import iban_remainder, is_aadhaar, is_cn_id, is_cpf, luhn_sum
+from capture.sanitize import national_ids as id_
+from capture.sanitize.validators import iban_remainder, luhn_sum
 
 ALNUM = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz0123456789"
 LOWER = "abcdefghjkmnpqrstuvwxyz"
@@ -65,14 +66,17 @@ class Maker:
         front = b"2%02d%02d%s" % (self.number(40, 99), self.number(1, 12), self.digits(8))
         return front + b"%02d" % (97 - int(front) % 97)
 
-    def codice_fiscale(self) -> bytes:
-        from capture.sanitize.validators import is_codice_fiscale
+    def tax_id(self) -> bytes:
+        drawn = self._random.sample("123456789", 9)
+        drawn.insert(self.number(1, 9), drawn[0])
+        return "".join((*drawn, self.choice("0123456789"))).encode()
 
+    def codice_fiscale(self) -> bytes:
         front = self.some(6, LOWER.upper()) + b"%02dA%02dF%03d" % (
             self.number(40, 99), self.number(1, 28), self.number(100, 999),
         )  # fmt: skip
         ends = (front + bytes((last,)) for last in range(65, 91))
-        return next(each for each in ends if is_codice_fiscale(each))
+        return next(each for each in ends if id_.is_codice_fiscale(each))
 
     def jwt(self) -> Secret:
         head, claims = (
@@ -82,7 +86,8 @@ class Maker:
         return Secret(head + b"." + claims + b".", self.some(43))
 
     def address(self) -> bytes:
-        return b".".join(b"%d" % self.number(100, 199) for _ in range(4))
+        # A public one: of a private one the beginning is kept.
+        return b".".join(b"%d" % self.number(100 + 29 * (not at), 171) for at in range(4))
 
     def all(self) -> dict[str, Secret]:
         """A new secret of each detector."""
@@ -107,15 +112,25 @@ class Maker:
             "azure-key": Secret(b"AccountKey=", some(44)),
             "iban": Secret(b"DE", self.iban()),
             "cn-id": Secret(b"", make(
-                lambda: b"3%s19%d0115%s" % (digits(5), self.number(40, 99), digits(4)), is_cn_id
+                lambda: b"3%s19%d0115%s" % (digits(5), self.number(40, 99), digits(4)), id_.is_cn_id
             )),
             "card": Secret(b"", self.card()),
             "fr-nir": Secret(b"", self.nir()),
             "br-cpf": Secret(b"", make(
-                lambda: b"%s.%s.%s-%s" % (digits(3), digits(3), digits(3), digits(2)), is_cpf
+                lambda: b"%s.%s.%s-%s" % (digits(3), digits(3), digits(3), digits(2)), id_.is_cpf
             )),
             "in-aadhaar": Secret(b"", make(
-                lambda: b"%s %s %s" % (digits(4), digits(4), digits(4)), is_aadhaar
+                lambda: b"%s %s %s" % (digits(4), digits(4), digits(4)), id_.is_aadhaar
+            )),
+            "de-tax-id": Secret(b"", make(self.tax_id, id_.is_de_tax_id)),
+            "jp-number": Secret(b"", make(
+                lambda: b"%s-%s-%s" % (digits(4), digits(4), digits(4)), id_.is_jp_number
+            )),
+            "uk-nhs": Secret(b"", make(
+                lambda: b"%s %s %s" % (digits(3), digits(3), digits(4)), id_.is_nhs_number
+            )),
+            "ca-sin": Secret(b"", make(
+                lambda: b"%s-%s-%s" % (digits(3), digits(3), digits(3)), id_.is_ca_sin
             )),
             "it-cf": Secret(b"", self.codice_fiscale()),
             "us-ssn": Secret(b"", b"%d-%d-%d" % (
