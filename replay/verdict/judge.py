@@ -121,7 +121,9 @@ def judge(rows: Rows, evidence: tuple[Finding, ...] = ()) -> Verdict:
     table = tuple(_endpoint(rows, code, in_flight) for code in range(len(rows.endpoints)))
     findings = [*evidence]
     if rows.is_run:
-        findings += _causes(rows, table, in_flight) + _duplicates(rows) + _statuses(rows)
+        twice = _duplicates(rows)
+        told = {finding.subject for finding in twice}
+        findings += _causes(rows, table, in_flight) + twice + _statuses(rows, told)
     findings.sort(key=lambda finding: -finding.weight)
     ranked = tuple(sorted(table, key=_loss, reverse=True))
     return Verdict(fidelity_of_rows(rows), tuple(findings), ranked, in_flight)
@@ -240,12 +242,9 @@ def _pool(rows: Rows, queue: Queue, slow: list[int]) -> Finding:
 
 def _duplicates(rows: Rows) -> list[Finding]:
     """Requests with an effect that succeeded more often than in the recording."""
-    effect = np.array([name.startswith(EFFECTS) for name in rows.endpoints], dtype=bool)
-    if not effect.any():
+    twice = _taken(rows)
+    if not twice.any():
         return []
-    status, was = rows["status"], rows["recorded_status"]
-    twice = (status // 100 == 2) & (was >= 400) & (was < 500) & effect[rows.endpoint]
-    twice &= ~np.isin(was, (401, 403, 404, 429))
     found = []
     for code in np.unique(rows.endpoint[twice]):
         places = np.flatnonzero(twice & (rows.endpoint == code))
@@ -257,6 +256,16 @@ def _duplicates(rows: Rows) -> list[Finding]:
         sentence = f"{name} {what} in {len(again):,} cases that the recording refused"
         found.append(Finding("duplicate", name, sentence, 90, tuple(again[:3])))
     return found
+
+
+def _taken(rows: Rows) -> Array:
+    """Mask of the requests with an effect that the recording refused and the run took."""
+    effect = np.array([name.startswith(EFFECTS) for name in rows.endpoints], dtype=bool)
+    if not effect.any():
+        return np.zeros(len(rows), bool)
+    status, was = rows["status"], rows["recorded_status"]
+    taken = (status // 100 == 2) & (was // 100 == 4) & effect[rows.endpoint]
+    return np.asarray(taken & ~np.isin(was, (401, 403, 404, 429)))
 
 
 def _had_succeeded(rows: Rows, place: int) -> bool:
@@ -282,11 +291,16 @@ def _errors(rows: Rows, table: tuple[EndpointRow, ...], explained: Array) -> lis
     return found
 
 
-def _statuses(rows: Rows) -> list[Finding]:
-    """Answers of another class below 500, by endpoint: 404→200, 200→404."""
+def _statuses(rows: Rows, twice: set[str]) -> list[Finding]:
+    """Answers of another class below 500, by endpoint: 404→200, 200→404.
+
+    Not where an effect that happened twice is told, nor where a conflict (409) was none this time:
+    that hangs on the order of requests.
+    """
     status, was = rows["status"], rows["recorded_status"]
     changed = (status // 100 != was // 100) & (status > 0) & (was > 0) & (status < 500)
-    changed &= (was < 500) & ~((was >= 400) & (status < 300))
+    named = np.array([name in twice for name in rows.endpoints], dtype=bool)
+    changed &= (was < 500) & ~(_taken(rows) & ((was == 409) | named[rows.endpoint]))
     found = []
     for code in np.unique(rows.endpoint[changed]):
         places = np.flatnonzero(changed & (rows.endpoint == code))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from capture.exchange import Lateness
 from replay.verdict.judge import judge
@@ -78,3 +79,29 @@ def test_what_the_generators_own_lateness_blurs_is_not_called_slow():
     columns["request_first_ns"] = columns["due_ns"] + blurred
     columns["response_last_ns"] = columns["response_last_ns"] + blurred
     assert judge(rows_of(columns)).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("method", "was", "now", "found"),
+    [
+        ("GET", 404, 200, ["status"]),
+        ("GET", 200, 404, ["status"]),
+        ("POST", 400, 201, ["status"]),
+        ("POST", 409, 200, []),
+        ("GET", 404, 410, []),
+    ],
+)
+def test_answers_of_another_class_are_told_but_not_what_hangs_on_order(
+    method: str, was: int, now: int, found: list[str]
+):
+    columns = run_columns(count=300)
+    columns["endpoint"] = [f"{method} /x"] * 300
+    columns["recorded_service_ns"] = np.full(300, 8_000_000)
+    columns["response_last_ns"] = columns["request_first_ns"] + 8_000_000
+    columns["recorded_status"] = np.where(np.arange(300) % 10 == 0, was, 200)
+    columns["status"] = np.where(np.arange(300) % 10 == 0, now, 200)
+    columns["session"] = columns["key"] = np.arange(300)
+    told = judge(rows_of(columns)).findings
+    assert [finding.kind for finding in told] == found
+    if found:
+        assert f"answered {now} where {was} was recorded, 30 times" in told[0].sentence
