@@ -45,6 +45,7 @@ PLAIN = (
     "errors", "status", "lateness", "fidelity", "rate", "findings", "response", "requests", "leaks",
     "drift",
 )  # fmt: skip
+KINDS = ("slow", "pool", "duplicate", "errors", "status", "leak", "drift")
 RELATIVE = ("errors", "status", "rate", "requests", "response")
 """What may be compared with the recording or a baseline, besides quantiles."""
 
@@ -156,6 +157,22 @@ def _check(text: str, at: int, name: str, argument: str, measures: Sequence[str]
         raise GateError(text, at, f"{name} needs its quantile: {name}(p99).")
     if name == "status" and not re.fullmatch(r"[1-5](\d\d|xx)", argument):
         raise GateError(text, at, "status needs a code or a class: status(404), status(5xx).")
+    if name in ("findings", "drift") and argument:
+        # A word that names nothing would count nothing, and such a gate would always pass.
+        known = _words(name)
+        if argument not in known:
+            raise GateError(
+                text, at, f"{name} knows no {argument!r}; there are {', '.join(known)}."
+            )
+
+
+def _words(name: str) -> tuple[str, ...]:
+    """What may be counted of findings or of drift."""
+    if name == "findings":
+        return KINDS
+    from .drift import SEVERITIES, SEVERITY
+
+    return (*SEVERITIES, *SEVERITY)
 
 
 def _limit(

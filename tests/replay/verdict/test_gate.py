@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replay.verdict.drift import Difference, Drift
-from replay.verdict.gate import Checked, GateError, check, parse, slo
+from replay.verdict.gate import KINDS, Checked, GateError, check, parse, slo
 from replay.verdict.judge import Finding, judge
 from replay.verdict.measures import Evidence
 from replay.verdict.rows import Rows, rows_of
@@ -141,6 +144,8 @@ def test_an_objective_is_broken_where_it_does_not_hold_for_all_that_it_names(
         ("fidelity > 0.5 * recorded", 11),
         ("p99(*) > baseline", 9),
         ("p99(*) ≥ 1s", 6),
+        ("errors > 0 or findings(slwo) > 0", 14),
+        ("drift(hihg) > 0", 0),
         ("", 0),
     ],
 )
@@ -184,3 +189,10 @@ def test_whatever_can_be_written_is_refused_or_checked_on_any_run(terms: list[st
         told = check(gate, rows, verdict)
         assert bool(told.why) is told.failed
         assert bool(slo(gate, rows, verdict).why) is slo(gate, rows, verdict).failed
+
+
+def test_every_kind_of_finding_that_is_made_may_be_counted():
+    made = set()
+    for path in (Path(__file__).parents[3] / "replay").rglob("*.py"):
+        made |= set(re.findall(r'Finding\("([a-z]+)"', path.read_text(encoding="utf-8")))
+    assert made == set(KINDS)
