@@ -12,7 +12,7 @@ import heapq
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any
@@ -179,6 +179,7 @@ class Scanner:
         self._note = note
         self._scan = self._database.scan
         self._base64 = len(self.detectors)
+        self._parts = [replace(detector, kind="text") for detector in self.detectors]
         self._rows = [
             (each.pattern.finditer, "secret" if "secret" in each.pattern.groupindex else 0, each)
             for each in self.detectors
@@ -254,7 +255,8 @@ class Scanner:
             return [(start, end, self.detectors[number])]
         spans = set(found)
         return [
-            (a, b, self.detectors[number])
+            # A part of a thing is no longer the thing: no address, no card.
+            (a, b, (self.detectors if (a, b, number) in spans else self._parts)[number])
             for a, b, number in apart(spans)
             # What another row leaves of a random-looking string is its prefix, which tells its
             # kind ("ghp_"): nothing secret, and without it nobody knows the key for one.
