@@ -159,11 +159,9 @@ def _check(text: str, at: int, name: str, argument: str, measures: Sequence[str]
         raise GateError(text, at, "status needs a code or a class: status(404), status(5xx).")
     if name in ("findings", "drift") and argument:
         # A word that names nothing would count nothing, and such a gate would always pass.
-        known = _words(name)
-        if argument not in known:
-            raise GateError(
-                text, at, f"{name} knows no {argument!r}; there are {', '.join(known)}."
-            )
+        words = ", ".join(_words(name))
+        if argument not in words.split(", "):
+            raise GateError(text, at, f"{name} knows no {argument!r}; there are {words}.")
 
 
 def _words(name: str) -> tuple[str, ...]:
