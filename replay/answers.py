@@ -8,7 +8,7 @@ that reads all others; what is not one whole answer on a connection that stays o
 from __future__ import annotations
 
 from .batch import STATUS_BITS
-from .framing import Garbage, Head, ResponseReader
+from .framing import Garbage, ResponseReader
 
 LARGEST = 2048
 _MOST = 4096
@@ -19,13 +19,15 @@ Answer = tuple[int, int]
 class Answers:
     """Known answers to requests that are neither HEAD nor CONNECT."""
 
-    def __init__(self, heads: dict[bytes, Head]) -> None:
-        self._reader = ResponseReader(heads)
+    def __init__(self, reader: ResponseReader) -> None:
+        self._reader = reader
         self.known: dict[bytes, Answer] = {}
 
     def learn(self, data: bytes) -> Answer | None:
         """What an answer says that is not known; None where it is not a whole one."""
         reader = self._reader
+        if reader.keep:
+            return None  # it is kept by who reads it
         reader.expect(bodiless=False)
         try:
             left = reader.feed(data)

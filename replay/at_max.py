@@ -37,7 +37,7 @@ class EngineAtMax(Engine):
     def _run(self, start: int) -> None:
         del start
         self._window = self._options.max_in_flight or WINDOW
-        self._answers = Answers(self._dialer.heads)
+        self._answers = Answers(self._dialer.reader())
         self._batch: Batch | None = None
         self._released: list[tuple[Batch, int]] = []
         while True:

@@ -18,7 +18,7 @@ _OFFER = struct.Struct("<c4q")
 _TELL = struct.Struct("<c8q")
 BATCH, END, START, FORGET = b"b", b"e", b"a", b"f"
 BEGUN, SETTLED, COUNT, CONNECTION, STOPPED = b"b", b"s", b"c", b"w", b"x"
-Told = tuple[bytes, tuple[int, ...]]
+Told = tuple[bytes, tuple[int, ...], int]
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -55,21 +55,28 @@ def offer_start(end: socket.socket, instant: int) -> None:
     end.send(_OFFER.pack(START, instant, 0, 0, 0))
 
 
-def tell(end: socket.socket, what: bytes, *numbers: int) -> None:
-    """Tell the feeder something."""
-    end.send(_TELL.pack(what, *numbers, *(0,) * (8 - len(numbers))))
+def tell(end: socket.socket, what: bytes, *numbers: int, fd: int = -1) -> None:
+    """Tell the feeder something; a descriptor may go along, and is closed here."""
+    message = _TELL.pack(what, *numbers, *(0,) * (8 - len(numbers)))
+    if fd < 0:
+        end.send(message)
+        return
+    try:
+        socket.send_fds(end, [message], [fd])
+    finally:
+        os.close(fd)
 
 
 def heard(end: socket.socket) -> Told | None:
     """What the sender told; None where it has gone."""
     try:
-        message = end.recv(_TELL.size)
+        message, fds, _, _ = socket.recv_fds(end, _TELL.size, 1)
     except ConnectionResetError:  # it left batches unread; what it told before is still there
-        message = end.recv(_TELL.size)
+        message, fds, _, _ = socket.recv_fds(end, _TELL.size, 1)
     if not message:
         return None
     what, *numbers = _TELL.unpack(message)
-    return what, tuple(numbers)
+    return what, tuple(numbers), fds[0] if fds else -1
 
 
 class Intake:

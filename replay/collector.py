@@ -11,11 +11,13 @@ from capture.columns import EXCHANGES
 from capture.errors import ReplayError
 from capture.exchange import Outcome
 from capture.ledger import Ledger
+from capture.sanitize.sanitized import Sanitized
 from capture.tape import Tape, TapeHeader, TapeWriter
 from shapes.score import ALTERED, PAYLOADS
 
 from .bookmark import Bookmark
 from .feeder import unsent_rows
+from .keeping import Cleaner
 from .observe.glance import Glance
 from .options import ReplayOptions
 from .outcome import Summary, Tally
@@ -36,7 +38,10 @@ class RunWriter(Protocol):
     """What a collector writes the rows of a run to."""
 
     def append_rows(
-        self, rows: Mapping[str, Any], connections: Mapping[str, Any] | None = None
+        self,
+        rows: Mapping[str, Any],
+        connections: Mapping[str, Any] | None = None,
+        answers: Mapping[int, Sanitized] | None = None,
     ) -> None:
         """Write a block of rows."""
 
@@ -67,6 +72,9 @@ class Collector:
         self.failures: list[str] = []
         self._booked: set[tuple[int, int]] = set()
         self._ended: set[int] = set()
+        self._header = header
+        self._cleaner: Cleaner | None = None
+        self._kept: dict[tuple[int, int], Mapping[int, Sanitized]] = {}
 
     def open(self, path: Path, header: TapeHeader) -> RunWriter:
         """What rows are written to."""
@@ -81,11 +89,17 @@ class Collector:
         kind, value = message
         if kind == "rows":
             number, rows = value
+            answers = self._kept.pop((shard, number), None)
             self._booked.add((shard, number))
             self.tally.add(rows)
-            self._writer.append_rows(_storable(rows))
+            self._writer.append_rows(_storable(rows), None, answers)
             if self.bookmark is not None:
                 self.bookmark.booked(int(rows["due_ns"].max()) - self.start)
+        elif kind == "kept":
+            number, kept = value
+            if self._cleaner is None:
+                self._cleaner = Cleaner(self._header.level, self._header.options["responses"])
+            self._kept[shard, number] = self._cleaner.clean(kept)
         elif kind == "connections":
             self._writer.append_rows({}, _storable_connections(value))
         elif kind == "count":

@@ -21,7 +21,7 @@ from capture.exchange import NEVER, Close, Lateness, Outcome, RequestEnd, Reuse
 
 from .batch import CONNECT, HEAD, STATUS_BITS, Batch
 from .clock import now_ns
-from .framing import Garbage, Head, ResponseReader
+from .framing import Garbage, ResponseReader
 from .refusal import outcome_of
 
 CONNECTING, HANDSHAKE, OPEN, CLOSED = range(4)
@@ -42,7 +42,7 @@ class Wire:
     )  # fmt: skip
 
     def __init__(
-        self, sock: socket.socket, lane: int, target: int, heads: dict[bytes, Head], settle: Settle
+        self, sock: socket.socket, lane: int, target: int, reader: ResponseReader, settle: Settle
     ) -> None:
         self.use(sock)
         self.quick: Any = None
@@ -66,7 +66,7 @@ class Wire:
         self.waiting: deque[tuple[Batch, int]] = deque()
         self.behind: deque[tuple[Batch, int]] = deque()
         self.outstanding: deque[tuple[Batch, int]] = deque()
-        self.reader = ResponseReader(heads)
+        self.reader = reader
         self.settle = settle
 
     def use(self, sock: socket.socket) -> None:
@@ -281,6 +281,8 @@ class Wire:
         batch.digest[row] = reader.digest
         batch.answer[row] = reader.status | reader.bytes_in << STATUS_BITS
         self.served += 1
+        if reader.keep:
+            self.settle.kept(batch, row, reader.head, reader.body)
 
     def _ended(self, now: int) -> None:
         """The target closed its side."""
@@ -333,6 +335,10 @@ class Settle:
         self, wire: Wire, lost: list[tuple[Batch, int]], unsent: list[tuple[Batch, int]]
     ) -> None:
         """The wire is closed; some requests were on their way, others waited for their turn."""
+        raise NotImplementedError
+
+    def kept(self, batch: Batch, row: int, head: bytes, body: bytes) -> None:
+        """An answer, where answers are kept."""
         raise NotImplementedError
 
     def later(self, instant: int, wire: Wire, batch: Batch, row: int, part: bytes) -> None:

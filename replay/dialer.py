@@ -14,7 +14,8 @@ from capture.exchange import Outcome
 
 from .clock import now_ns
 from .connection import CLOSED, CONNECTING, HANDSHAKE, Settle, Wire
-from .framing import Head
+from .framing import Head, ResponseReader
+from .keeping import BODY, HEADERS, MOST_OF_A_BODY, NONE
 from .options import ReplayOptions
 from .refusal import outcome_of
 from .targets import Target, source_addresses, tls_context
@@ -39,6 +40,7 @@ class Dialer:
         self, targets: list[Target], options: ReplayOptions, poll: select.epoll, settle: Settle
     ) -> None:
         self._targets = targets
+        self._responses = options.responses
         self._poll = poll
         self._settle = settle
         self._tls = tls_context(options) if any(t.secure for t in targets) else None
@@ -48,6 +50,12 @@ class Dialer:
         self.heads: dict[bytes, Head] = {}
         self.wires: dict[int, Wire] = {}
         self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED - _open_files()
+
+    def reader(self) -> ResponseReader:
+        """A reader of the answers of one wire."""
+        way = self._responses
+        most = MOST_OF_A_BODY if way == BODY else 1
+        return ResponseReader(self.heads, way in (HEADERS, BODY), most, way != NONE)
 
     def open(self, lane: int, target: int) -> Wire | Outcome:
         """A wire that is connecting, or why there is none."""
@@ -69,7 +77,7 @@ class Dialer:
             if sock is not None:
                 sock.close()
             return outcome_of(failure)
-        wire = Wire(sock, lane, target, self.heads, self._settle)
+        wire = Wire(sock, lane, target, self.reader(), self._settle)
         self.wires[wire.fd] = wire
         self._poll.register(wire.fd, _BOTH)
         return wire

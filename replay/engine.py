@@ -45,9 +45,10 @@ class Engine(Lanes):
         on_batch: Callable[[Batch], None],
         on_begun: Callable[[Batch], None],
         on_closed: Callable[[Wire], None],
+        on_kept: Callable[[Batch, int, bytes, bytes], None],
     ) -> None:
         self._poll = select.epoll()
-        super().__init__(self._poll, targets, options, on_batch, on_closed)
+        super().__init__(self._poll, targets, options, on_batch, on_closed, on_kept)
         self._intake = intake
         self._on_begun = on_begun
         self._poll.register(intake.end.fileno(), select.EPOLLIN)

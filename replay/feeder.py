@@ -30,6 +30,7 @@ from .channel import (
     offer_less,
     offer_start,
 )
+from .keeping import Kept, read_kept
 from .loading import Loader, Made
 from .observe.glance import Glancer
 from .options import ReplayOptions
@@ -127,11 +128,11 @@ class Feeder:
         except (BrokenPipeError, ConnectionResetError):
             self._fed = True
 
-    def _take(self, what: bytes, numbers: tuple[int, ...]) -> None:
+    def _take(self, what: bytes, numbers: tuple[int, ...], fd: int) -> None:
         if what == BEGUN:
             self._ahead.popleft()
         elif what == SETTLED:
-            self._settle(numbers[0])
+            self._settle(numbers[0], read_kept(fd) if fd >= 0 else [])
         elif what == COUNT:
             self._emit(("count", (self._worker, *numbers[:3])))
         elif what == CONNECTION:
@@ -140,7 +141,7 @@ class Feeder:
             self.stopped_at = numbers[0]
             self._fed = True
 
-    def _settle(self, number: int) -> None:
+    def _settle(self, number: int, kept: list[Kept] | None = None) -> None:
         made = self._live.pop(number)
         if self._glancer is not None:
             self._glancer.settled(number, made, self.stopped_at)
@@ -148,7 +149,11 @@ class Feeder:
         if made.altered:
             self._emit(("altered", made.altered))
         if self.stopped_at != NEVER:
-            rows = take(rows, self._was_due(rows))
+            was_due = self._was_due(rows)
+            rows, places = take(rows, was_due), np.cumsum(was_due) - 1
+            kept = [(int(places[row]), head, data) for row, head, data in kept or ()]
+        if kept:
+            self._emit(("kept", (number, kept)))
         if rows_in(rows):
             self._emit(("rows", (number, rows)))
         if self._wires:

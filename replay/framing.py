@@ -63,9 +63,11 @@ class ResponseReader:
 
     __slots__ = (
         "_bodiless",
+        "_digests",
         "_hash",
         "_heads",
         "_left",
+        "_most",
         "_size_line",
         "_state",
         "_waiting",
@@ -80,9 +82,13 @@ class ResponseReader:
         "tunnel",
     )  # fmt: skip
 
-    def __init__(self, heads: dict[bytes, Head], keep: bool = False) -> None:
+    def __init__(
+        self, heads: dict[bytes, Head], keep: bool = False, most: int = 0, digests: bool = True
+    ) -> None:
         self._heads = heads
         self.keep = keep
+        self._most = most  # of a body that is kept; 0: all
+        self._digests = digests
         self.expect(bodiless=False)
 
     def expect(self, bodiless: bool, tunnel: bool = False) -> None:
@@ -155,12 +161,13 @@ class ResponseReader:
         if 0 < length <= len(data) - end:
             self.bytes_in += length
             body = data[end : end + length]
-            self.digest = xxhash.xxh3_64_intdigest(body)
+            if self._digests:
+                self.digest = xxhash.xxh3_64_intdigest(body)
             if self.keep:
-                self.body = body
+                self.body = body[: self._most] if self._most else body
             self.done = True
             return data[end + length :]
-        self._hash = xxhash.xxh3_64()
+        self._hash = xxhash.xxh3_64() if self._digests else None
         self._left = length
         self._state = _BODY if length != CHUNKED else _SIZE
         return data[end:]
@@ -226,8 +233,8 @@ class ResponseReader:
         self.bytes_in += len(data)
         if self._hash is not None:
             self._hash.update(data)
-        if self.keep:
-            self.body += data
+        if self.keep and not (self._most and len(self.body) >= self._most):
+            self.body += data[: self._most - len(self.body)] if self._most else data
 
     def _finish(self) -> None:
         if self._hash is not None:

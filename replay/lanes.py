@@ -36,10 +36,12 @@ class Lanes(Settle):
         options: ReplayOptions,
         on_batch: Callable[[Batch], None],
         on_closed: Callable[[Wire], None],
+        on_kept: Callable[[Batch, int, bytes, bytes], None],
     ) -> None:
         self._options = options
         self._on_batch = on_batch
         self._on_closed = on_closed
+        self._on_kept = on_kept
         self._strict = options.order == "strict" or options.at_max
         self._dialer = Dialer(targets, options, poll, self)
         self._wires = self._dialer.wires
@@ -154,6 +156,10 @@ class Lanes(Settle):
             wire.end_as(close)
         else:
             wire.closing = Close(close)
+
+    def kept(self, batch: Batch, row: int, head: bytes, body: bytes) -> None:
+        """See Settle."""
+        self._on_kept(batch, row, head, body)
 
     def later(self, instant: int, wire: Wire, batch: Batch, row: int, part: bytes) -> None:
         """See Settle."""

@@ -146,6 +146,11 @@ class SendOptions(PlanOptions):
         type=OpeningsType(),
         metavar="HOW",
     )
+    responses: str = option(
+        "digest",
+        help="What of responses is kept, sanitized: none, digest, headers or body.",
+        type=click.Choice(["none", "digest", "headers", "body"]),
+    )
     order: str = option(
         "open",
         help="Where a connection is still busy: open takes a spare, strict waits.",

@@ -27,6 +27,7 @@ from .clock import NS, WallClock, now_ns
 from .connection import Wire
 from .engine import Engine
 from .feeder import Emit, Feeder
+from .keeping import Keeper
 from .loading import Loader
 from .openings import openings_of
 from .options import ReplayOptions
@@ -99,7 +100,7 @@ def _carry_out(end: socket.socket, targets: list[Target], options: ReplayOptions
 
     def settled(batch: Batch) -> None:
         nonlocal told_at
-        tell(end, SETTLED, batch.number)
+        tell(end, SETTLED, batch.number, fd=keeper.take(batch.number))
         if (now := now_ns()) > told_at:
             told_at = now + COUNT_EVERY_NS
             count()
@@ -118,10 +119,14 @@ def _carry_out(end: socket.socket, targets: list[Target], options: ReplayOptions
                 wire.sent, wire.received, wire.served,
             )  # fmt: skip
 
+    def kept(batch: Batch, row: int, head: bytes, body: bytes) -> None:
+        keeper.keep(batch.number, row, head, body)
+
+    keeper = Keeper()
     go_first(options.realtime)
     intake = Intake(end)
     kind = EngineAtMax if options.at_max else Engine
-    engine = kind(intake, targets, options, settled, begun, closed)
+    engine = kind(intake, targets, options, settled, begun, closed, kept)
     _obey_signals(engine)
     start = intake.start()
     if start < 0:

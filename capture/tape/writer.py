@@ -118,11 +118,19 @@ class TapeWriter:
         self._rates.append([time_ns, rate])
 
     def append_rows(
-        self, rows: Mapping[str, Any], connections: Mapping[str, Any] | None = None
+        self,
+        rows: Mapping[str, Any],
+        connections: Mapping[str, Any] | None = None,
+        answers: Mapping[int, Sanitized] | None = None,
     ) -> None:
-        """Add rows without payload, as one block: arrays, or lists of strings for text columns."""
+        """Add rows as one block: arrays, or lists of strings for text columns.
+
+        They have no payload but, by the number of the row, the responses of sanitized exchanges.
+        """
         self.seal()
-        self.write_block(_as_rows(EXCHANGES, rows), _as_rows(CONNECTIONS, connections or {}))
+        kept, heap = _answers(len(next(iter(rows.values()), ())), answers or {})
+        table = _as_rows(EXCHANGES, {**rows, **kept})
+        self.write_block(table, _as_rows(CONNECTIONS, connections or {}), heap)
 
     def tick(self) -> None:
         """Seal what has waited long enough."""
@@ -242,6 +250,22 @@ def _payloads(rows: Rows, heap: bytes) -> Iterator[tuple[bytes, bytes]]:
     if heap:
         for at, size, other_at, other_size in zip(*places, strict=True):
             yield heap[at : at + size], heap[other_at : other_at + other_size]
+
+
+def _answers(count: int, answers: Mapping[int, Sanitized]) -> tuple[dict[str, Array], bytes]:
+    """The columns that tell where in the heap the responses of some rows are, and the heap."""
+    if not answers:
+        return {}, b""
+    at, kept, heads = (np.zeros(count, np.int64) for _ in range(3))
+    heap, size = [], 0
+    for row, sanitized in sorted(answers.items()):
+        response = sanitized.exchange.response
+        at[row], kept[row] = size, len(response)
+        heads[row] = sanitized.exchange.response_head_bytes
+        heap.append(response)
+        size += len(response)
+    columns = {"response_at": at, "response_kept": kept, "response_head_bytes": heads}
+    return columns, b"".join(heap)
 
 
 def _opened(connections: Rows) -> Array:

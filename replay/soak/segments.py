@@ -16,6 +16,7 @@ from typing import Any
 from capture.errors import TapeError
 from capture.ledger import Ledger
 from capture.rotation import Kept, Limit, expired, tapes_of
+from capture.sanitize.sanitized import Sanitized
 from capture.tape import TapeHeader, TapeWriter
 
 NAME = "segment-{:06}.tape"
