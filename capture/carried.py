@@ -85,7 +85,7 @@ class Undecided:
 
     def _take_off(self, is_first: bool, count: int) -> None:
         """The first bytes of one side are no part of what it carries."""
-        self._flow.set_apart(is_first, count)
+        self._flow.set_apart(self._flow.first if is_first else self._flow.second, count)
         for place, (side, time_ns, data, gap) in enumerate(self._held):
             if side is is_first and count:
                 self._held[place] = (side, time_ns, data[count:], gap)

@@ -51,10 +51,17 @@ class Flow:
         self.swapped = not self.swapped
         self.first.upward, self.second.upward = self.second.upward, self.first.upward
 
-    def set_apart(self, is_first: bool, count: int) -> None:
+    def set_apart(self, stream: Stream, count: int) -> None:
         """Some bytes of a stream are no part of what it carries."""
-        of_first, of_second = self.apart
-        self.apart = (of_first + count, of_second) if is_first else (of_first, of_second + count)
+        first, second = self.apart
+        is_first = stream is self.first
+        self.apart = (first + count, second) if is_first else (first, second + count)
+
+    def begin(self, stream: Stream, ack: int) -> None:
+        """What is due is known of both directions."""
+        other = self.other(stream)
+        other.next = ack
+        stream.easy = other.easy = True
 
     def other(self, stream: Stream) -> Stream:
         """The other direction."""

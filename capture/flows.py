@@ -81,13 +81,13 @@ class Flows:
             if sport < dport or (sport == dport and src < dst):
                 flow = flows.get((src, dst, sport, dport))
                 if flow is None:
-                    self._odd(packet, None)
+                    self._odd(packet, None, None)
                     continue
                 stream, other = flow.first, flow.second
             else:
                 flow = flows.get((dst, src, dport, sport))
                 if flow is None:
-                    self._odd(packet, None)
+                    self._odd(packet, None, None)
                     continue
                 stream, other = flow.second, flow.first
             if (
@@ -98,7 +98,7 @@ class Flows:
                 or not size
                 or cut
             ):
-                self._odd(packet, stream)
+                self._odd(packet, flow, stream)
                 continue
             stream.next = (seq + size) & MASK
             stream.offset += size
@@ -147,19 +147,18 @@ class Flows:
 
     # --- packets that need thought
 
-    def _odd(self, packet: Packet, stream: Stream | None) -> None:
+    def _odd(self, packet: Packet, flow: Flow | None, stream: Stream | None) -> None:
         time_ns, _, _, sport, dport, seq, ack, flags, payload, cut = packet
         if self._ports and sport not in self._ports and dport not in self._ports:
             self._ledger.became(BYTES, "of another port", len(payload))
             return
         if flags & SYN:
-            stream = self._opened(packet, stream)
+            flow, stream = self._opened(packet, flow, stream)
             seq = (seq + 1) & MASK
-        elif stream is None:
+        elif flow is None or stream is None:
             if not payload:
                 return
-            stream = self._found(packet)
-        flow = stream.flow
+            flow, stream = self._found(packet)
         other = flow.other(stream)
         if flow.done:
             self._ledger.became(BYTES, "repeated", len(payload))
@@ -201,40 +200,41 @@ class Flows:
                 self._ledger.book("ends", "outside the window, ignored")
         self._settle(flow, time_ns)
 
-    def _opened(self, packet: Packet, stream: Stream | None) -> Stream:
+    def _opened(
+        self, packet: Packet, flow: Flow | None, stream: Stream | None
+    ) -> tuple[Flow, Stream]:
         _, _, _, _, _, seq, ack, flags, _, _ = packet
         answer = bool(flags & ACK)
         due = (seq + 1) & MASK
-        if stream is not None:
-            flow = stream.flow
+        if flow is not None and stream is not None:
             other = flow.other(stream)
             fresh = stream.next < 0 or abs(stream.at(due)) > _WINDOW * 4
             same = stream.next >= 0 and stream.at(due) == 0
             if answer and (fresh or same) and not stream.offset and not flow.done:
                 stream.next = due
                 stream.easy = other.easy = other.next >= 0
-                return stream
+                return flow, stream
             if same or (answer and not flow.done):
-                return stream
+                return flow, stream
             flow.give_up()
             self._close(flow, flow.closing or Close.REUSED)
             self._forget(flow)
-        stream = self._new(packet, from_server=answer, open_seen=True)
+        flow, stream = self._new(packet, from_server=answer, open_seen=True)
         stream.next = due
         if answer:
-            self._begun(stream, ack)
-        return stream
+            flow.begin(stream, ack)
+        return flow, stream
 
-    def _found(self, packet: Packet) -> Stream:
+    def _found(self, packet: Packet) -> tuple[Flow, Stream]:
         """A connection that was open before the capture began."""
         kind = recognise(packet[8])
         low = packet[3] < packet[4]
         from_server = kind == RESPONSE or (kind != REQUEST and low)
-        stream = self._new(packet, from_server=from_server, open_seen=False)
+        flow, stream = self._new(packet, from_server=from_server, open_seen=False)
         stream.next = packet[5]
         if packet[7] & ACK:
-            self._begun(stream, packet[6])
-        return stream
+            flow.begin(stream, packet[6])
+        return flow, stream
 
     def _known(self, packet: Packet) -> Key:
         """The ends of a packet, as the objects that other connections have: most share one end."""
@@ -245,15 +245,8 @@ class Flows:
         address, port = self._addresses.setdefault, self._ports_met.setdefault
         return address(src, src), address(dst, dst), port(sport, sport), port(dport, dport)
 
-    @staticmethod
-    def _begun(stream: Stream, ack: int) -> None:
-        """What is due is known of both directions."""
-        other = stream.flow.other(stream)
-        other.next = ack
-        stream.easy = other.easy = True
-
-    def _new(self, packet: Packet, *, from_server: bool, open_seen: bool) -> Stream:
-        """The stream of a packet that is the first of its connection."""
+    def _new(self, packet: Packet, *, from_server: bool, open_seen: bool) -> tuple[Flow, Stream]:
+        """The flow and the stream of a packet that is the first of its connection."""
         time_ns = packet[0]
         src, dst, sport, dport = self._known(packet)
         client, server = (
@@ -268,7 +261,7 @@ class Flows:
         flow = self._flows[key] = Flow(key, connection, swapped=from_server is is_first)
         flow.last_ns = time_ns
         flow.reader = Undecided(flow, self._framing, bool(self._ports))
-        return flow.first if is_first else flow.second
+        return flow, flow.first if is_first else flow.second
 
     def _reset(self, flow: Flow, stream: Stream, other: Stream, packet: Packet) -> None:
         if not -_WINDOW <= stream.at(packet[5]) - stream.offset <= _WINDOW:

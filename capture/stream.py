@@ -8,10 +8,7 @@ too: so that an answer never overtakes its request in a capture that saw them ou
 from __future__ import annotations
 
 from bisect import insort
-from typing import TYPE_CHECKING, NamedTuple, Protocol
-
-if TYPE_CHECKING:
-    from .flow import Flow
+from typing import NamedTuple, Protocol
 
 MASK = 0xFFFFFFFF
 _HALF = 1 << 31
@@ -50,6 +47,17 @@ class Reader(Protocol):
     def server_gap(self, time_ns: int, count: int) -> None: ...
 
 
+class Owner(Protocol):
+    """The connection of a stream: who reads it, and the counts of both its streams."""
+
+    reader: Reader
+    missing: int
+    repeated: int
+    differing: int
+
+    def set_apart(self, stream: Stream, count: int) -> None: ...
+
+
 class Nobody:
     """Reads nothing."""
 
@@ -74,7 +82,7 @@ class Stream:
         "easy", "ended", "fin", "flow", "next", "offset", "pending", "upward",
     )  # fmt: skip
 
-    def __init__(self, flow: Flow, upward: bool) -> None:
+    def __init__(self, flow: Owner, upward: bool) -> None:
         self.flow = flow
         self.upward = upward  # it is the client's
         self.next = -1
@@ -169,7 +177,7 @@ class Stream:
         at = piece.urgent - piece.start
         if not 0 <= at < len(piece.data):
             return piece.data
-        self.flow.set_apart(self is self.flow.first, 1)
+        self.flow.set_apart(self, 1)
         return piece.data[:at] + piece.data[at + 1 :]
 
     def advance(self, count: int) -> None:
