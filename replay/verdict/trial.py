@@ -23,6 +23,7 @@ from .rows import Rows, read_rows
 from .trial_options import TrialOptions
 
 Side = dict[str, float]
+SIDES = ("baseline", "candidate")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class TrialResult:
     decisions: tuple[Decision, ...]
     pairs: int
     left_out: tuple[str, ...]
+    causes: tuple[str, ...] = ()  # what the candidate's runs show of themselves, most of them
 
     @property
     def word(self) -> str:
@@ -53,13 +55,14 @@ class TrialResult:
             "verdict": self.word,
             "pairs": self.pairs,
             "left_out": list(self.left_out),
+            "causes": list(self.causes),
             "decisions": decisions,
         }
 
 
 def trial(tape: Path, options: TrialOptions, tell: Callable[[str], None]) -> TrialResult:
     """Run the pairs and decide. A pair that is left out is made up for, `options.extra` times."""
-    taken, left_out = _Taken(), list[str]()
+    taken, left_out = Taken(), list[str]()
     with _folder(options.keep) as folder:
         for number in range(1, options.pairs + options.extra + 1):
             if taken.pairs == options.pairs:
@@ -70,25 +73,27 @@ def trial(tape: Path, options: TrialOptions, tell: Callable[[str], None]) -> Tri
                 left_out.append(why)
                 tell(why)
             else:
-                taken.add(sides["baseline"], sides["candidate"])
+                taken.add(*(sides[side][0] for side in SIDES))
+                taken.look(*(sides[side][1] for side in SIDES))
     return taken.result(left_out, options.margin, options.budget)
 
 
 def _pair(
     tape: Path, options: TrialOptions, number: int, folder: Path
-) -> tuple[dict[str, Rows], str]:
+) -> tuple[dict[str, tuple[Rows, Verdict]], str]:
     """The runs of one pair by side; why it is left out, if it is."""
     from ..run import replay
 
-    order = ("baseline", "candidate") if number % 2 else ("candidate", "baseline")
-    sides: dict[str, Rows] = {}
+    order = SIDES if number % 2 else SIDES[::-1]
+    sides: dict[str, tuple[Rows, Verdict]] = {}
     for side in order:
         path = folder / f"{number}-{side}.tape"
         told = options.toward(getattr(options, side))
         first = number == 1 and side == order[0]
         replay(tape, replace(told, no_calibrate=told.no_calibrate or not first), path)
-        sides[side] = read_rows(path)
-        verdict = judge(sides[side])
+        rows = read_rows(path)
+        verdict = judge(rows)
+        sides[side] = rows, verdict
         if verdict.refused:  # so the other run of this pair would be of no use
             return sides, _why(number, side, verdict)
     return sides, ""
@@ -101,13 +106,14 @@ def _why(number: int, side: str, verdict: Verdict) -> str:
     )
 
 
-class _Taken:
+class Taken:
     """What the pairs that count came to: a few numbers of each run, not its rows."""
 
     def __init__(self) -> None:
         self.pairs = 0
         self._times: dict[str, list[tuple[float, float]]] = {}
         self._shares: dict[str, list[tuple[float, float]]] = {}
+        self._shown: dict[tuple[str, str], list[str]] = {}
 
     def add(self, baseline: Rows, candidate: Rows) -> None:
         """One pair of runs."""
@@ -117,19 +123,34 @@ class _Taken:
             for name in before.keys() & after.keys():
                 values.setdefault(name, []).append((before[name], after[name]))
 
+    def look(self, baseline: Verdict, candidate: Verdict) -> None:
+        """Findings that a candidate's run has against the recording, and its baseline's has not."""
+        known = {(found.kind, found.subject) for found in baseline.findings}
+        for found in candidate.findings:
+            if (found.kind, found.subject) not in known:
+                self._shown.setdefault((found.kind, found.subject), []).append(found.sentence)
+
     def result(self, left_out: list[str], margin: float, budget: float) -> TrialResult:
         """Decide."""
+        often = [told for told in self._shown.values() if 2 * len(told) > self.pairs]
+        causes = tuple(told[-1] for told in sorted(often, key=len, reverse=True))
         told = decide(self._times, margin, shares=self._shares, budget=budget)
         order = {"FAIL": 0, "suspect": 1, "INCONCLUSIVE": 2, "PASS": 3}
-        told.sort(key=lambda decision: (order[decision.word], decision.subject))
-        return TrialResult(tuple(told), self.pairs, tuple(left_out))
+        told.sort(key=lambda decision: (order[decision.word], -_size(decision), decision.subject))
+        return TrialResult(tuple(told), self.pairs, tuple(left_out), causes)
+
+
+def _size(decision: Decision) -> float:
+    """How bad it is, for the order of what fails: how many times as long, or 1 % more failing."""
+    size = 1 + 100 * decision.ratio if decision.subject.startswith("errors") else decision.ratio
+    return size if math.isfinite(size) else 0.0
 
 
 def result(
     pairs: list[tuple[Rows, Rows]], left_out: list[str], margin: float, budget: float
 ) -> TrialResult:
     """Decide on pairs of runs (baseline, candidate)."""
-    taken = _Taken()
+    taken = Taken()
     for baseline, candidate in pairs:
         taken.add(baseline, candidate)
     return taken.result(left_out, margin, budget)
@@ -169,7 +190,8 @@ def _folder(keep: str) -> Iterator[Path]:
 
 def as_text(told: TrialResult) -> str:
     """The result, for a person."""
-    lines = [f"{told.word} after {told.pairs} pairs of runs", *told.left_out, ""]
+    lines = [f"{told.word} after {told.pairs} pairs of runs", *told.left_out]
+    lines += [f"seen in most runs of the candidate: {cause}" for cause in told.causes] + [""]
     lines.append(f"{'':<14}{'subject':<44}{'candidate / baseline':>22}")
     for each in told.decisions:
         if each.subject.startswith("errors"):

@@ -39,11 +39,12 @@ def main() -> None:
                 )  # fmt: skip
                 told = trial(tape, options, lambda _: None)
             failed = [each.subject for each in told.decisions if each.word == "FAIL"]
-            right = any(wanted in subject for subject in failed) if wanted else not failed
+            right = wanted in "".join(told.causes) and bool(failed) if wanted else not failed
             took = time.monotonic() - began
             print(
                 f"{name:<18}{told.pairs:>6}{len(told.left_out):>9}{took:>5.0f} s"
-                f"  {'yes' if right else 'NO':<13}{told.word} {', '.join(failed[:4])}",
+                f"  {'yes' if right else 'NO':<13}{told.word} {', '.join(failed[:2])}; "
+                f"{'; '.join(told.causes)}",
                 flush=True,
             )
 

@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from replay.verdict.cli import trial
+from replay.verdict.judge import judge
 from replay.verdict.rows import rows_of
-from replay.verdict.trial import as_text, result
+from replay.verdict.trial import Taken, as_text, result
 from tests.replay.canary.services import service, users_tape
 from tests.replay.recorder import get, recorder, write_tape
 from tests.replay.runs import run_columns
@@ -35,6 +36,19 @@ def test_a_candidate_that_is_slower_at_one_endpoint_fails_there_and_nowhere_else
     assert told.word == "FAIL"
     assert failed == {"p50(GET /search)", "p90(GET /search)", "p99(GET /search)"}
     assert "FAIL after 8 pairs" in as_text(told)
+
+
+def test_what_most_runs_of_the_candidate_show_and_none_of_the_baseline_is_told_as_the_cause():
+    taken = Taken()
+    for n in range(5):
+        old, new = _run(n), _run(n + 100, slow=30)
+        taken.add(old, new)
+        taken.look(judge(old), judge(new) if n else judge(old))
+    told = taken.result([], 0.05, 0.005)
+    (cause,) = told.causes
+    assert cause.startswith("GET /search went from ")
+    assert f"seen in most runs of the candidate: {cause}" in as_text(told)
+    assert told.decisions[0].subject.endswith("(GET /search)")
 
 
 def test_the_same_target_twice_does_not_fail():
