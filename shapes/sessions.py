@@ -50,15 +50,13 @@ class Users:
         what = None if what is None else what[order]
         ids, asked = ids[order], asked[order]
         ended = np.maximum(answered[order], asked)
-        at = np.concatenate(([0], np.flatnonzero(ids[1:] != ids[:-1]) + 1))
+        same = ids[1:] == ids[:-1]
+        at = np.concatenate(([0], np.flatnonzero(~same) + 1))
         lasts = np.append(at[1:], ids.size) - 1
-        within = np.ones(ids.size, bool)
-        within[at] = False
-        pauses = asked[within] - ended[np.flatnonzero(within) - 1]
-        self.thinks.add(np.maximum(pauses, 0))
+        self.thinks.add(np.maximum((asked[1:] - ended[:-1])[same], 0))
         if what is not None:
             self.pairs = self.pairs or Pairs()
-            self.pairs.add(what[np.flatnonzero(within) - 1], what[within])
+            self.pairs.add(what[:-1][same], what[1:][same])
         by = np.argsort(ids[at])  # a search for sorted values is the faster one
         at, lasts = at[by], lasts[by]
         first, last = (_NOTHING, _NOTHING) if what is None else (what[at], what[lasts])
@@ -163,6 +161,44 @@ class Pairs:
             grown[:width, :width] = self.counts
             self.counts = grown
         return int(self.counts.shape[0])
+
+
+class Askers:
+    """How much each identity asks, and nothing else; add in any order."""
+
+    def __init__(self) -> None:
+        self.ids: NDArray[np.uint64] = np.empty(0, np.uint64)
+        self.requests: Ints = np.empty(0, np.int64)
+
+    def add(self, ids: NDArray[np.uint64]) -> None:
+        """Add requests by who asked."""
+        if ids.size:
+            ids = np.sort(ids)
+            at = np.concatenate(([0], np.flatnonzero(ids[1:] != ids[:-1]) + 1))
+            self._join(ids[at], np.diff(np.append(at, ids.size)))
+
+    def merge(self, other: Askers) -> None:
+        """Add what another counted."""
+        if other.ids.size:
+            self._join(other.ids, other.requests)
+
+    def render(self) -> dict[str, Any]:
+        """How many there are, and how unequal."""
+        per = Sketch()
+        per.add(self.requests)
+        return {
+            "count": int(self.ids.size),
+            "requests": _named(per.quantiles(_QS)),
+            "gini": gini(self.requests),
+        }
+
+    def _join(self, ids: NDArray[np.uint64], n: Ints) -> None:
+        every = np.concatenate([self.ids, ids])
+        order = np.argsort(every)
+        every = every[order]
+        at = np.concatenate(([0], np.flatnonzero(every[1:] != every[:-1]) + 1))
+        self.ids = every[at]
+        self.requests = np.add.reduceat(np.concatenate([self.requests, n])[order], at)
 
 
 def gini(values: Ints) -> float:

@@ -23,7 +23,7 @@ from .connections import Connections
 from .in_flight import InFlight
 from .malformed import Runs
 from .mix import Mix
-from .sessions import Users
+from .sessions import Askers, Users
 
 if TYPE_CHECKING:
     from capture.tape import Tape
@@ -44,7 +44,7 @@ class ShapeMeter:
 
     def __init__(self) -> None:
         self.arrivals, self.mix, self.in_flight = Arrivals(), Mix(), InFlight()
-        self.sessions, self.clients = Users(), Users()
+        self.sessions, self.clients = Users(), Askers()
         self.runs, self.connections = Runs(), Connections()
 
     def add(self, rows: dict[str, Any]) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class ShapeMeter:
         """Add a batch of identities, in time order."""
         asked, answered = rows["request_first_ns"], rows["response_last_ns"]
         self.sessions.add(rows["session"], asked, answered, rows["what"])
-        self.clients.add(rows["client"], asked, answered)
+        self.clients.add(rows["client"])
         self.runs.add(rows["client"], rows["defects"])
 
     def merge(self, later: ShapeMeter) -> None:
@@ -84,7 +84,6 @@ class ShapeMeter:
         zooms = self.arrivals.zooms(kept_share)
         whole = zooms[0] if zooms else {"step_s": 1.0, "per_s": []}
         series = {"step_s": whole["step_s"], "per_s": whole["per_s"]}
-        clients = self.clients.render()
         return {
             "format": FORMAT,
             "kept_share": kept_share,
@@ -95,7 +94,7 @@ class ShapeMeter:
                 "malformed": self.runs.render(self.arrivals.counts.total),
             },
             "sessions": {**self.sessions.render(), "first": self._begins()},
-            "clients": {name: clients[name] for name in ("count", "requests", "gini")},
+            "clients": self.clients.render(),
             "connections": self.connections.render(),
             "in_flight": self.in_flight.render(kept_share),
         }
