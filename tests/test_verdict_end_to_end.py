@@ -2,8 +2,9 @@
 
 The tape comes from a capture of the shop's production, and only the copies differ. Whether a run
 was on time depends on what else the machine does, so a verdict of INVALID is allowed here; what was
-seen is not. Copies hold fewer products than production did, so that a slower machine than the one
-that made the capture does not look like a slower shop; the missing index needs its rows.
+seen is not, unless other programs took the shop's processor: then it is tried once more, and left
+undecided with a word. Copies hold fewer products than production did, so that a slower machine than
+the one that made the capture does not look like a slower shop; the missing index needs its rows.
 The limits of the judgement were tuned on `shop.pcap.gz`, which is of another seed.
 """
 
@@ -16,6 +17,8 @@ import pytest
 from tests.bench.bench_faults import Fault, kinds, report_of, sample_tape
 
 SMALL = ("--rows", "20000")
+CROWDED = 0.1
+"""The share of the shop's processor that others may take before its slowness proves nothing."""
 FAULTS = (
     Fault("nothing", SMALL, 3, (), ""),
     Fault("missing index", ("--rows", "60000", "--no-index"), 1, ("slow",), "GET /search went"),
@@ -36,7 +39,12 @@ def tape(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_first_screen_names_this_fault_and_no_other(
     fault: Fault, tape: Path, tmp_path: Path
 ) -> None:
-    told = report_of(tape, tmp_path / "run", fault.switches, fault.speed)
+    for _ in range(2):
+        told = report_of(tape, tmp_path / "run", fault.switches, fault.speed)
+        if kinds(told) == list(fault.kinds) or told["crowded"] < CROWDED:
+            break
+    else:
+        pytest.skip(f"Other programs took {told['crowded']:.0%} of the shop's processor.")
     assert kinds(told) == list(fault.kinds), told["sentence"]
     assert told["verdict"] in ("INVALID", "FAIL" if fault.kinds else "PASS")
     first = (tmp_path / "run" / "report.html").read_text(encoding="utf-8").partition("<h2>")[0]

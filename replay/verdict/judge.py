@@ -253,7 +253,8 @@ def _duplicates(rows: Rows) -> list[Finding]:
             continue
         name = rows.endpoints[code]
         what = "charged twice" if "pay" in name.lower() else "took effect twice"
-        sentence = f"{name} {what} in {len(again):,} cases that the recording refused"
+        cases = "1 case" if len(again) == 1 else f"{len(again):,} cases"
+        sentence = f"{name} {what} in {cases} that the recording refused"
         found.append(Finding("duplicate", name, sentence, 90, tuple(again[:3])))
     return found
 

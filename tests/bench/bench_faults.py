@@ -6,13 +6,15 @@ its memory is watched (leak), so nothing tells the judgement which fault to look
 it is warmed by the same requests as fast as it takes them: what fills its caches is no leak.
 A small pool needs load to show: it is replayed at 4×, as is a copy without a fault.
 
-`python -m tests.bench.bench_faults` prints the table.
+`python -m tests.bench.bench_faults [fault …]` prints the table; `others` is how much of the shop's
+processor other programs took: where that is much, a copy without a fault is slow as well.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -86,8 +88,41 @@ def watched(pid: int, path: Path) -> Iterator[None]:
         path.write_text("\n".join(lines), encoding="utf-8")
 
 
+class Crowd:
+    """Who else used the processor that a shop has to itself: others make it slow without a fault.
+
+    `share` is how much of that core went to other processes since; 0 where it cannot be told.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._since = (time.monotonic(), *self._seconds())
+
+    def _seconds(self) -> tuple[float, float]:
+        tick = os.sysconf("SC_CLK_TCK")
+        try:
+            core = min(os.sched_getaffinity(self._pid))
+            lines = Path("/proc/stat").read_text().splitlines()
+            numbers = next(line.split()[1:] for line in lines if line.startswith(f"cpu{core} "))
+            own = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+        except (OSError, AttributeError, StopIteration):
+            return 0.0, 0.0
+        user, nice, system, _, _, irq, softirq, steal = map(int, numbers[:8])
+        busy = user + nice + system + irq + softirq + steal
+        return busy / tick, (int(own[11]) + int(own[12])) / tick
+
+    @property
+    def share(self) -> float:
+        began, busy, own = self._since
+        now_busy, now_own = self._seconds()
+        return ((now_busy - busy) - (now_own - own)) / (time.monotonic() - began)
+
+
 def report_of(tape: Path, folder: Path, switches: tuple[str, ...], speed: float) -> dict[str, Any]:
-    """The report of a replay at a copy of the shop with those switches; its page is beside it."""
+    """The report of a replay at a copy of the shop with those switches; its page is beside it.
+
+    `crowded` in it is how much of the shop's processor other programs took meanwhile.
+    """
     folder.mkdir(exist_ok=True)
     run, drift, memory = folder / "run.tape", folder / "drift.json", folder / "memory.csv"
     with shop_process(*switches) as (url, pid):
@@ -95,13 +130,15 @@ def report_of(tape: Path, folder: Path, switches: tuple[str, ...], speed: float)
         for _ in range(WARMED):
             wiretape("replay", tape, "--target", url, "--speed", "max", "--no-calibrate", "-o", run)
         time.sleep(SETTLED_S)
+        crowd = Crowd(pid)
         with watched(pid, memory):
             wiretape("replay", tape, "--target", url, "--speed", str(speed), "-o", run)
+        crowded = crowd.share
     told: dict[str, Any] = json.loads(
         wiretape("report", run, "--tape", tape, "--drift", drift, "--watched", memory,
                  "--html", folder / "report.html", "--json")
     )  # fmt: skip
-    return told
+    return {**told, "crowded": crowded}
 
 
 def kinds(told: dict[str, Any]) -> list[str]:
@@ -112,7 +149,7 @@ def kinds(told: dict[str, Any]) -> list[str]:
 def main() -> None:
     """Print the table."""
     wanted = set(sys.argv[1:])
-    print(f"{'fault':<18}{'speed':>6}  {'named':<6}{'said'}")
+    print(f"{'fault':<18}{'speed':>6}{'others':>8}  {'named':<6}{'said'}")
     with tempfile.TemporaryDirectory() as folder:
         tape = sample_tape(Path(folder))
         for fault in FAULTS:
@@ -122,7 +159,8 @@ def main() -> None:
             right = sorted(kinds(told)) == sorted(fault.kinds) and fault.said in told["sentence"]
             named = "yes" if right else "NO"
             said = f"{told['verdict']}: {told['sentence']}"
-            print(f"{fault.name:<18}{fault.speed:>5g}×  {named:<6}{said}", flush=True)
+            crowd = f"{told['crowded']:>7.0%}"
+            print(f"{fault.name:<18}{fault.speed:>5g}×{crowd}  {named:<6}{said}", flush=True)
 
 
 if __name__ == "__main__":
