@@ -98,7 +98,11 @@ def as_text(summary: Summary) -> str:
     lines.append("statuses  " + _counts(summary.statuses))
     lines.append(f"spare connections used {summary.spare:,} times")
     if summary.rewritten:
-        lines.append("rewritten " + _counts(summary.rewritten))
+        # Requests are made ready ahead: where sending stopped, some of them were not sent.
+        ahead = max(summary.rewritten.values()) > summary.planned
+        lines.append(
+            "rewritten " + _counts(summary.rewritten) + (", also of what was not sent" * ahead)
+        )
     lines.append("")
     if summary.targets:
         lines.append(f"{'target':<40} {'requests':>9} {'failed':>22} {'replayed':>18}")
