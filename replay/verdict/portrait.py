@@ -16,12 +16,15 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 
 from capture.errors import ReplayError
 from capture.exchange import NEVER
 from capture.tape import Tape
+
+from .rows import Array
 
 ABSENT = "–"
 SOME = "(differs each time)"
@@ -33,7 +36,7 @@ CHANGING = frozenset(
 )  # fmt: skip
 READ = 5_000  # heads of a tape: more say nothing new
 MANY = 8  # different values, beyond which a header is one that differs each time
-_COLUMNS = ("endpoint", "status", "response_head_bytes", "response_first_ns")
+_COLUMNS = ("endpoint", "response_head_bytes", "response_first_ns")
 
 
 @dataclass(frozen=True)
@@ -180,18 +183,24 @@ def portrait_of(path: str | Path) -> Portrait:
 
 def read_heads(tape: Tape, portrait: Portrait) -> None:
     """Add the heads that a tape keeps, evenly over it where it keeps very many."""
-    kept: list[tuple[int, str, int, int]] = []
+    names: dict[str, int] = {}
+    parts: list[Array] = []
     first = 0
     for block in tape.columns(_COLUMNS):
-        endpoint, sizes = block["endpoint"], np.asarray(block["response_head_bytes"])
-        times = np.asarray(block["response_first_ns"])
-        for row in np.flatnonzero((sizes > 0) & (times != NEVER)).tolist():
-            name = endpoint.values[endpoint.codes[row]]  # type: ignore[union-attr]
-            kept.append((first + row, name, int(sizes[row]), int(times[row])))
+        endpoint: Any = block["endpoint"]
+        sizes = np.asarray(block["response_head_bytes"], np.int64)
+        times = np.asarray(block["response_first_ns"], np.int64)
+        kept = np.flatnonzero((sizes > 0) & (times != NEVER))
+        known = np.array([names.setdefault(name, len(names)) for name in endpoint.values] or [0])
+        codes = known[endpoint.codes[kept]]
+        parts.append(np.stack([kept + first, codes, sizes[kept], times[kept]], axis=1))
         first += len(sizes)
-    chosen = kept[:: max(1, len(kept) // READ)]
-    payloads = tape.payloads(np.array([each[0] for each in chosen], np.int64))
-    for (_, endpoint_name, size, at), payload in zip(chosen, payloads, strict=True):
+    table = np.concatenate(parts) if parts else np.zeros((0, 4), np.int64)
+    table = table[:: max(1, len(table) // READ)]
+    endpoints = list(names)
+    for (_, code, size, at), payload in zip(
+        table.tolist(), tape.payloads(table[:, 0].copy()), strict=True
+    ):
         answer = answer_of(payload.response[:size], at / 1e9)
         if answer is not None:
-            portrait.add(endpoint_name, answer)
+            portrait.add(endpoints[code], answer)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from capture.errors import ReplayError
 from capture.exchange import Outcome
 from capture.ledger import Ledger
-from capture.tape import Tape
+from capture.tape import Tape, TapeHeader, TapeWriter
 from replay.verdict.concurrency import load_of
 from replay.verdict.examples import curl_of, example_of, failures_of
 from replay.verdict.history import Past, changes, keep, past_of, read_history
@@ -213,3 +213,22 @@ def test_a_page_shows_what_json_tells() -> None:
         assert part in page
     assert made.load is not None
     assert made.load.sentence in page.replace("&#39;", "'")
+
+
+def test_another_tape_than_the_one_that_was_replayed_is_refused(tmp_path: Path) -> None:
+    ran = tmp_path / "r.tape"
+    writer = TapeWriter(ran, TapeHeader(kind="run", source="another"))
+    writer.append_rows(run_columns(count=30))
+    writer.close()
+    other = write_run(tmp_path / "t.tape", count=30)
+    done = CliRunner().invoke(report, [str(ran), "--tape", str(other)])
+    assert isinstance(done.exception, ReplayError)
+    assert "is not the tape that" in str(done.exception)
+
+
+def test_what_is_no_drift_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    ran = write_run(tmp_path / "r.tape", count=30)
+    (tmp_path / "d.json").write_text("[]")
+    done = CliRunner().invoke(report, [str(ran), "--drift", str(tmp_path / "d.json")])
+    assert isinstance(done.exception, ReplayError)
+    assert "wiretape drift --json" in str(done.exception)
