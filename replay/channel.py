@@ -13,10 +13,11 @@ import socket
 import struct
 
 from .batch import Batch, Written
+from .silent import Silent
 
-_OFFER = struct.Struct("<c4q")
+_OFFER = struct.Struct("<c5q")
 _TELL = struct.Struct("<c8q")
-BATCH, END, START, FORGET = b"b", b"e", b"a", b"f"
+BATCH, END, START, FORGET, SILENT = b"b", b"e", b"a", b"f", b"s"
 BEGUN, SETTLED, COUNT, CONNECTION, STOPPED = b"b", b"s", b"c", b"w", b"x"
 Told = tuple[bytes, tuple[int, ...], int]
 
@@ -32,7 +33,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 def offer(end: socket.socket, number: int, written: Written) -> None:
     """Hand a batch to the sender."""
     region = written.region
-    message = _OFFER.pack(BATCH, number, written.rows, written.pieces, region.number)
+    message = _OFFER.pack(BATCH, number, written.rows, written.pieces, region.number, 0)
     if region.fd < 0:
         end.send(message)
     else:
@@ -42,17 +43,22 @@ def offer(end: socket.socket, number: int, written: Written) -> None:
 
 def offer_less(end: socket.socket, region: int) -> None:
     """Tell the sender that a region of memory is not used any more."""
-    end.send(_OFFER.pack(FORGET, region, 0, 0, 0))
+    end.send(_OFFER.pack(FORGET, region, 0, 0, 0, 0))
+
+
+def offer_silent(end: socket.socket, silent: Silent) -> None:
+    """Tell the sender of a connection that carries no request."""
+    end.send(_OFFER.pack(SILENT, *silent))
 
 
 def offer_end(end: socket.socket) -> None:
     """Tell the sender that the plan has ended."""
-    end.send(_OFFER.pack(END, 0, 0, 0, 0))
+    end.send(_OFFER.pack(END, 0, 0, 0, 0, 0))
 
 
 def offer_start(end: socket.socket, instant: int) -> None:
     """Tell the sender when due time 0 is (monotonic ns)."""
-    end.send(_OFFER.pack(START, instant, 0, 0, 0))
+    end.send(_OFFER.pack(START, instant, 0, 0, 0, 0))
 
 
 def tell(end: socket.socket, what: bytes, *numbers: int, fd: int = -1) -> None:
@@ -85,6 +91,7 @@ class Intake:
     def __init__(self, end: socket.socket) -> None:
         self.end = end
         self.ended = False
+        self.silent: list[Silent] = []
         self._regions: dict[int, mmap.mmap] = {}
         end.setblocking(True)
 
@@ -106,7 +113,10 @@ class Intake:
             if not message or message[:1] == END:
                 self.ended = True
                 break
-            kind, number, rows, pieces, region = _OFFER.unpack(message)
+            kind, number, rows, pieces, region, more = _OFFER.unpack(message)
+            if kind == SILENT:
+                self.silent.append(Silent(number, rows, pieces, region, more))
+                continue
             if kind == FORGET:
                 self._regions.pop(number, None)
                 continue

@@ -24,6 +24,7 @@ from .clock import NS, SPIN_NS, alarm, now_ns
 from .connection import OPEN, Wire
 from .lanes import Lanes
 from .options import ReplayOptions
+from .silent import Silent
 from .targets import Target
 
 LATE_NS = 1_000_000
@@ -141,7 +142,18 @@ class Engine(Lanes):
         if batch is not None:
             self._live[batch.number] = batch
             self._schedule(batch)
+        for silent in self._intake.silent:
+            for target in range(len(self._head_start)):
+                self._schedule_silent(silent, target)
+        self._intake.silent.clear()
         return batch
+
+    def _schedule_silent(self, silent: Silent, target: int) -> None:
+        who = (silent.connection, target, silent.client)
+        self._timers.add(self._start + silent.opened, self._open_ahead, who)
+        if silent.closed != NEVER:
+            how = ((silent.connection, target), silent.close)
+            self._timers.add(self._start + silent.closed, self._end_lane, how)
 
     def _schedule(self, batch: Batch) -> None:
         """Wires open when they were opened, or with a head start before their first request.

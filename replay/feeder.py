@@ -28,6 +28,7 @@ from .channel import (
     offer,
     offer_end,
     offer_less,
+    offer_silent,
     offer_start,
 )
 from .keeping import Kept, read_kept
@@ -36,9 +37,10 @@ from .observe.glance import Glancer
 from .options import ReplayOptions
 from .plan import Chunk, plan_chunks, rows_in, take
 from .priority import give_way
+from .silent import Silent
 
 LEAST_AHEAD, AHEAD = 3, 32
-AHEAD_BYTES = 16 << 20
+AHEAD_BYTES = 32 << 20
 """So much may be ready for the sender: enough for a burst during which nobody else gets a core."""
 Emit = Callable[[tuple[str, Any]], None]
 
@@ -54,6 +56,7 @@ class Feeder:
         emit: Emit,
         worker: int,
         options: ReplayOptions,
+        silent: list[Silent],
     ) -> None:
         self._end = end
         self._loader = loader
@@ -64,10 +67,12 @@ class Feeder:
         self._number = 0
         self._ahead: deque[int] = deque()  # the sizes of what the sender has not begun
         self._fed = False
+        self._silent = deque(silent)
         self._wires: list[tuple[int, ...]] = []
         self._first: Made | None = None
         self._times = (0, 0)
         self._soaks = bool(options.soak)
+        self._gives_way = not options.realtime  # else the sender goes first in any case
         self._glancer = Glancer(emit, worker) if options.watched else None
         self.stopped_at = NEVER
 
@@ -83,7 +88,8 @@ class Feeder:
             self._glancer.start = start - offset
         if self._first is not None:
             self._hand_over(self._first)
-        give_way()
+        if self._gives_way:
+            give_way()
         while True:
             hungry = not self._fed and self._has_room()
             if hungry:
@@ -124,6 +130,9 @@ class Feeder:
             if made is None:
                 offer_end(self._end)
             else:
+                until = int(made.chunk["due_ns"].max())
+                while self._silent and self._silent[0].opened <= until:
+                    offer_silent(self._end, self._silent.popleft())
                 offer(self._end, self._number, made.written)
         except (BrokenPipeError, ConnectionResetError):
             self._fed = True

@@ -33,6 +33,7 @@ from .openings import openings_of
 from .options import ReplayOptions
 from .plan import plan_chunks
 from .priority import go_first
+from .silent import silent_connections
 from .targets import Target, targets_of
 
 COUNT_EVERY_NS = NS // 4
@@ -68,7 +69,8 @@ def run_shard(
     with Tape.open(tape_path) as tape, ours:
         loader = Loader(tape, options, [target.authority for target in targets])
         chunks = plan_chunks(tape, options, shard, of)
-        feeder = Feeder(ours, loader, chunks, emit, shard, options)
+        silent = silent_connections(tape, options, shard, of)
+        feeder = Feeder(ours, loader, chunks, emit, shard, options, silent)
         try:
             feeder.prepare()
             start = max(wall.monotonic(start_at()), now_ns())
