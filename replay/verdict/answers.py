@@ -1,7 +1,8 @@
 """The answers of two tapes or runs, pair by pair, as far as they were kept.
 
 Where both sides kept a body it is compared whole; where only heads, the heads; where only digests,
-those. Pairs are taken in the order of the first file, so each block of it is opened once.
+those (of two runs: a recording's digests have a key of their own). Pairs are taken in the order of
+the first file, so each block of it is opened once.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def _of_part(
     heads: tuple[Array, Array],
 ) -> Iterator[Pair]:  # fmt: skip
     digests = before["response_digest"][left], after["response_digest"][right]
-    both = (digests[0] != 0) & (digests[1] != 0)
+    both = (digests[0] != 0) & (digests[1] != 0) & (before.is_run and after.is_run)
     numbers = left.astype(np.int64), right.astype(np.int64)
     payloads = zip(first.payloads(numbers[0]), second.payloads(numbers[1]), strict=True)
     for row, (one, other) in enumerate(payloads):

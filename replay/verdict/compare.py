@@ -109,7 +109,8 @@ def compare(a: Rows, b: Rows, seed: int = 1) -> Comparison:
     failed_a, failed_b = a.failed[left], b.failed[right]
     only_a, only_b = int((failed_a & ~failed_b).sum()), int((failed_b & ~failed_a).sum())
     digests = (a["response_digest"][left], b["response_digest"][right])
-    both = (digests[0] != 0) & (digests[1] != 0)
+    # A recording's digests have a key of their own.
+    both = (digests[0] != 0) & (digests[1] != 0) & (a.is_run and b.is_run)
     return Comparison(
         _ratios(a, b, np.random.default_rng(seed)),
         _changes(a, b, left, right),
@@ -225,7 +226,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
 
 def _changes(a: Rows, b: Rows, left: Array, right: Array) -> tuple[Change, ...]:
     was, now = a["status"][left].astype(np.int64), b["status"][right].astype(np.int64)
-    differ = was != now
+    differ = (was != now) & (was > 0) & (now > 0)  # what was not answered at all failed
     words = a.endpoint[left][differ].astype(np.int64) * 1_000_000 + was[differ] * 1000 + now[differ]
     values, counts = np.unique(words, return_counts=True)
     found = [
@@ -266,7 +267,8 @@ def as_text(told: Comparison) -> str:
     if told.paired:
         lines.append(
             f"paired      {told.paired:,} requests: {told.only_a_failed:,} failed in A only, "
-            f"{told.only_b_failed:,} in B only; {told.answers_differ:,} answers differ"
+            f"{told.only_b_failed:,} in B only"
+            + (f"; {told.answers_differ:,} answers differ" if told.answers_differ else "")
         )
     lines += [
         f"status      {change.endpoint}: {change.a} → {change.b}, {change.count:,} times"

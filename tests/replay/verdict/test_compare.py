@@ -92,10 +92,13 @@ def test_classes_of_errors_sizes_and_throughput_are_told_side_by_side():
 def test_a_run_is_paired_with_the_tape_that_it_replayed():
     recording = {name: column for name, column in run_columns().items() if name != "due_ns"}
     recording |= {"outcome": np.zeros(2000, int), "source": np.full(2000, -1)}
+    recording |= {"response_digest": np.arange(1, 2001)}
     tape = replace(rows_of(recording), tape_id="t")
-    ran = replace(rows_of(run_columns() | {"status": np.full(2000, 500)}), source_id="t")
+    columns = run_columns() | {"status": np.full(2000, 500), "response_digest": np.full(2000, 7)}
+    ran = replace(rows_of(columns), source_id="t")
     told = compare(tape, ran)
     assert (told.paired, told.only_b_failed) == (2000, 2000)
+    assert told.answers_differ == 0, "digests of a recording have a key of their own"
     assert compare(tape, replace(ran, source_id="other")).paired == 0
 
 
