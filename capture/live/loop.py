@@ -25,7 +25,7 @@ from .sampling import Guard
 from .steady import SteadyClock
 
 _LOOK_S = 1.0
-_TICK_S = 0.2
+_TICK_S = 0.1
 _IN_KERNEL_NS = 1_000_000_000
 _WAIT_S = 0.05
 _MOST_WAITING = 256 << 20  # bytes taken from the rings that are not decoded yet
