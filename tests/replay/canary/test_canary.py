@@ -55,7 +55,7 @@ def test_a_candidate_like_the_baseline_is_promoted_from_the_step_that_was_not_de
         first.write(str(path))
         done = _canary(
             tape, old.url, new.url, "--steps", "50,100", "--step-for", "2s", "--state", str(path),
-            "--least", "20ms",
+            "--least", "20ms", "--holds", "1",
         )  # fmt: skip
         again = _canary(
             tape, old.url, new.url, "--steps", "50,100", "--step-for", "2s", "--state", str(path),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import multiprocessing
+import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,11 +33,11 @@ def arrivals_tape(path: Path, seconds: float, rate: float, users: int = 400) -> 
 
 
 @contextmanager
-def pool(workers: int, service_s: float) -> Iterator[str]:
-    """Such a target in a process of its own; gives its URL."""
+def pool(workers: int, service_s: float, realtime: bool = False) -> Iterator[str]:
+    """Such a target in a process of its own, before others if `realtime`; gives its URL."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, workers, service_s))
+    process = context.Process(target=_serve, args=(theirs, workers, service_s, realtime))
     process.start()
     try:
         yield f"http://127.0.0.1:{ours.recv()}"
@@ -47,7 +48,9 @@ def pool(workers: int, service_s: float) -> Iterator[str]:
         theirs.close()
 
 
-def _serve(pipe: Connection, workers: int, service_s: float) -> None:
+def _serve(pipe: Connection, workers: int, service_s: float, realtime: bool) -> None:
+    if realtime:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     asyncio.run(_pool(pipe, workers, service_s))
 
 

@@ -80,7 +80,7 @@ def test_the_capacity_of_a_real_pool_is_found(tmp_path: Path):
         done = CliRunner().invoke(
             capacity,
             [str(tape), "--target", url, "--slo", "p99 < 250ms and errors < 1%", "--scale", "3",
-             "--precision", "40%", "--confirm", "0", "--probes", "6", "--rest", "100ms",
+             "--precision", "40%", "--confirm", "0", "--probes", "5", "--rest", "100ms",
              "--no-calibrate", "--json", "--html", str(page)],
             standalone_mode=False,
         )  # fmt: skip
