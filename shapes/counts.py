@@ -27,6 +27,7 @@ LIMIT = 16_000_000
 _PENDING = 1_000_000
 _ALIGNED = 10**9
 _MOST_IN_HISTOGRAM = 1 << 16
+_PIECE = 1 << 20
 FEWEST_BINS = 30
 
 
@@ -120,17 +121,19 @@ class Counts:
         # From a base that all widths divide, bins fit into half the memory.
         base = origin - origin % _ALIGNED
         if end - base < 1 << 31 and self.total < 1 << 31:
-            bins = (bins - base).astype(np.int32)
+            small = np.empty(bins.size, np.int32)
+            bins = np.subtract(bins, base, out=small, casting="unsafe")
             origin, end = origin - base, end - base
         else:
             counts = counts.astype(np.int64)
         while end - origin >= FEWEST_BINS:
-            found += [
-                _moments(bins, counts, origin, end, width, width * step)
-                for step in (1, 2, 5)
-                if end - origin >= FEWEST_BINS * step
-            ]
-            bins, counts = _sum(bins, counts, 10)
+            found.append(_moments(bins, counts, origin, end, width, width))
+            if end - origin >= FEWEST_BINS * 2:
+                found.append(_moments(bins, counts, origin, end, width, 2 * width))
+            bins, counts = _sum(bins, counts, 5)
+            if end - origin >= FEWEST_BINS * 5:
+                found.append(_moments_of(bins, counts, origin, end, width, 5))
+            bins, counts = _sum(bins, counts, 2)
             origin, end, width = -(-origin // 10), end // 10, width * 10
         return found
 
@@ -172,9 +175,27 @@ class Counts:
 
 
 def _sum(bins: NDArray[Any], counts: NDArray[Any], step: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Sum sorted sparse counts into bins `step` times as wide."""
-    if bins.size == 0:
+    """Sum sorted sparse counts into bins `step` times as wide, piece by piece: places take room."""
+    parts = []
+    start, size = 0, bins.size
+    while start < size:
+        end = min(start + _PIECE, size)
+        if end < size:  # a wide bin is not divided
+            end = int(np.searchsorted(bins, bins[end] // step * step))
+            if end <= start:
+                end = int(np.searchsorted(bins, (bins[start] // step + 1) * step))
+        parts.append(_sum_piece(bins[start:end], counts[start:end], step))
+        start = end
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
         return bins, counts
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+def _sum_piece(
+    bins: NDArray[Any], counts: NDArray[Any], step: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
     wide = bins // bins.dtype.type(step) if step > 1 else bins
     at = np.concatenate(([0], np.flatnonzero(wide[1:] != wide[:-1]) + 1))
     return wide[at], np.add.reduceat(counts, at, dtype=counts.dtype)
@@ -185,9 +206,16 @@ def _moments(
 ) -> Moments:
     """Moments of sparse counts from the fine bin `origin` to before `end`, empty ones included."""
     step = max(1, round(tau_ns / width))
+    wide, n = _sum(bins, counts, step) if step > 1 else (bins, counts)
+    return _moments_of(wide, n, origin, end, width, step)
+
+
+def _moments_of(
+    wide: NDArray[Any], n: NDArray[Any], origin: int, end: int, width: int, step: int
+) -> Moments:
+    """The same of counts that are summed already, `step` fine bins each."""
     first = -(-origin // step)
     whole = end // step - first
-    wide, n = _sum(bins, counts, step) if step > 1 else (bins, counts)
     inside = slice(*np.searchsorted(wide, (first, first + max(whole, 0))).tolist())
     wide, n = wide[inside], n[inside]
     tau_s = step * width / 1e9
@@ -228,7 +256,10 @@ def _sums(n: NDArray[Any], whole: int) -> tuple[float, float, float, float]:
 
 
 def _products(wide: NDArray[Any], n: NDArray[Any]) -> float:
-    """Σ N[k] N[k+1] over neighbouring bins."""
-    values = n.astype(np.float64)
-    products = values[1:] * values[:-1]
-    return float(products.sum(where=np.diff(wide) == 1))
+    """Σ N[k] N[k+1] over neighbouring bins, piece by piece: the products are wider than counts."""
+    total = 0.0
+    for at in range(0, n.size - 1, _PIECE):
+        values = n[at : at + _PIECE + 1].astype(np.float64)
+        near = np.diff(wide[at : at + _PIECE + 1]) == 1
+        total += float((values[1:] * values[:-1]).sum(where=near))
+    return total
