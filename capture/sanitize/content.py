@@ -15,8 +15,10 @@ from . import codings, places
 from .blind import Blind
 from .headers import Head
 from .templates import MOST_BYTES, Action, Templates
+from .views import in_json
 
 RESIZED, FILLED = int(Flag.RESIZED), int(Flag.FILLED)  # plain integers: enums are slow to combine
+_GRAPHQL = frozenset(("query", "mutation", "subscription"))
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[^\r\n]*\r?\n")
 _BOUNDARY = re.compile(rb'(?i)boundary="?([^";\r\n]{1,200})')
 _LENGTH = re.compile(rb"(?im)^(content-length\s*:\s*)\d+")
@@ -98,6 +100,23 @@ class Content:
         is_form = b"urlencoded" in kind.lower()
         return self._blind.form(data, edits) if is_form else self._blind.clean(data, edits)
 
+    def _literals(self, query: bytes) -> bytes:
+        """A GraphQL document in a JSON string: values that stand in it under telling names."""
+
+        def named(plain: bytes) -> bytes:
+            edits = []
+            for place in places.loose_values(plain, 0, len(plain)):
+                edit = self._head.edit(plain, "graphql", place.name, place.start, place.end)
+                # A literal: `$name: Type` declares a variable, `name: $name` uses one.
+                literal = plain[place.start - 1 : place.start] == b'"'
+                if edit is None or len(edit[2]) != place.end - place.start:
+                    continue
+                if literal or edit[2].isdigit():
+                    edits.append(edit)
+            return self._blind.clean(plain, edits)
+
+        return in_json(query, named)
+
     def _edits(self, data: bytes, found: Iterator[places.Place]) -> list[tuple[int, int, bytes]]:
         edits: list[tuple[int, int, bytes]] = []
         walked: list[places.Place] = []
@@ -106,6 +125,10 @@ class Content:
         for place in found:
             kind, name, start, end, path, under = place
             action = action_at(kind, name, path, under)
+            if action is None and name in _GRAPHQL and b"{" in data[start:end]:
+                few = False  # what stands in its text differs from one to the next
+                edits.append((start, end, self._literals(data[start:end])))
+                continue
             if few:
                 walked.append(place)
                 actions.append(action)

@@ -124,8 +124,6 @@ class Pseudonyms:
 
     def number_text(self, text: bytes) -> bytes:
         """A decimal number: its exponent is kept, so that it stays one that can be held."""
-        if _DEGREES.fullmatch(text):
-            return self.degrees(text)
         mantissa, mark_of_it, exponent = text.replace(b"E", b"e").partition(b"e")
         tail = text[len(mantissa) :] if mark_of_it and exponent else b""
         return self.digits(mantissa) + tail
@@ -311,6 +309,7 @@ def _whole() -> tuple[tuple[re.Pattern[bytes], str, Callable[[bytes], bool] | No
         (re.compile(rb"(?:\d{1,3}\.){3}\d{1,3}"), "ipv4", is_.is_ipv4),
         (re.compile(rb"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}"), "hex", None),
         (re.compile(rb"[0-9a-fA-F:]*:[0-9a-fA-F:]*:[0-9a-fA-F:]+"), "ipv6", is_.is_ipv6),
+        (re.compile(rb"-?\d{1,3}\.\d{4,15}"), "degrees", None),
         (re.compile(rb"[+(\d][\d ().-]{5,18}\d"), "digits", None),
         (re.compile(rb"\d{7,}"), "digits", None),
         (re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?<!^\d)"), "number", None),

@@ -114,6 +114,8 @@ def is_phone(text: bytes) -> bool:
         return len(digits) >= 8
     if text.isdigit() and len(text) >= 9:  # the pattern asks for its form, or for "fax" after it
         return True
+    if re.fullmatch(rb"\d+\.\d+", text):
+        return False  # a decimal number
     groups = [len(group) for group in re.findall(rb"\d+", text)]
     if b"(" not in text and re.fullmatch(rb"(?:1[89]|20)\d\d[-./ ][01]?\d[-./ ][0-3]?\d", text):
         return False
@@ -153,8 +155,8 @@ _TO_PLAIN = bytes.maketrans(b"-_", b"+/")
 def is_token(text: bytes) -> bool:
     """A random-looking string: mixed classes, high entropy, and not made of words."""
     others = len(text.translate(None, _DIGITS))
-    if len(text) < 20 or not 0 < others < len(text):
-        return False  # nothing but digits, or none
+    if len(text) < 20 or not 0 < others < len(text) or text.lstrip(b"+-").isdigit():
+        return False  # a number, or no digit in it
     if text.count(b"+") * 8 >= len(text):
         return False  # the words of a form; they are looked at again with spaces between them
     is_hex = not text.translate(None, _HEX)

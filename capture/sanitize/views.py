@@ -24,7 +24,7 @@ _NAMED = {b"&amp;": b"&", b"&lt;": b"<", b"&gt;": b">", b"&quot;": b'"', b"&apos
 _PLUS = re.compile(rb"(?<![=\0])\+")  # one at the beginning of a value is meant as it stands
 _SPACED = re.compile(rb"[\w)]\+[\w(%]")
 # A boundary of chunks (a size of more than six digits would be a number in a line), or a fold.
-_BREAK = re.compile(rb"\r\n([0-9A-Fa-f]{1,6})(?:;[^\r\n]{0,200})?\r\n|\r?\n[ \t]+")
+_BREAK = re.compile(rb"\r\n([0-9A-Fa-f]{1,6})(?:;[^\r\n]{0,200})?\r\n|\r?\n[ \t](?:[ \t](?!\0))*")
 SHORTEST_BASE64 = 16
 BASE64_RUN = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}")
 _BASE64_PART = re.compile(rb"[A-Za-z0-9+_-]{16,}={0,2}")
@@ -166,6 +166,11 @@ def inside(data: bytes, clean: Clean, depth: int = 0) -> bytes:
         out += (clean(data[done : run.start()]), _utf16(run[0], clean))
         done = run.end()
     return b"".join((*out, clean(data[done:])))
+
+
+def in_json(data: bytes, clean: Clean) -> bytes:
+    """Clean the data as it reads in a JSON string."""
+    return through(_JSON, _json, data, clean) if _JSON.search(data) else clean(data)
 
 
 def as_form(data: bytes, clean: Clean) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 import pytest
 from hypothesis import given, settings
@@ -104,6 +105,38 @@ def test_variables_of_a_graphql_query_are_a_place_of_their_own(ruled: Sanitizer)
     new = json.loads(body_of(sent(ruled, body, b"application/json")))
     assert new["query"] == "{ user }"
     assert new["variables"]["any"] != "thing"
+
+
+def test_literals_under_telling_names_in_a_graphql_document_are_replaced(
+    built_in: dict[str, Sanitizer],
+) -> None:
+    query = 'mutation M($id: ID) { login(password: "hunter22", pin: 4711, id: $id) { token } }'
+    body = json.dumps({"query": query, "variables": {"email": "x", "page": "y"}}).encode()
+    for _ in range(3):  # the structure of the body repeats
+        new = json.loads(body_of(sent(built_in["standard"], body, b"application/json")))
+        assert "hunter22" not in new["query"]
+        assert "4711" not in new["query"]
+        assert 'mutation M($id: ID) { login(password: "' in new["query"]
+        assert ", id: $id) { token } }" in new["query"]
+        assert new["variables"]["email"] != "x"
+        assert new["variables"]["page"] == "y"
+
+
+def test_dates_of_birth_stay_dates_of_their_year_and_coordinates_stay_on_earth(
+    built_in: dict[str, Sanitizer],
+) -> None:
+    body = {"dateOfBirth": "1970-09-29T00:00:00Z", "dob": "29/09/1970", "lat": 52.520008,
+            "at": "13.404954,52.520008"}  # fmt: skip
+    raw = json.dumps(body).encode()
+    new = json.loads(body_of(sent(built_in["standard"], raw, b"application/json")))
+    born = datetime.fromisoformat(new["dateOfBirth"])
+    assert born.year == 1970
+    assert new["dateOfBirth"] != body["dateOfBirth"]
+    assert datetime.strptime(new["dob"], "%d/%m/%Y").year == 1970
+    assert new["lat"] != body["lat"]
+    assert 10 <= new["lat"] < 90
+    assert all(10 <= float(each) < 90 for each in new["at"].split(","))
+    assert new["at"] != body["at"]
 
 
 def test_elements_and_attributes_of_xml_are_named(ruled: Sanitizer) -> None:
