@@ -1,6 +1,7 @@
 """Trials of real copies of the sample shop: one like the other, and one with a fault.
 
-A trial of equals must never FAIL; one of a copy with a fault must, and name the endpoint. Both
+A trial of equals must never FAIL; one of a copy with a fault must, and name the endpoint: nothing
+else fails, or it is what is told as the cause. Both
 copies share this machine with the generator: pairs that were not sent on time are left out.
 """
 
@@ -39,7 +40,9 @@ def main() -> None:
                 )  # fmt: skip
                 told = trial(tape, options, lambda _: None)
             failed = [each.subject for each in told.decisions if each.word == "FAIL"]
-            right = wanted in "".join(told.causes) and bool(failed) if wanted else not failed
+            alone = all(wanted in subject for subject in failed)
+            named = bool(failed) and (alone or wanted in "".join(told.causes))
+            right = named if wanted else not failed
             took = time.monotonic() - began
             print(
                 f"{name:<18}{told.pairs:>6}{len(told.left_out):>9}{took:>5.0f} s"
