@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shapes import counts as counting
 from shapes.arrivals import Arrivals, autocorrelation
 from shapes.counts import Counts
 from shapes.sketch import Sketch
@@ -100,3 +101,20 @@ def test_dispersion_of_the_azure_traces_is_as_published(name: str, idc: float, c
     arrivals.add(np.sort(times.astype(np.int64)))
     assert arrivals.counts.moments(1_000_000_000).idc == pytest.approx(idc, rel=0.01)
     assert arrivals.render()["gap_scv"] ** 0.5 == pytest.approx(cv, rel=0.01)
+
+
+@pytest.mark.parametrize("piece", [1, 2, 7, 100])
+@pytest.mark.parametrize("step", [1, 2, 5, 10, 2000])
+def test_sums_and_products_do_not_depend_on_the_pieces_they_are_made_in(
+    step: int, piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(1)
+    bins = np.unique(random.integers(0, 5000, 3000))
+    n = random.integers(1, 9, bins.size).astype(np.int32)
+    whole, products = counting._sum(bins, n, step), counting._products(bins, n)
+    monkeypatch.setattr(counting, "_PIECE", piece)
+    found = counting._sum(bins, n, step)
+    assert np.array_equal(found[0], whole[0])
+    assert np.array_equal(found[1], whole[1])
+    assert counting._products(bins, n) == products
+    assert int(found[1].sum()) == int(n.sum())
