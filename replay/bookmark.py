@@ -21,7 +21,7 @@ from .options import PlanOptions
 
 SAVE_EVERY_S = 2.0
 _FORMAT = "wiretape-position/1"
-_MAY_DIFFER = frozenset({"position", "soak"})
+_MAY_DIFFER = frozenset({"position", "soak", "no_calibrate"})
 
 
 class Bookmark:

@@ -53,6 +53,23 @@ class Checkpoint:
                 "make room, or choose another folder with -o."
             ) from None
 
+    def as_it_is(self) -> bytes | None:
+        """What is there now; None where nothing is."""
+        try:
+            return self.path.read_bytes()
+        except OSError:
+            return None
+
+    def put_back(self, before: bytes | None) -> None:
+        """A soak that never began leaves no trace: what was there is there again."""
+        try:
+            if before is None:
+                self.path.unlink(missing_ok=True)
+            else:
+                self.path.write_bytes(before)
+        except OSError:
+            pass  # the sentence that says why it never began is worth more
+
     def read(self) -> dict[str, Any]:
         """The state that was saved."""
         try:

@@ -85,9 +85,16 @@ class Soak:
     def carry_out(self, observing: ObserveOptions) -> Summary:
         """Send until the end, or until it is stopped."""
         if self.options.resume:
-            self._restore()
-        self.checkpoint.must_write(self.state())
+            saved = self.checkpoint.read()
+            try:
+                self._restore(saved)
+            except (KeyError, TypeError, ValueError, AttributeError) as wrong:
+                raise ReplayError(
+                    f"{self.checkpoint.path}: is no checkpoint of a soak ({wrong!r})."
+                ) from None
         with ExitStack() as opened:
+            opened.callback(self._forget_what_never_began, self.checkpoint.as_it_is())
+            self.checkpoint.must_write(self.state())
             looking = observers(observing, f"soak of {self.tape.name}", self.say)
             self.live = opened.enter_context(looking)
             self.live.live.more["length_s"] = self.options.soak / NS
@@ -103,6 +110,10 @@ class Soak:
                 self._end()
             self.stopped = STOPPED in summary.warnings
             return summary
+
+    def _forget_what_never_began(self, before: bytes | None) -> None:
+        if not self._began:
+            self.checkpoint.put_back(before)
 
     def _begun(self, base_ns: int) -> None:
         self.base_s = base_ns / NS
@@ -193,7 +204,7 @@ class Soak:
         standing = self.findings.standing
         word = f"{len(standing)} found" if standing else "nothing found"
         window = self.windows.end_window(self.elapsed_s(), watched, word)
-        if window.sent:
+        if window.due:
             self.say(of_window(window, self.watcher.table()))
 
     def _tidy(self) -> None:
@@ -215,8 +226,8 @@ class Soak:
         self.judging.close()
         if self._began:
             self._summarize()
-        self.alerts.close()
-        self._tidy()
+            self.alerts.close()
+            self._tidy()
 
     def state(self) -> dict[str, Any]:
         """Everything that is known, as plain values."""
@@ -253,8 +264,7 @@ class Soak:
             },
         }  # fmt: skip
 
-    def _restore(self) -> None:
-        saved = self.checkpoint.read()
+    def _restore(self, saved: dict[str, Any]) -> None:
         self.started = saved["started"]
         self.windows.restore(saved["windows"])
         self.findings.restore(saved["findings"])

@@ -254,6 +254,19 @@ def test_a_port_that_is_taken_is_one_sentence(
     assert f"{flag} 127.0.0.1:{port}: cannot be served there" in str(done.exception)
 
 
+def test_a_soak_that_never_began_leaves_no_trace(tape: Path, target: str, tmp_path: Path) -> None:
+    out, bad = tmp_path / "s", tmp_path / "bad.tape"
+    bad.write_text("no tape")
+    common = ["--target", target, "--for", "1s", "-o", str(out)]
+    done = CliRunner().invoke(soak, [str(bad), *common])
+    assert "is no tape" in str(done.exception)
+    assert list(out.iterdir()) == []
+    (out / "soak.json").write_text('{"version":1}')
+    done = CliRunner().invoke(soak, [str(tape), *common, "--resume"])
+    assert "is no checkpoint of a soak" in str(done.exception)
+    assert (out / "soak.json").read_text() == '{"version":1}'
+
+
 def test_a_folder_that_holds_a_soak_is_not_written_over(
     tape: Path, target: str, tmp_path: Path
 ) -> None:
