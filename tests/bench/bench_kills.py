@@ -84,7 +84,7 @@ def live(path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[int], 
     """A recorder of loopback, and what makes exchange number n there."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        command = [*_COMMAND, "live", "-i", "lo", "--port", str(port), "--ring", "8MB",
+        command = [*_COMMAND, "live", "-i", "lo", "--port", str(port), "--ring", "64MB",
                    "-o", str(path)]  # fmt: skip
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.PIPE)  # fmt: skip
