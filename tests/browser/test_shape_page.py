@@ -1,4 +1,4 @@
-"""The page of a shape in a real browser: nothing fails, all is drawn, a phone can show it."""
+"""The pages of a shape and of a plan in a real browser: nothing fails, all is drawn, even small."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from capture.tape import Tape
+from replay.options import PlanOptions
+from replay.plan_figures import figures_of
+from replay.plan_page import write_page
 from shapes.cards import cards_of, facts_of
 from shapes.plots import page as page_of
 from shapes.shape import describe
@@ -35,12 +38,33 @@ def shape_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def plan_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("plan")
+    options = PlanOptions(scale=5.0, endpoint_scale=(("GET /", 2.0),), soak=90 * 10**9)
+    path = folder / "plan.html"
+    with Tape.open(write(folder / "x.tape", recorded(20_000))) as tape:
+        write_page(str(path), tape, options, figures_of(tape, options))
+    return path
+
+
 @pytest.mark.parametrize(("width", "dark"), [(390, True), (1440, False)])
 def test_every_plot_is_drawn_and_nothing_is_cut_at(
     shape_page: Path, width: int, dark: bool
 ) -> None:
+    assert _seen(shape_page, width, dark) >= 12
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, False), (1440, True)])
+def test_every_plot_of_a_plan_is_drawn_at(plan_page: Path, width: int, dark: bool) -> None:
+    assert _seen(plan_page, width, dark) >= 4
+
+
+def _seen(file: Path, width: int, dark: bool) -> int:
+    """How many plots a page has; nothing of it may be missing, cut or wrong."""
+
     async def seen() -> dict[str, Any]:
-        async with page(shape_page.as_uri(), width, dark) as tab:
+        async with page(file.as_uri(), width, dark) as tab:
             await tab.value("new Promise(done => setTimeout(done, 300))")
             return {
                 "plots": await tab.value("document.querySelectorAll('.plot').length"),
@@ -51,8 +75,9 @@ def test_every_plot_is_drawn_and_nothing_is_cut_at(
             }
 
     found = asyncio.run(seen())
-    assert found.pop("plots") >= 10
+    plots: int = found.pop("plots")
     assert found == {"undrawn": [], "cut": [], "sideways": 0, "errors": []}
+    return plots
 
 
 def test_the_page_is_small_and_needs_no_network(shape_page: Path) -> None:
