@@ -43,6 +43,7 @@ from .windows import Windows
 TICK_S = 0.5
 MOST_SEGMENTS = 1000
 MOST_IN_WINDOW = 20
+FEWEST_TO_FAIL = 20
 Say = Callable[[str], None]
 
 
@@ -60,6 +61,7 @@ class Soak:
         self.own = Series()  # our own resident memory
         self._began = self._ended = 0.0  # monotonic; 0 until it has
         self.stopped = False  # before its end
+        self._counted = (0, 0)
         self._stop = threading.Event()
         self._keeper: threading.Thread | None = None
         self._enough = False
@@ -185,6 +187,7 @@ class Soak:
 
     def _keep_time(self) -> None:
         step, saved = self.options.summary_every / NS, time.monotonic()
+        self._counted = self.windows.ended
         following = (self.base_s // step + 1) * step
         while not self._stop.wait(TICK_S):
             if self.elapsed_s() >= following:
@@ -192,10 +195,19 @@ class Soak:
                 self._summarize()
             if time.monotonic() - saved >= self.options.checkpoint_every / NS:
                 saved = time.monotonic()
+                self._look_for_failure()
                 self._tidy()
             self.own.add(self.elapsed_s(), own_rss_mb())
             if self.live is not None:
                 self.live.live.more["watched"] = self.watcher.table()[:8]
+
+    def _look_for_failure(self) -> None:
+        """A target that has gone need not wait for its segment to be judged."""
+        before, self._counted = self._counted, self.windows.ended
+        ended, failed = (now - then for now, then in zip(self._counted, before, strict=True))
+        if ended >= FEWEST_TO_FAIL and failed > ended / 2:
+            told = f"most requests fail: {failed:,} of {ended:,} since the last checkpoint"
+            self.findings.see("errors", "*", told, self.elapsed_s())
 
     def _summarize(self) -> None:
         with self.watcher.lock:

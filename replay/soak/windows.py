@@ -106,6 +106,12 @@ class Windows:
         """Requests sent in all."""
         return self._whole.sent
 
+    @property
+    def ended(self) -> tuple[int, int]:
+        """Requests whose fate is known in all, and how many of them failed."""
+        with self.lock:
+            return self._whole.ended, self._whole.failed
+
     def begin(self, at_s: float) -> None:
         """A window begins: the first, or the first after a restart."""
         self._began_s = at_s

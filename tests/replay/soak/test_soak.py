@@ -156,6 +156,15 @@ def test_a_target_that_ends_is_one_finding_and_one_alert(
     assert said.count("the process has ended") == 1
 
 
+def test_a_target_that_has_gone_is_told_before_its_segment_ends(tape: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        gone = f"http://127.0.0.1:{held.getsockname()[1]}"
+    code, told, said = soaked(tape, "--target", gone, "--for", "2s", "-o", tmp_path / "s", "--json")
+    assert code == 0, said
+    first = json.loads(told)["findings"][0]
+    assert (first["kind"], first["subject"], first["segment"]) == ("errors", "*", "")
+
+
 def test_a_sender_that_dies_ends_the_soak_and_books_no_days_to_come(
     tape: Path, target: str, tmp_path: Path
 ) -> None:
