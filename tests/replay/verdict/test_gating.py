@@ -13,11 +13,12 @@ from click.testing import CliRunner
 
 from capture.tape import TapeHeader, TapeWriter
 from replay.cli import replay
-from replay.verdict.cli import compare, report
+from replay.verdict.compare_cli import compare
 from replay.verdict.gate import Checked
 from replay.verdict.gate_files import as_json, as_junit, as_markdown
 from replay.verdict.gating import GateFileError, Gates, gate_file, parsed
 from replay.verdict.judge import judge
+from replay.verdict.report_cli import report
 from tests.replay.recorder import get, recorder, write_tape
 from tests.replay.runs import run, run_columns
 

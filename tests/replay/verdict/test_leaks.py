@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from capture.errors import ReplayError
 from capture.tape import TapeHeader, TapeWriter
-from replay.verdict.report_cli import report
 from replay.verdict.leaks import growth_of, leaks, read_samples
+from replay.verdict.report_cli import report
 from tests.replay.runs import run, run_columns
 
 MB = 1 << 20
