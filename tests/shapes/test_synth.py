@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from capture.cli import capture
 from capture.exchange import Kind
 from capture.tape import Tape
 from shapes.cascade import arrivals
@@ -53,6 +54,15 @@ def test_a_synthetic_tape_is_as_bursty_as_a_real_trace(name: str, tmp_path: Path
     if not AZURE[name].exists():
         pytest.skip(f"{AZURE[name].name} is not there")
     source = shape_of(tape_at(tmp_path / "x.tape", azure(name)))
+    synthesize(source, str(tmp_path / "y.tape"), round(source["arrivals"]["span_s"] * S), seed=1)
+    assert furthest(source, shape_of(tmp_path / "y.tape"))[0] <= 0.25
+
+
+def test_a_synthetic_tape_is_as_bursty_as_the_sample_capture(tmp_path: Path) -> None:
+    sample = Path(__file__).parents[2] / "samples" / "pcaps" / "shop.pcap.gz"
+    args = ["pcap", str(sample), "-o", str(tmp_path / "x.tape")]
+    assert CliRunner().invoke(capture, args).exit_code == 0
+    source = shape_of(tmp_path / "x.tape")
     synthesize(source, str(tmp_path / "y.tape"), round(source["arrivals"]["span_s"] * S), seed=1)
     assert furthest(source, shape_of(tmp_path / "y.tape"))[0] <= 0.25
 
