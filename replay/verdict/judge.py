@@ -295,8 +295,8 @@ def _errors(rows: Rows, table: tuple[EndpointRow, ...], explained: Array) -> lis
 def _statuses(rows: Rows, twice: set[str]) -> list[Finding]:
     """Answers of another class below 500, by endpoint: 404→200, 200→404.
 
-    Not where an effect that happened twice is told, nor where a conflict (409) was none this time:
-    that hangs on the order of requests.
+    Not where an effect that happened twice is told, nor where a conflict (409) met another of the
+    requests that were in each other's way: that hangs on their order.
     """
     status, was = rows["status"], rows["recorded_status"]
     changed = (status // 100 != was // 100) & (status > 0) & (was > 0) & (status < 500)
@@ -304,8 +304,12 @@ def _statuses(rows: Rows, twice: set[str]) -> list[Finding]:
     changed &= (was < 500) & ~(_taken(rows) & ((was == 409) | named[rows.endpoint]))
     found = []
     for code in np.unique(rows.endpoint[changed]):
-        places = np.flatnonzero(changed & (rows.endpoint == code))
-        if len(places) < 3 or len(places) < 0.01 * (rows.endpoint == code).sum():
+        here = rows.endpoint == code
+        places = np.flatnonzero(changed & here)
+        conflicts = status[places] == 409
+        if conflicts.sum() <= ((was == 409) & (status // 100 == 2) & here).sum():
+            places = places[~conflicts]
+        if len(places) < 3 or len(places) < 0.01 * here.sum():
             continue
         first = int(places[0])
         sentence = (

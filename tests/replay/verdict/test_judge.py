@@ -105,3 +105,17 @@ def test_answers_of_another_class_are_told_but_not_what_hangs_on_order(
     assert [finding.kind for finding in told] == found
     if found:
         assert f"answered {now} where {was} was recorded, 30 times" in told[0].sentence
+
+
+def test_conflicts_that_met_another_request_of_the_same_order_are_no_finding():
+    columns = run_columns(count=300)
+    columns["endpoint"] = ["POST /x"] * 300
+    columns["recorded_service_ns"] = np.full(300, 8_000_000)
+    columns["response_last_ns"] = columns["request_first_ns"] + 8_000_000
+    columns["session"] = columns["key"] = np.arange(300)
+    which = np.arange(300) % 10
+    columns["recorded_status"] = np.where(which == 0, 409, 200)
+    columns["status"] = np.where(which == 1, 409, 200)
+    assert judge(rows_of(columns)).findings == ()
+    columns["status"] = np.where(which <= 2, 409, 200)
+    assert [finding.kind for finding in judge(rows_of(columns)).findings] == ["status"]
