@@ -11,13 +11,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from capture.errors import TapeError
 from capture.ledger import Ledger
 from capture.rotation import Kept, Limit, expired, tapes_of
-from capture.sanitize.sanitized import Sanitized
 from capture.tape import TapeHeader, TapeWriter
+
+if TYPE_CHECKING:
+    from capture.sanitize.sanitized import Sanitized
 
 NAME = "segment-{:06}.tape"
 

@@ -27,15 +27,15 @@ from ..outcome import Summary
 from ..run import replay
 from .alerts import Alerts
 from .budget import budget_of, read_budget
-from .checkpoint import NAME, Checkpoint, restore_series, saved_series
+from .checkpoint import Checkpoint, restore_series, saved_series
 from .collect import STOPPED, SoakCollector
 from .csvfile import Watchlog
 from .findings import Findings, Found
 from .judging import Judged, Judging, Leaks
+from .opening import make_folder, own_rss_mb, sources_of
 from .options import NS, SoakOptions
 from .segments import Segment, SegmentWriter, last_number, prune, unjudged
 from .series import Series, Watched
-from .sources import Command, Scrape, Source, SourceLost, process_of
 from .telling import lasting, of_findings, of_window
 from .watch import Watcher
 from .windows import Windows
@@ -75,7 +75,7 @@ class Soak:
         self.windows = Windows()
         self.alerts = Alerts(options.alert_webhook, options.alert_command, str(folder), say)
         self.findings = Findings(self._news)
-        sources = _sources(options)
+        sources = sources_of(options)
         self.judging = Judging(self.gates, self._leaks, self._judged, bool(sources))
         self.watcher = Watcher(
             sources, [read_budget(text) for text in options.budget],
@@ -293,42 +293,11 @@ class Soak:
             self.watcher.watched[name] = each
 
 
-def own_rss_mb() -> float:
-    """Our own resident memory in MB; 0 where the system does not tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
-
-
-def _sources(options: SoakOptions) -> list[Source]:
-    """The sources, each of which has given a sample: what is wrong is known before the start."""
-    found: list[Source] = [process_of(pid) for pid in options.pid]
-    found += [Scrape(url, options.watch_only) for url in options.scrape]
-    found += [Command(text, options.watch_only) for text in options.watch_command]
-    for source in found:
-        try:
-            source.sample()
-        except SourceLost as lost:
-            raise ReplayError(str(lost)) from None
-    return found
-
-
 def soak(
     tape: Path, options: SoakOptions, folder: Path, gates: Sequence[str], say: Say,
     observing: ObserveOptions, steady: Callable[[], None],
 ) -> tuple[Soak, Summary]:  # fmt: skip
     """Carry out a soak whose files go to `folder`."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise ReplayError(
-            f"{folder}: cannot be made ({problem.strerror}); choose another with -o."
-        ) from None
-    if not options.resume and (folder / NAME).exists():
-        raise ReplayError(
-            f"{folder}: holds a soak already; go on with --resume, or choose another with -o."
-        )
+    make_folder(folder, options.resume)
     one = Soak(tape, options, folder, gates, say, steady)
     return one, one.carry_out(observing)
