@@ -237,16 +237,21 @@ class Scanner:
     ) -> None:
         finditer, secret, detector = self._rows[number]
         valid = detector.valid
+        judged: dict[bytes, list[tuple[int, int]]] = {}  # what repeats is judged once
         for match in finditer(data, low, high):
             start, end = match.span(secret)
             if taken:
                 at = bisect_right(taken, start, key=_START) - 1
                 if at >= 0 and end <= taken[at][1]:
                     continue
-            if valid is None or valid(data[start:end]):
+            if valid is None:
                 found.append((start, end, number))
-            elif detector.kind == "card":
-                found.extend((a, b, number) for a, b in _inner_cards(data, start, end))
+                continue
+            text = data[start:end]
+            spans = judged.get(text)
+            if spans is None:
+                spans = judged[text] = _within(text, detector)
+            found.extend((start + a, start + b, number) for a, b in spans)
 
     def _apart(self, found: list[tuple[int, int, int]]) -> list[tuple[int, int, Detector]]:
         """What precedes in the table wins; the rest of an overlapped span stays a span."""
@@ -295,9 +300,16 @@ _PREFIX = 12
 _GROUPS = re.compile(rb"\d+")
 
 
-def _inner_cards(data: bytes, start: int, end: int) -> list[tuple[int, int]]:
+def _within(text: bytes, detector: Detector) -> list[tuple[int, int]]:
+    """The spans of a match that are the thing: all of it, or nothing; but of cards some digits."""
+    if detector.valid is None or detector.valid(text):
+        return [(0, len(text))]
+    return _inner_cards(text) if detector.kind == "card" else []
+
+
+def _inner_cards(data: bytes) -> list[tuple[int, int]]:
     """Cards that stand between other groups of digits ("order 12 4… … … …")."""
-    groups = [match.span() for match in _GROUPS.finditer(data, start, end)]
+    groups = [match.span() for match in _GROUPS.finditer(data)]
     return [
         (groups[i][0], groups[j][1])
         for i in range(len(groups))
