@@ -11,7 +11,6 @@ from capture.columns import EXCHANGES
 from capture.errors import ReplayError
 from capture.exchange import Outcome
 from capture.ledger import Ledger
-from capture.sanitize.sanitized import Sanitized
 from capture.tape import Tape, TapeHeader, TapeWriter
 from shapes.score import ALTERED, PAYLOADS
 
@@ -24,6 +23,8 @@ from .outcome import Summary, Tally
 from .progress import TELL_EVERY_S, Pace, Progress
 
 if TYPE_CHECKING:
+    from capture.sanitize.sanitized import Sanitized
+
     from .abort import Watch
 
 _NAMES = frozenset(column.name for column in EXCHANGES)

@@ -12,9 +12,12 @@ import os
 import re
 import struct
 import tempfile
+from typing import TYPE_CHECKING
 
 from capture.exchange import Exchange
-from capture.sanitize.sanitized import Sanitized
+
+if TYPE_CHECKING:
+    from capture.sanitize.sanitized import Sanitized
 
 NONE, DIGEST, HEADERS, BODY = "none", "digest", "headers", "body"
 WAYS = (NONE, DIGEST, HEADERS, BODY)

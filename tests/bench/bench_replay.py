@@ -114,7 +114,9 @@ def main() -> None:
             ONE: lambda: ours(ONE, alone=False),
             PINNED: lambda: ours(PINNED, alone=True),
         }
-        turns = {name: partial(with_cpu, name, each) for name, each in work.items()}
+        turns: dict[str, Callable[[], float]] = {
+            name: partial(with_cpu, name, each) for name, each in work.items()
+        }
         figures = alternate(turns)
     table = Table("Replay at full speed, full accounting, nginx on the other core", "requests/s")
     for sender, rates in figures.items():
