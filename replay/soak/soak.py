@@ -163,6 +163,7 @@ class Soak:
             told = asdict(judged) | {"at_s": round(at_s, 1), "findings": len(judged.findings)}
             del told["gates"]
             self.segments.append(told)
+            del self.segments[:-MOST_SEGMENTS]
         if judged.problem:
             self.say(f"Warning: {judged.segment} was not judged ({judged.problem}).")
         for found in judged.findings:
@@ -246,7 +247,7 @@ class Soak:
         with self.watcher.lock:
             series = saved_series(self.watcher.watched)
         with self._lock:
-            segments = self.segments[-MOST_SEGMENTS:]
+            segments = list(self.segments)
         return {
             "tape": str(self.tape), "target": list(self.options.target), "pid": os.getpid(),
             "started": self.started, "saved": datetime.now(UTC).isoformat(timespec="seconds"),
