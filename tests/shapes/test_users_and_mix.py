@@ -232,8 +232,10 @@ def test_runs_of_malformed_requests_are_counted_by_class_and_client(pieces: int)
 
 def test_connections_tell_how_long_they_live_and_what_they_carry() -> None:
     found = Connections()
-    rows = {"opened_ns": np.array([0, 10, -1, 5]), "closed_ns": np.array([10**9, 20, 30, -1]),
-            "close": np.array([1, 1, 2, 0], np.uint8), "exchanges": np.array([3, 1, 1, 7])}  # fmt: skip
+    rows = {
+        "opened_ns": np.array([0, 10, -1, 5]), "closed_ns": np.array([10**9, 20, 30, -1]),
+        "close": np.array([1, 1, 2, 0], np.uint8), "exchanges": np.array([3, 1, 1, 7]),
+    }  # fmt: skip
     found.add(rows)
     other = Connections()
     other.merge(found)
