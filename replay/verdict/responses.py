@@ -195,7 +195,9 @@ class Differ:
         self._differing += bool(once)
         for spot, (before, after) in once.items():
             if len(self._examples[spot]) < EXAMPLES:
-                self._examples[spot].append(Example(exchange, _short(before), _short(after)))
+                was = "–" if spot[2] == "added" else _short(before)
+                now = "–" if spot[2] == "removed" else _short(after)
+                self._examples[spot].append(Example(exchange, was, now))
 
     def _of(self, a: Message, b: Message) -> Iterator[Found]:
         found = [*_headers(a, b)]
