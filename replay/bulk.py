@@ -19,7 +19,7 @@ from .rewrite import Rewriter
 if TYPE_CHECKING:
     from capture.tape import Tape
 
-_CACHED = 4
+_CACHED = 3
 _HOST = b"\nHost: "
 Heap = tuple[bytes, Any, Any]
 """The heap of a block, and where in it each request lies and how long it is."""

@@ -40,7 +40,7 @@ from .priority import give_way
 from .silent import Silent
 
 LEAST_AHEAD, AHEAD = 3, 32
-AHEAD_BYTES = 32 << 20
+AHEAD_BYTES = 24 << 20
 """So much may be ready for the sender: enough for a burst during which nobody else gets a core."""
 Emit = Callable[[tuple[str, Any]], None]
 
