@@ -44,12 +44,12 @@ def _following(bigrams: list[list[Any]]) -> list[Card]:
     if not total:
         return []
     top = bigrams[:_MOST][::-1]
-    names = [f"{short(a, 18)} → {short(b, 18)}" for a, b, _ in top]
+    names = [f"{short(a, 14)} → {short(b, 14)}" for a, b, _ in top]
     shares = [100 * count / total for _, _, count in top]
     before, after, most = bigrams[0]
     return [Card(f"After {before or '(no endpoint)'} comes {after or '(no endpoint)'} most often",
                  f"Pairs of consecutive requests of a user; it is {most / total:.0%} of them.",
-                 figure([("share", shares, names)], "share of the pairs (%)", "",
+                 figure([("share", shares, names)], "share (%)", "",
                         kind="bars"))]  # fmt: skip
 
 
