@@ -160,7 +160,7 @@ def is_token(text: bytes) -> bool:
     if text.count(b"+") * 8 >= len(text):
         return False  # the words of a form; they are looked at again with spaces between them
     is_hex = not text.translate(None, _HEX)
-    if not is_hex and 5 * _in_words(text) > 3 * len(text):
+    if not is_hex and 3 * _in_words(text) > 2 * len(text):
         return False
     return entropy(text) >= (2.8 if is_hex else 3.6) and not is_base64_text(text)
 

@@ -12,6 +12,8 @@ import binascii
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from .policy import FRAMING
+
 Clean = Callable[[bytes], bytes]
 """Replaces secrets in plain bytes, keeping their length."""
 
@@ -24,7 +26,12 @@ _NAMED = {b"&amp;": b"&", b"&lt;": b"<", b"&gt;": b">", b"&quot;": b'"', b"&apos
 _PLUS = re.compile(rb"(?<![=\0])\+")  # one at the beginning of a value is meant as it stands
 _SPACED = re.compile(rb"[\w)]\+[\w(%]")
 # A boundary of chunks (a size of more than six digits would be a number in a line), or a fold.
-_BREAK = re.compile(rb"\r\n([0-9A-Fa-f]{1,6})(?:;[^\r\n]{0,200})?\r\n|\r?\n[ \t](?:[ \t](?!\0))*")
+# Before a header that frames it is none: that header would become a part of what stands before.
+_BREAK = re.compile(
+    rb"\r\n([0-9A-Fa-f]{1,6})(?:;[^\r\n]{0,200})?\r\n(?!(?i:"
+    + b"|".join(sorted(FRAMING))
+    + rb")\s*:)|\r?\n[ \t](?:[ \t](?!\0))*"
+)
 SHORTEST_BASE64 = 16
 BASE64_RUN = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}")
 _BASE64_PART = re.compile(rb"[A-Za-z0-9+_-]{16,}={0,2}")

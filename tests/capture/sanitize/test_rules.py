@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from capture.exchange import Exchange, Flag, Kind
@@ -164,6 +164,8 @@ ENDS = st.sampled_from([b"\r\n", b"\n"])
 
 @pytest.mark.parametrize("level", ["standard", "strict"])
 @given(parts=st.lists(st.tuples(LINES, ENDS), min_size=1, max_size=8))
+@example(parts=[(b"Authorization: Basic x", b"\r\n"), (b"3", b"\r\n"),
+                (b"Transfer-Encoding: gzip, x", b"\r\n")])  # fmt: skip
 @settings(max_examples=150, deadline=None)
 def test_malformed_bytes_keep_their_length_and_their_defects(
     built_in: dict[str, Sanitizer], level: str, parts: list[tuple[bytes, bytes]]
