@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 
 from capture.exchange import Exchange
+from capture.recording import calm_collector
 from capture.sanitize import Policy, Sanitizer
 from capture.sanitize.detect import TABLE
 
@@ -136,6 +137,7 @@ def beside_presidio() -> None:
 
 def main() -> None:
     """Print the tables."""
+    calm_collector()  # as every recording does
     megabytes = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
     rows: tuple[tuple[str, Callable[[int], float]], ...] = (
         ("standard, values repeating", lambda seed: sanitizing("standard", False, seed)),
