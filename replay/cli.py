@@ -105,16 +105,16 @@ def plan(tape: str, as_json: bool, page: str | None, options: PlanOptions) -> No
     """
     from capture.tape import Tape
 
-    from .foresight import NothingToSend
-    from .plan_figures import figures_of
-    from .preview import preview_of
+    from .planning.figures import figures_of
+    from .planning.foresight import NothingToSend
+    from .planning.preview import preview_of
 
     with Tape.open(tape) as source:
         figures = figures_of(source, options)
         if not figures.requests:
             raise NothingToSend(tape, source.exchange_count, options)
         if page:
-            from .plan_page import write_page
+            from .planning.page import write_page
 
             write_page(page, source, options, figures)
             click.echo(f"wrote {page}", err=True)

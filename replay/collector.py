@@ -14,13 +14,13 @@ from capture.ledger import Ledger
 from capture.tape import Tape, TapeHeader, TapeWriter
 from shapes.score import ALTERED, PAYLOADS
 
-from .bookmark import Bookmark
-from .feeder import unsent_rows
 from .keeping import Cleaner
 from .observe.glance import Glance
 from .options import ReplayOptions
 from .outcome import Summary, Tally
+from .planning.bookmark import Bookmark
 from .progress import TELL_EVERY_S, Pace, Progress
+from .workers.feeder import unsent_rows
 
 if TYPE_CHECKING:
     from capture.sanitize.sanitized import Sanitized

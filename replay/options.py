@@ -18,7 +18,6 @@ from capture.options import DURATION, SHARE, SPAN, Factor, option
 
 from . import rules
 from .load_types import EndpointScaleType, HerdType, SpikeType
-from .openings import OpeningsType
 from .option_types import (
     ADDRESS_RULE,
     CONDITION,
@@ -34,6 +33,7 @@ from .option_types import (
     TARGET,
     WORKERS,
 )
+from .planning.openings import OpeningsType
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from capture.errors import ReplayError
 from . import rules
 from .hooks import Hook
 from .identity import Identities
-from .more import clones
 from .observe.trace import TraceParents
 from .options import ReplayOptions
+from .planning.more import clones
 
 Edit = Callable[[bytes, str], bytes]
 """From a head and the authority of the target to the head as it shall be."""

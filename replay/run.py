@@ -13,18 +13,18 @@ from capture.errors import ReplayError
 from capture.tape import Tape, TapeHeader
 
 from . import rules
-from .bookmark import Bookmark
-from .clock import noise_floor
 from .collector import Collector, OnGlance, OnProgress
-from .crew import Crew
-from .foresight import NothingToSend, foresee
 from .options import ReplayOptions
 from .outcome import EndpointTimes, Summary
+from .planning.bookmark import Bookmark
+from .planning.foresight import NothingToSend, foresee
 from .progress import Progress
 from .rewrite import Rewriter
 from .rules import address_rule
 from .safety import raise_file_limit, refuse_production, unsafe_notice
+from .sending.clock import noise_floor
 from .targets import Target, pinned, reachable, targets_of, tls_context
+from .workers.crew import Crew
 
 if TYPE_CHECKING:
     from .abort import Watch
@@ -103,8 +103,8 @@ def _note_unsafe(
 ) -> None:
     if all(target.loopback for target in targets) or options.read_only:
         return
-    from .plan_figures import figures_of
-    from .preview import unsafe_of
+    from .planning.figures import figures_of
+    from .planning.preview import unsafe_of
 
     figures = figures_of(tape, options)
     notice = unsafe_notice(unsafe_of(figures.methods), targets, figures.about)

@@ -16,10 +16,10 @@ from capture.errors import ReplayError
 from capture.ledger import Ledger
 from capture.tape import TapeHeader
 
-from ..bookmark import Bookmark
 from ..collector import Collector, RunWriter
 from ..options import ReplayOptions
 from ..outcome import Summary
+from ..planning.bookmark import Bookmark
 from .segments import SegmentWriter
 
 STOPPED = "Stopped before its end: go on with --resume."

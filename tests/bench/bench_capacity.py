@@ -21,7 +21,7 @@ from replay.capacity.capacity import Capacity, capacity
 from replay.capacity.options import CapacityOptions
 from replay.capacity.search import BREAKS, HOLDS, Search
 from replay.options import ReplayOptions
-from replay.plan import plan_chunks
+from replay.planning.plan import plan_chunks
 from replay.verdict.gate import parse
 from tests.replay.capacity.pool import arrivals_tape, pool, waits_s
 

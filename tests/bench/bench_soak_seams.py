@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from capture.tape import Tape, TapeHeader, TapeWriter
-from replay.laps import Laps
 from replay.options import PlanOptions
-from replay.plan import plan_chunks
+from replay.planning.laps import Laps
+from replay.planning.plan import plan_chunks
 from shapes.load import Load
 
 from .bench_scaling import Ints, system

@@ -10,8 +10,8 @@ import pytest
 
 from capture.tape import Tape
 from replay.options import PlanOptions
-from replay.plan_figures import figures_of
-from replay.plan_page import write_page
+from replay.planning.figures import figures_of
+from replay.planning.page import write_page
 from shapes.cards import cards_of, facts_of
 from shapes.plots import page as page_of
 from shapes.shape import describe

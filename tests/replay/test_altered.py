@@ -7,9 +7,9 @@ import pytest
 
 from capture.ledger import Ledger
 from capture.tape import Tape, TapeHeader, TapeWriter
-from replay.feeder import Feeder
 from replay.options import ReplayOptions
 from replay.run import replay
+from replay.workers.feeder import Feeder
 from shapes.fidelity import fidelity_of
 from shapes.score import INVALID
 from tests.replay.recorder import get, recorder, write_tape

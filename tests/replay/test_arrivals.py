@@ -8,9 +8,9 @@ import pytest
 
 from capture.errors import WiretapeError
 from capture.tape import Tape
-from replay.arrivals import stamps_of
 from replay.options import ReplayOptions
-from replay.plan import plan_chunks
+from replay.planning.arrivals import stamps_of
+from replay.planning.plan import plan_chunks
 from tests.replay.recorder import get, write_tape
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from capture.errors import ReplayError
 from capture.tape import Tape
-from replay.bookmark import Bookmark
 from replay.options import PlanOptions, ReplayOptions
-from replay.plan import plan_chunks
+from replay.planning.bookmark import Bookmark
+from replay.planning.plan import plan_chunks
 from replay.run import replay
 from tests.replay.recorder import recorder
 from tests.replay.test_more import tape_of

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from capture.tape import Tape
 from replay.cli import plan as plan_command
 from replay.options import ReplayOptions
-from replay.plan import plan_chunks
+from replay.planning.plan import plan_chunks
 from replay.run import replay
 from shapes.fidelity import fidelity_of
 from shapes.herd import Herd

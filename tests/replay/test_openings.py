@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from capture.exchange import Close, Lateness, Reuse
 from capture.tape import Tape
 from replay.cli import replay as command
-from replay.openings import POOL, Openings
 from replay.options import ReplayOptions
+from replay.planning.openings import POOL, Openings
 from replay.run import replay
 from tests.replay.recorder import ANSWER, get, recorder
 from tests.replay.taping import Request, tape_of

@@ -10,8 +10,8 @@ from capture.errors import TapeError
 from capture.tape import Tape
 from replay.cli import plan as plan_command
 from replay.options import PlanOptions
-from replay.plan_figures import figures_of
-from replay.plan_page import cards_of, facts_of, write_page
+from replay.planning.figures import figures_of
+from replay.planning.page import cards_of, facts_of, write_page
 from shapes.day import read_day
 from tests.replay.test_laps import S, long_tape, planned
 from tests.replay.test_more import tape_of

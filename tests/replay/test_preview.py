@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from capture.tape import Tape
 from replay.cli import plan as plan_command
 from replay.cli import replay as replay_command
-from replay.foresight import foresee
-from replay.needs import Limits, shortages
-from replay.on_time import bare_rate, lateness, on_time
 from replay.options import PlanOptions
+from replay.planning.foresight import foresee
+from replay.planning.needs import Limits, shortages
+from replay.planning.on_time import bare_rate, lateness, on_time
 from tests.replay.recorder import get, write_tape
 from tests.replay.taping import Request, tape_of
 

@@ -13,8 +13,8 @@ from capture.exchange import Close, Connection
 from capture.sanitize.sanitized import Sanitized
 from capture.tape import Tape, TapeHeader, TapeWriter
 from replay.options import ReplayOptions
+from replay.planning.silent import silent_connections
 from replay.run import replay
-from replay.silent import silent_connections
 from tests.replay.recorder import ANSWER, BASE_NS, get, recorder
 from tests.replay.taping import MS, Request, fill
 

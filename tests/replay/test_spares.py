@@ -91,7 +91,7 @@ def test_what_finds_no_descriptor_for_a_spare_waits_and_is_sent(tmp_path: Path) 
 
 def test_only_so_many_spares_are_opened_at_a_time(tmp_path: Path) -> None:
     """A target that accepts nothing is not buried under connections."""
-    from replay.spares import MOST_OPENING
+    from replay.sending.spares import MOST_OPENING
 
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     assert soft > 2 * MOST_OPENING

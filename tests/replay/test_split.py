@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from replay.observe.glance import Glance
 from replay.options import ReplayOptions
+from replay.planning.split import places, routes
 from replay.run import replay
-from replay.split import places, routes
 from shapes.fidelity import fidelity
 from tests.replay.recorder import get, recorder, write_tape
 

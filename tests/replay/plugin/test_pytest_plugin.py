@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from capture.errors import ReplayError
-from replay.asserting import options_of_values
-from replay.under_test import serving
+from replay.testing.asserting import options_of_values
+from replay.testing.under_test import serving
 from tests.replay.recorder import get, recorder, write_tape
 
 pytest_plugins = ["pytester"]
@@ -152,7 +152,7 @@ def test_an_app_that_does_not_start_is_told():
 
 def test_the_plugin_does_not_slow_the_start_of_pytest():
     code = (
-        "import sys, pytest\nbefore = set(sys.modules)\nimport replay.pytest_plugin\n"
+        "import sys, pytest\nbefore = set(sys.modules)\nimport replay.testing.pytest_plugin\n"
         "print(*sorted({m.split('.')[0] for m in set(sys.modules) - before}))"
     )
     root = Path(__file__).parents[3]

@@ -12,13 +12,13 @@ import ssl
 
 from capture.exchange import Outcome
 
+from ..keeping import BODY, HEADERS, MOST_OF_A_BODY, NONE
+from ..options import ReplayOptions
+from ..targets import Target, source_addresses, tls_context
 from .clock import now_ns
 from .connection import CLOSED, CONNECTING, HANDSHAKE, Settle, Wire
 from .framing import Head, ResponseReader
-from .keeping import BODY, HEADERS, MOST_OF_A_BODY, NONE
-from .options import ReplayOptions
 from .refusal import outcome_of
-from .targets import Target, source_addresses, tls_context
 
 _BOTH = select.EPOLLIN | select.EPOLLOUT
 RESERVED = 64

@@ -16,10 +16,10 @@ from typing import Any
 
 from capture.errors import ReplayError, WiretapeError
 
-from .collector import Collector
-from .options import ReplayOptions
+from ..collector import Collector
+from ..options import ReplayOptions
 from .priority import give_way
-from .workers import worker_main
+from .worker import worker_main
 
 
 class Crew:

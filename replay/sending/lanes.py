@@ -13,13 +13,13 @@ from collections.abc import Callable
 
 from capture.exchange import Close, Flag, Lateness, Outcome, RequestEnd, Reuse
 
-from .batch import Batch
+from ..options import ReplayOptions
+from ..planning.openings import NEW, openings_of
+from ..targets import Target
+from ..workers.batch import Batch
 from .connection import CONNECTING, HANDSHAKE, OPEN, Settle, Wire
 from .dialer import Dialer
-from .openings import NEW, openings_of
-from .options import ReplayOptions
 from .spares import Spares
-from .targets import Target
 from .timers import Timers
 
 _WIRES_A_SWEEP = 256

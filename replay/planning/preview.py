@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..options import PlanOptions
+from .figures import Figures, figures_of
 from .needs import RESERVED, Limits, shortages
 from .on_time import OnTime, bare_rate, on_time
-from .options import PlanOptions
 from .plan import SAFE_METHODS
-from .plan_figures import Figures, figures_of
 
 if TYPE_CHECKING:
     from capture.tape import Tape

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from capture.errors import ReplayError
 
-from .options import PlanOptions
+from ..options import PlanOptions
 
 SAVE_EVERY_S = 2.0
 _FORMAT = "wiretape-position/1"

@@ -17,9 +17,9 @@ import numpy as np
 from shapes.arrivals import Arrivals
 from shapes.screen import at_decades, duration, sparkline
 
+from ..options import PlanOptions
 from .more import expected
 from .needs import NeedsMeter
-from .options import PlanOptions
 from .plan import Chunk, plan_chunks, rows_in
 
 if TYPE_CHECKING:

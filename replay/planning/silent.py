@@ -13,8 +13,8 @@ import numpy as np
 
 from capture.exchange import NEVER
 
+from ..options import ReplayOptions
 from .more import clones
-from .options import ReplayOptions
 
 if TYPE_CHECKING:
     from capture.tape import Tape

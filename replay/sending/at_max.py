@@ -17,8 +17,8 @@ import ssl
 
 from capture.exchange import NEVER, Close, Lateness, Outcome
 
+from ..workers.batch import Batch
 from .answers import Answers
-from .batch import Batch
 from .clock import NS, now_ns
 from .connection import RECEIVE, Wire
 from .engine import SWEEP_NS, Engine

@@ -25,7 +25,7 @@ from shapes.load import Load
 from shapes.seams import Seams
 
 if TYPE_CHECKING:
-    from .options import PlanOptions
+    from ..options import PlanOptions
 
 KEPT_ROWS = 200_000
 _SLICE = 16_384

@@ -16,18 +16,18 @@ import xxhash
 
 from capture.exchange import NEVER, Flag, Outcome
 
+from ..planning.openings import openings_of, rearranged
+from ..planning.plan import Chunk, rows_in, take
+from ..planning.split import routes
+from ..rewrite import Rewriter
 from .batch import RESULTS, TIMES, Bytes, Pieces, Written, method_codes
 from .bulk import Bulk, fill
 from .memory import Regions
-from .openings import openings_of, rearranged
-from .plan import Chunk, rows_in, take
-from .rewrite import Rewriter
-from .split import routes
 
 if TYPE_CHECKING:
     from capture.tape import Tape
 
-    from .options import ReplayOptions
+    from ..options import ReplayOptions
 
 MAX_BATCH_BYTES = 2 << 20
 _OF_PLAN = (

@@ -11,8 +11,8 @@ from capture.errors import ReplayError
 from shapes.plots import Card, figure, page
 from shapes.screen import duration, times
 
-from .options import PlanOptions
-from .plan_figures import Figures, figures_of
+from ..options import PlanOptions
+from .figures import Figures, figures_of
 
 if TYPE_CHECKING:
     from capture.tape import Tape

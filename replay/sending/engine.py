@@ -18,14 +18,14 @@ from collections.abc import Callable
 
 from capture.exchange import NEVER, Lateness, Outcome
 
-from .batch import Batch
-from .channel import Intake
+from ..options import ReplayOptions
+from ..planning.silent import Silent
+from ..targets import Target
+from ..workers.batch import Batch
+from ..workers.channel import Intake
 from .clock import NS, SPIN_NS, alarm, now_ns
 from .connection import OPEN, Wire
 from .lanes import Lanes
-from .options import ReplayOptions
-from .silent import Silent
-from .targets import Target
 
 LATE_NS = 1_000_000
 EVENTS_A_TURN = 32

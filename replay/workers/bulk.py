@@ -12,9 +12,9 @@ import numpy as np
 
 from capture.exchange import Flag
 
+from ..planning.plan import Chunk, rows_in
+from ..rewrite import Rewriter
 from .batch import Bytes
-from .plan import Chunk, rows_in
-from .rewrite import Rewriter
 
 if TYPE_CHECKING:
     from capture.tape import Tape

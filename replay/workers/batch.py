@@ -20,8 +20,8 @@ import numpy as np
 
 from capture.exchange import NEVER, Outcome, Reuse
 
+from ..planning.plan import Chunk, rows_in
 from .memory import Region
-from .plan import Chunk, rows_in
 
 PLANNED = (
     "due_ns", "open_ns", "close_after", "close", "first", "lane", "client", "flags", "ended",

@@ -18,6 +18,11 @@ import numpy as np
 
 from capture.exchange import NEVER
 
+from ..keeping import Kept, read_kept
+from ..observe.glance import Glancer
+from ..options import ReplayOptions
+from ..planning.plan import Chunk, plan_chunks, rows_in, take
+from ..planning.silent import Silent
 from .channel import (
     BEGUN,
     CONNECTION,
@@ -31,13 +36,8 @@ from .channel import (
     offer_silent,
     offer_start,
 )
-from .keeping import Kept, read_kept
 from .loading import Loader, Made
-from .observe.glance import Glancer
-from .options import ReplayOptions
-from .plan import Chunk, plan_chunks, rows_in, take
 from .priority import give_way
-from .silent import Silent
 
 LEAST_AHEAD, AHEAD = 3, 32
 AHEAD_BYTES = 24 << 20
@@ -221,7 +221,7 @@ def unsent_rows(
     """A whole shard as never sent, batch by batch: for a worker that died without a word."""
     from capture.tape import Tape
 
-    from .targets import targets_of
+    from ..targets import targets_of
 
     authorities = [target.authority for target in targets_of(options)]
     with Tape.open(tape_path) as tape:

@@ -12,8 +12,8 @@ import os
 import socket
 import struct
 
+from ..planning.silent import Silent
 from .batch import Batch, Written
-from .silent import Silent
 
 _OFFER = struct.Struct("<c5q")
 _TELL = struct.Struct("<c8q")

@@ -20,9 +20,9 @@ import numpy as np
 from capture.errors import ReplayError
 from capture.exchange import NEVER
 
+from ..options import PlanOptions
 from .endings import Endings
 from .more import more_load
-from .options import PlanOptions
 
 if TYPE_CHECKING:
     from capture.tape import Tape

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from capture.tape import Tape
     from shapes.load import Load
 
-    from .options import PlanOptions
+    from ..options import PlanOptions
 
 Chunk = dict[str, Any]
 Stage = Callable[[Iterator[Chunk]], Iterator[Chunk]]

@@ -20,21 +20,21 @@ from typing import Any
 from capture.errors import WiretapeError
 from capture.tape import Tape
 
-from .at_max import EngineAtMax
+from ..keeping import Keeper
+from ..options import ReplayOptions
+from ..planning.openings import openings_of
+from ..planning.plan import plan_chunks
+from ..planning.silent import silent_connections
+from ..sending.at_max import EngineAtMax
+from ..sending.clock import NS, WallClock, now_ns
+from ..sending.connection import Wire
+from ..sending.engine import Engine
+from ..targets import Target, targets_of
 from .batch import Batch
 from .channel import BEGUN, CONNECTION, COUNT, SETTLED, STOPPED, Intake, pair, tell
-from .clock import NS, WallClock, now_ns
-from .connection import Wire
-from .engine import Engine
 from .feeder import Emit, Feeder
-from .keeping import Keeper
 from .loading import Loader
-from .openings import openings_of
-from .options import ReplayOptions
-from .plan import plan_chunks
 from .priority import go_first
-from .silent import silent_connections
-from .targets import Target, targets_of
 
 COUNT_EVERY_NS = NS // 4
 

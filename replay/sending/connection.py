@@ -19,7 +19,7 @@ from typing import Any
 
 from capture.exchange import NEVER, Close, Lateness, Outcome, RequestEnd, Reuse
 
-from .batch import CONNECT, HEAD, STATUS_BITS, Batch
+from ..workers.batch import CONNECT, HEAD, STATUS_BITS, Batch
 from .clock import now_ns
 from .framing import Garbage, ResponseReader
 from .refusal import outcome_of

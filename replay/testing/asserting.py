@@ -18,15 +18,15 @@ import numpy as np
 
 from capture.errors import ReplayError
 
-from .options import ReplayOptions
-from .verdict.gate import GateError, check, parse
-from .verdict.judge import Finding, Verdict, judge
-from .verdict.measures import named
-from .verdict.report import as_markdown, report_of
-from .verdict.rows import Rows, read_rows
+from ..options import ReplayOptions
+from ..verdict.gate import GateError, check, parse
+from ..verdict.judge import Finding, Verdict, judge
+from ..verdict.measures import named
+from ..verdict.report import as_markdown, report_of
+from ..verdict.rows import Rows, read_rows
 
 if TYPE_CHECKING:
-    from .outcome import Summary
+    from ..outcome import Summary
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Run:
 
 def replay_at(url: str, tape: Path, path: Path, attempts: int, given: Mapping[str, Any]) -> Run:
     """Replay a tape; a run that was not faithful, by no fault of the target's, is made again."""
-    from .run import replay
+    from ..run import replay
 
     options = replace(options_of_values(given), target=(url,))
     for _ in range(max(1, attempts)):

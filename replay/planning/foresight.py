@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from capture.errors import ReplayError
 
+from ..options import PlanOptions
 from .more import clones, expected
-from .options import PlanOptions
 from .plan import plan_chunks, rows_in
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""From a due time to a socket: the engine, its wires, what answers say."""

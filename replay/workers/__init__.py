@@ -1,0 +1,1 @@
+"""Processes: feeders read ahead and write behind, senders do nothing but send."""
