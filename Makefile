@@ -13,7 +13,7 @@ APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 TEST_PROGRAMS := nginx:nginx-light chromium:chromium ip:iproute2
 BENCH_PROGRAMS := $(TEST_PROGRAMS) wrk:wrk h2load:nghttp2-client hey:hey tshark:tshark tcpreplay:tcpreplay
 
-.PHONY: help setup demo test lint bench fuzz docs clean test-programs bench-programs
+.PHONY: help setup demo test lint bench bench-all fuzz docs clean test-programs bench-programs
 
 help: ## Say what there is to make.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -68,6 +68,9 @@ test: setup test-programs lint ## Everything that must hold before a change land
 
 bench: setup bench-programs ## Measure, beside the peers.
 	@$(BIN)/python -m tests.bench
+
+bench-all: setup bench-programs ## The same with those that take hours: memory, soaks, trials.
+	@$(BIN)/python -m tests.bench --all
 
 fuzz: setup ## Fuzz every parser, half an hour each.
 	@$(BIN)/python -m tests.fuzz

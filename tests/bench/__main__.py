@@ -1,7 +1,8 @@
 """Runs every benchmark, one after another, each in a process of its own: `make bench`.
 
 A benchmark is a script `bench_*.py` with a `main` that prints a table with its peers, measured in
-the same run. Names on the command line choose some: `python -m tests.bench capture replay`.
+the same run. Names on the command line choose some: `python -m tests.bench capture replay`. Without
+any, those that take longer than a few minutes are left out and named; `--all` runs them, too.
 """
 
 from __future__ import annotations
@@ -12,15 +13,23 @@ import time
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-MOST_SECONDS = 1200
+MOST_SECONDS = 7200
+LONG = {
+    "canary", "capacity", "dashboard", "faults", "kills", "leaks", "memory", "memory_replay",
+    "report", "soak", "soak_leaks", "trial",
+}  # fmt: skip
 
 
 def main(chosen: list[str]) -> int:
     """Run the chosen benchmarks (all of them without any); how many failed."""
     failed = 0
+    everything = "--all" in chosen
+    chosen = [name for name in chosen if name != "--all"]
+    if not chosen and not everything:
+        print("Left out, since they take long (`make bench-all`):", ", ".join(sorted(LONG)))
     for script in sorted(FOLDER.glob("bench_*.py")):
         name = script.stem.removeprefix("bench_")
-        if chosen and name not in chosen:
+        if (chosen and name not in chosen) or (not chosen and name in LONG and not everything):
             continue
         print(f"\n=== {name} ===", flush=True)
         started = time.monotonic()
