@@ -45,8 +45,8 @@ def option(
     return dataclasses.field(default=default, metadata={"option": spec})
 
 
-def options_of(declared: type) -> Callable[[F], F]:
-    """Add the options of a dataclass to a command, which gets them as its argument `options`.
+def options_of(declared: type, into: str = "options") -> Callable[[F], F]:
+    """Add the options of a dataclass to a command, which gets them as its argument `into`.
 
     What a class adds stands in the help before what it inherits; its `section` is the headline of
     that, where the command is `Sectioned`.
@@ -57,7 +57,7 @@ def options_of(declared: type) -> Callable[[F], F]:
         @functools.wraps(function)
         def command(*args: Any, **values: Any) -> Any:
             chosen = {field.name: values.pop(field.name) for field in fields}
-            return function(*args, options=declared(**chosen), **values)
+            return function(*args, **{into: declared(**chosen)}, **values)
 
         wrapped: Any = command
         for field, section in reversed(list(_by_class(declared))):
@@ -194,6 +194,22 @@ class Factor(ParamType):
         return factor
 
 
+class _Address(ParamType):
+    """Where to serve, without a host on loopback."""
+
+    name = "address"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int] | None:
+        if not isinstance(value, str):
+            return None if value is None else (str(value[0]), int(value[1]))
+        host, _, port = value.rpartition(":")
+        if not port.isdigit() or int(port) > 65535:
+            self.fail(f"{value!r} is no address; write it like :9464.", param, ctx)
+        return host.strip("[]") or "127.0.0.1", int(port)
+
+
 class Checked(ParamType):
     """Text that a function reads, which says in one sentence what is wrong with it."""
 
@@ -213,6 +229,8 @@ class Checked(ParamType):
 
 _KB = 1 << 10
 _MOST = 1 << 62
+ADDRESS = _Address()
+"""Where to serve, a host and a port: `:9464`, `9464` or `127.0.0.1:9464`."""
 SHARE = Share()
 SIZE = _Measure(
     "size",

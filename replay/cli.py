@@ -10,7 +10,7 @@ import click
 
 from capture.options import Sectioned, options_of
 
-from .observe.options import ObserveOptions, observed
+from .observe.options import ObserveOptions
 from .options import PlanOptions, ReplayOptions
 from .verdict.gating import UNFAITHFUL, Gates, gates_of
 
@@ -36,7 +36,7 @@ ABORTED = 3
     help="Exit 4 where the run was not as faithful to its plan (95, say).",
 )  # fmt: skip
 @gates_of
-@observed
+@options_of(ObserveOptions, into="observing")
 @options_of(ReplayOptions)
 def replay(
     tape: str,

@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import click
 
 from ..log import FORMATS
-from ..options import DURATION, SIZE, ParamType, Share, option
+from ..options import ADDRESS, DURATION, SIZE, Share, option
 from ..recording import RecordOptions
-
-
-class _Place(ParamType):
-    """Where to serve: `:9464`, `9464` or `127.0.0.1:9464`."""
-
-    name = "address"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, int] | None:
-        if not isinstance(value, str):
-            return None if value is None else (str(value[0]), int(value[1]))
-        host, _, port = value.rpartition(":")
-        if not port.isdigit() or int(port) > 65535:
-            self.fail(f"{value!r} is no address; write it like :9464.", param, ctx)
-        return host.strip("[]") or "127.0.0.1", int(port)
 
 
 @dataclass(frozen=True)
@@ -57,6 +40,6 @@ class LiveOptions(RecordOptions):
     )  # fmt: skip
     user: str = option("", help="Become this user once the ring is open.")
     metrics: tuple[str, int] | None = option(
-        None, help="Serve Prometheus metrics here (:9464).", type=_Place()
+        None, help="Serve Prometheus metrics here (:9464).", type=ADDRESS
     )
     log_format: str = option("text", help="How it speaks on stderr.", type=click.Choice(FORMATS))

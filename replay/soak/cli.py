@@ -14,7 +14,7 @@ import click
 
 from capture.options import options_of
 
-from ..observe.options import ObserveOptions, observed
+from ..observe.options import ObserveOptions
 from ..verdict.gating import FAILED, Gates, gates_of
 from .options import SoakOptions
 
@@ -27,7 +27,7 @@ from .options import SoakOptions
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @gates_of
-@observed
+@options_of(ObserveOptions, into="observing")
 @options_of(SoakOptions)
 def soak(
     tape: Path,
