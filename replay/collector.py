@@ -186,7 +186,7 @@ def _fidelity(path: Path, noise: dict[str, int]) -> dict[str, Any]:
     from shapes.fidelity import fidelity_of
 
     with Tape.open(path) as run:
-        return fidelity_of(run, noise_p99_ns=noise.get("p99")).to_json()
+        return fidelity_of(run, noise_p99_ns=noise.get("p99")).as_dict()
 
 
 def _storable(rows: dict[str, Any]) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def compare(a: str, b: str, as_json: bool) -> None:
 
     found = differences(_load(a), _load(b))
     if as_json:
-        click.echo(json.dumps([d.to_json() for d in found]))
+        click.echo(json.dumps([d.as_dict() for d in found]))
         return
     if not found:
         click.echo("No statistic differs by more than 5 %.")
@@ -165,7 +165,7 @@ def fidelity(
         raise click.UsageError("Give either a RUN, or both --plan and --witness.")
     found = _own(run) if run else _witnessed(str(plan), str(witness), speed)
     if as_json:
-        click.echo(json.dumps(found.to_json()))
+        click.echo(json.dumps(found.as_dict()))
         return
     from .screen import verdict_lines
 

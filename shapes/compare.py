@@ -17,7 +17,7 @@ class Difference:
     weight: float
     meaning: str
 
-    def to_json(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As plain values."""
         return asdict(self)
 

@@ -64,7 +64,7 @@ class Fidelity:
     reasons: list[str] = field(default_factory=list)
     not_due: int = 0  # of the plan, due only after the run was stopped: not judged
 
-    def to_json(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As plain values, for `--json` and for the report."""
         return asdict(self)
 

@@ -61,7 +61,7 @@ class Report:
             "verdict": verdict.word,
             "sentence": verdict.sentence,
             "findings": findings,
-            "fidelity": verdict.fidelity.to_json() if verdict.fidelity else None,
+            "fidelity": verdict.fidelity.as_dict() if verdict.fidelity else None,
             "endpoints": [asdict(row) for row in verdict.endpoints],
             "failures": [asdict(failure) for failure in self.failures],
             "timeline": [asdict(moment) for moment in self.moments],
