@@ -1,4 +1,4 @@
-"""How single options of a replay are written: times to begin at, processes, targets, rules."""
+"""How single options of a replay are written on the command line: load, times, targets, rules."""
 
 from __future__ import annotations
 
@@ -91,8 +91,68 @@ class _Condition(ParamType):
             self.fail(str(wrong), param, ctx)
 
 
+class _Spike(ParamType):
+    """`at=30s,for=5s,x=20,shape=step`."""
+
+    name = "spike"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from shapes.spike import Spike, parse
+
+        del param, ctx
+        return value if isinstance(value, Spike) else parse(str(value))
+
+
+class _Herd(ParamType):
+    """`at=30s,users=10000`."""
+
+    name = "herd"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from shapes.herd import Herd, parse
+
+        del param, ctx
+        return value if isinstance(value, Herd) else parse(str(value))
+
+
+class _EndpointScale(ParamType):
+    """`GET /search=3`: a pattern of endpoints and a factor."""
+
+    name = "endpoint-scale"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        pattern, _, factor = str(value).rpartition("=")
+        try:
+            times = float(factor)
+        except ValueError:
+            times = -1.0
+        if not pattern.strip() or not 0 <= times <= 100_000:
+            self.fail(f"{value!r} is no factor on an endpoint; write 'GET /search=3'.", param, ctx)
+        return pattern.strip(), times
+
+
+class _Openings(ParamType):
+    """`recorded`, `new` or `pool:8`."""
+
+    name = "connections"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from .planning.openings import openings_of
+
+        try:
+            return str(openings_of(str(value)))
+        except ValueError as wrong:
+            self.fail(str(wrong), param, ctx)
+
+
 START_AT = _StartAt()
 CONDITION = _Condition()
+SPIKE = _Spike()
+HERD = _Herd()
+ENDPOINT_SCALE = _EndpointScale()
+OPENINGS = _Openings()
 WORKERS = _Workers()
 TARGET = Checked("target", rules.target_url)
 HEADER = Checked("header", rules.header)

@@ -17,23 +17,25 @@ import click
 from capture.options import DURATION, SHARE, SPAN, Factor, option
 
 from . import rules
-from .load_types import EndpointScaleType, HerdType, SpikeType
 from .option_types import (
     ADDRESS_RULE,
     CONDITION,
+    ENDPOINT_SCALE,
     FILE,
     HEADER,
     HEADER_NAME,
+    HERD,
     HOST_NAME,
     HOST_RULE,
+    OPENINGS,
     PATH_RULE,
     SOURCES,
     SPEED,
+    SPIKE,
     START_AT,
     TARGET,
     WORKERS,
 )
-from .planning.openings import OpeningsType
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,14 @@ class PlanOptions:
     )
     spike: tuple[Any, ...] = option(
         (), help="More users for a while: at=30s,for=5s,x=20[,shape=step|ramp|decay].",
-        type=SpikeType(), metavar="SPIKE",
+        type=SPIKE, metavar="SPIKE",
     )  # fmt: skip
     herd: tuple[Any, ...] = option(
-        (), help="Users who all begin at once: at=30s,users=10000.", type=HerdType(), metavar="HERD"
+        (), help="Users who all begin at once: at=30s,users=10000.", type=HERD, metavar="HERD"
     )
     endpoint_scale: tuple[Any, ...] = option(
         (), help="So many times the requests to an endpoint: 'GET /search=3'.",
-        type=EndpointScaleType(), metavar="FACTOR",
+        type=ENDPOINT_SCALE, metavar="FACTOR",
     )  # fmt: skip
     diurnal: str = option(
         "", help="Users by time of day (UTC), a CSV like 08:30,120: for a tape below a day.",
@@ -143,7 +145,7 @@ class SendOptions(PlanOptions):
     connections: str = option(
         "recorded",
         help="Connections: recorded, pool:N (so many, for all), or new (one for each request).",
-        type=OpeningsType(),
+        type=OPENINGS,
         metavar="HOW",
     )
     responses: str = option(

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import click
 import numpy as np
 
 from capture.exchange import NEVER, Close, Flag
-from capture.options import ParamType
 
 RECORDED, NEW, POOL = "recorded", "new", "pool"
 _TOGETHER = np.uint32(Flag.PIPELINED | Flag.EARLY_RESPONSE)
@@ -42,18 +40,6 @@ def openings_of(text: str) -> Openings:
     if how == POOL and size.isdigit() and 0 < int(size) <= 1_000_000:
         return Openings(how, int(size))
     raise ValueError(f"{text!r} is no way to connect; write recorded, new or pool:8.")
-
-
-class OpeningsType(ParamType):
-    """`recorded`, `new` or `pool:8`."""
-
-    name = "connections"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            return str(openings_of(str(value)))
-        except ValueError as wrong:
-            self.fail(str(wrong), param, ctx)
 
 
 def rearranged(chunk: dict[str, Any], openings: Openings) -> None:
