@@ -17,6 +17,7 @@ import click
 from capture.options import DURATION, SHARE, SPAN, Factor, option
 
 from . import rules
+from .keeping import DIGEST, WAYS
 from .option_types import (
     ADDRESS_RULE,
     CONDITION,
@@ -149,9 +150,9 @@ class SendOptions(PlanOptions):
         metavar="HOW",
     )
     responses: str = option(
-        "digest",
+        DIGEST,
         help="What of responses is kept, sanitized: none, digest, headers or body.",
-        type=click.Choice(["none", "digest", "headers", "body"]),
+        type=click.Choice(WAYS),
     )
     order: str = option(
         "open",

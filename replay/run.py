@@ -71,7 +71,7 @@ def replay(
         _note_unsafe(tape, options, targets, on_note)
         header = TapeHeader(
             kind="run", source=tape.header.tape_id, level=tape.header.level,
-            policy=tape.header.policy, options=_plain(options),
+            policy=tape.header.policy, options=_told(options),
         )  # fmt: skip
         options = replace(options, run_id=header.tape_id)
         warnings = [f"The tape is damaged: {loss}" for loss in tape.losses]
@@ -121,7 +121,7 @@ def watch_of(options: ReplayOptions) -> Watch | None:
     return Watch(options.abort_if)
 
 
-def _plain(options: ReplayOptions) -> dict[str, Any]:
+def _told(options: ReplayOptions) -> dict[str, Any]:
     """The options for the run's header: without the values of headers, which may be secrets."""
     given = asdict(options)
     del given["watched"]

@@ -8,7 +8,6 @@ states are dropped (the next one says everything again).
 from __future__ import annotations
 
 import json
-import math
 import multiprocessing
 import socket
 import time
@@ -18,6 +17,7 @@ from capture.errors import ReplayError
 
 from ..observe.glance import Glance
 from ..observe.live import Live
+from ..plain import plain
 
 EVERY_S = 0.45
 BUFFER = 1 << 20
@@ -56,7 +56,7 @@ class Dashboard:
         """Send the state now."""
         state = self.live.state() | more
         try:
-            self._ours.send(json.dumps(_plain(state)).encode())
+            self._ours.send(json.dumps(plain(state)).encode())
         except (BlockingIOError, BrokenPipeError, ConnectionResetError):
             pass  # a page that nobody can serve must not end a replay
         except OSError:
@@ -86,14 +86,3 @@ def _listen(host: str, port: int) -> socket.socket:
 def _shown(listener: socket.socket) -> tuple[str, int]:
     host, port = listener.getsockname()[:2]
     return (f"[{host}]" if ":" in host else host), port
-
-
-def _plain(value: Any) -> Any:
-    """As JSON has it: what is no number is null."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -7,7 +7,6 @@ of fidelity. The last section says what this test could not validate; it is neve
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from capture.exchange import Outcome
 from capture.ledger import Ledger
 from capture.tape import Tape
 
+from ..plain import plain
 from .concurrency import Load, load_of
 from .drift import Drift
 from .examples import Example, Failure, examples_of, failures_of
@@ -72,7 +72,7 @@ class Report:
             "ledger": self.ledger.as_dict(),
             "not_validated": self.not_validated,
         }
-        return dict(_plain(content))
+        return dict(plain(content))
 
     def outcomes(self) -> dict[str, int]:
         """How many rows of the run met each outcome."""
@@ -94,7 +94,7 @@ def report_of(
     """The report of a run; `evidence` is what other instruments found, `tape` what was replayed."""
     verdict = judge(rows, evidence)
     book = ledger or Ledger()
-    sampled = tape.header.sample_rate if tape is not None else 1.0
+    sampled = tape.sample_rate if tape is not None else 1.0
     return Report(
         name,
         rows,
@@ -108,16 +108,6 @@ def report_of(
         history,
         not_validated(rows, verdict, book, sampled),
     )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def as_json(report: Report) -> str:
@@ -192,7 +182,7 @@ def as_html(report: Report) -> str:
     environment.filters["human"] = human
     drawn = figures(report.rows, report.verdict, report.moments, report.history)
     # A "<" in a string could end the script element or open a comment in it.
-    data = json.dumps(_plain(drawn), separators=(",", ":")).replace("<", "\\u003c")
+    data = json.dumps(plain(drawn), separators=(",", ":")).replace("<", "\\u003c")
     page = environment.get_template("report.html.j2")
     return page.render(report=report, verdict=report.verdict, figures=drawn, data=data,
                        plotly=get_plotlyjs(), kept=report.verdict.fidelity, table=table,

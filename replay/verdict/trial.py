@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ..plain import plain
 from .judge import Verdict, judge
 from .pairs import NEEDED, QUANTILES, Decision, decide
 from .rows import Rows, read_rows
@@ -46,17 +47,12 @@ class TrialResult:
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for `--json`."""
-        decisions = [
-            {name: None if isinstance(value, float) and not math.isfinite(value) else value
-             for name, value in asdict(decision).items()}
-            for decision in self.decisions
-        ]  # fmt: skip
         return {
             "verdict": self.word,
             "pairs": self.pairs,
             "left_out": list(self.left_out),
             "causes": list(self.causes),
-            "decisions": decisions,
+            "decisions": [plain(asdict(decision)) for decision in self.decisions],
         }
 
 
