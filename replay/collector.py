@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 _NAMES = frozenset(column.name for column in EXCHANGES)
 
-
 OnProgress = Callable[[Progress], None]
 OnGlance = Callable[[Glance], bool | None]
 """Called with each glance; what returns true has seen enough, and sending stops."""
@@ -48,6 +48,26 @@ class RunWriter(Protocol):
 
     def close(self, ledger: Ledger | None = None) -> None:
         """The run has ended, with this ledger."""
+
+
+class _Booked:
+    """Which batches of one worker are in the run: all below a mark, and a few that settled early.
+
+    So a run of days takes no more memory than one of minutes.
+    """
+
+    def __init__(self) -> None:
+        self._below = 0
+        self._early: set[int] = set()
+
+    def add(self, number: int) -> None:
+        self._early.add(number)
+        while self._below in self._early:
+            self._early.remove(self._below)
+            self._below += 1
+
+    def __contains__(self, number: int) -> bool:
+        return number < self._below or number in self._early
 
 
 class Collector:
@@ -71,7 +91,7 @@ class Collector:
         self.stopped = False
         self.enough = False
         self.failures: list[str] = []
-        self._booked: set[tuple[int, int]] = set()
+        self._booked: defaultdict[int, _Booked] = defaultdict(_Booked)
         self._ended: set[int] = set()
         self._header = header
         self._cleaner: Cleaner | None = None
@@ -91,7 +111,7 @@ class Collector:
         if kind == "rows":
             number, rows = value
             answers = self._kept.pop((shard, number), None)
-            self._booked.add((shard, number))
+            self._booked[shard].add(number)
             self.tally.add(rows)
             self._writer.append_rows(_storable(rows), None, answers)
             if self.bookmark is not None:
@@ -135,7 +155,7 @@ class Collector:
             return
         self._lost(shard, status)
         for number, rows in unsent_rows(tape_path, options, shard, self.workers, self.start):
-            if (shard, number) not in self._booked:
+            if number not in self._booked[shard]:
                 self.take(shard, ("rows", (number, rows)))
 
     def _tell(self) -> None:

@@ -107,10 +107,6 @@ class Figures:
         """The most requests in any second of the run, of those that were looked at."""
         return self.peak(10**9)
 
-    def per_second(self) -> tuple[Any, Any]:
-        """The seconds of the run that hold a request, and how many they hold."""
-        return self.per(10**9)
-
     def per(self, span_ns: int) -> tuple[Any, Any]:
         """The spans of the run that hold a request, by number, and how many they hold."""
         bins, counts = self.seen.arrivals.counts.occupied()
