@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from capture.columns import EXCHANGES
 from capture.errors import ReplayError
-from capture.exchange import Outcome
+from capture.exchange import NEVER, Outcome
 from capture.ledger import Ledger
 from capture.tape import Tape, TapeHeader, TapeWriter
 from shapes.score import ALTERED, PAYLOADS
@@ -150,11 +150,20 @@ class Collector:
         )
 
     def gone(self, shard: int, status: int, tape_path: str, options: ReplayOptions) -> None:
-        """A worker's process has ended; where it told no end, its rest is booked as unsent."""
+        """A worker's process has ended; where it told no end, its rest is booked as unsent.
+
+        A soak ends then, to be gone on with: days to come are none of its run.
+        """
         if shard in self._ended or self.failures:
             return
         self._lost(shard, status)
+        until = None
+        if options.soak:
+            until = time.time_ns() if self.start else NEVER
+            self.stopped = self.enough = True
         for number, rows in unsent_rows(tape_path, options, shard, self.workers, self.start):
+            if until is not None and int(rows["due_ns"].min()) > until:
+                break
             if number not in self._booked[shard]:
                 self.take(shard, ("rows", (number, rows)))
 

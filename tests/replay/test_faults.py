@@ -112,6 +112,24 @@ def test_a_dead_workers_share_is_booked_as_unsent_and_the_rest_goes_on(
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_where_a_worker_of_a_soak_dies_the_soak_ends_and_days_to_come_are_not_booked(
+    tmp_path: Path,
+) -> None:
+    tape = long_tape(tmp_path / "x.tape", 2)
+    with recorder() as target:
+        soak = ("--workers", "2", "--soak", "72h")
+        process = started(tape, tmp_path / "run.tape", target.url, *soak)
+        assert waited(lambda: sum(map(bool, target.received)) >= 4)
+        os.kill(children(process.pid)[0], signal.SIGKILL)
+        said, error = process.communicate(timeout=20)
+    assert process.returncode == 0, error
+    assert "died" in said
+    assert "Stopped before its end" in said
+    due = rows_of(tmp_path / "run.tape", "due_ns")
+    assert 0 < due.max() - due.min() < 600 * 10**9
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
 def test_where_the_parent_is_killed_nobody_goes_on_sending(tmp_path: Path) -> None:
     tape = long_tape(tmp_path / "x.tape", 2)
     with recorder() as target:
