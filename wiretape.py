@@ -105,7 +105,7 @@ def cli(identity: str | None) -> None:
     """
     if identity:
         # The environment reaches worker processes too.
-        from capture.tape.reader import IDENTITY_VARIABLE
+        from capture.tape.opening import IDENTITY_VARIABLE
 
         os.environ[IDENTITY_VARIABLE] = identity
 

@@ -51,7 +51,7 @@ def pcap(file: str, options: PcapOptions) -> None:
     """Record a pcap or pcapng file (gzip and zstandard, too), or standard input for `-`.
 
     A file that ends in the middle of a packet is recorded up to there. One that is damaged is, too,
-    but that is exit 1.
+    but that is exit 1. Ctrl-C, SIGTERM and SIGHUP end the recording, with all that came before.
 
     \b
     Example:
@@ -70,7 +70,6 @@ def pcap(file: str, options: PcapOptions) -> None:
     source = open_capture(file)
     with contextlib.closing(source):
         recorder = open_recorder(options, file, tell)
-        source.call_while_waiting(recorder.tick)  # so that a quiet pipe keeps nothing from the disk
         unread = _take(source, recorder, tell)
         recorder.close()
     if source.damage and source.cut:
@@ -103,19 +102,27 @@ def _end(
 
 def _take(source: Source, recorder: Recorder, tell: Tell) -> int | None:
     """Record a file; its link type where none of its packets could be read for that."""
+    from .asked import Asked
     from .packets.links import LINKS
 
     unread, read = None, False
-    try:
-        for frames in source.frames():
-            recorder.take(frames)
+    with Asked() as asked:
+
+        def between() -> None:
             recorder.tick()
-            if frames.link in LINKS:
-                read = True
-            else:
-                unread = frames.link
-    except KeyboardInterrupt:
-        tell("interrupted; what came before is on the tape")
+            asked.check()
+
+        source.call_while_waiting(between)  # so that a quiet pipe keeps nothing from the disk
+        try:
+            for frames in source.frames():
+                recorder.take(frames)
+                if frames.link in LINKS:
+                    read = True
+                else:
+                    unread = frames.link
+                between()
+        except KeyboardInterrupt:
+            tell("interrupted; what came before is on the tape")
     return None if read else unread
 
 

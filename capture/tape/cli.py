@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import TapeError
 from ..options import DURATION
+
+if TYPE_CHECKING:
+    from .reader import Tape
 
 _TAPE = click.argument("tape", type=click.Path(path_type=Path))
 _OUT = click.option(
@@ -21,6 +26,7 @@ _SEAL = click.option(
     "--encrypt-to", "recipients", multiple=True, metavar="AGE1…",
     help="Encrypt the new tape to this age public key; may be repeated.",
 )  # fmt: skip
+_MOST_S = 86_400.0 * 36_525  # a century: a clock that is further off is a slip of the hand
 _STRICT = click.option("--strict", is_flag=True, help="Fail where a part of it is damaged.")
 
 
@@ -89,8 +95,7 @@ def cat(tape: Path, strict: bool, start: str | None, end: str | None, form: str)
             for thing in text.objects(opened, low, high):
                 sys.stdout.write(text.json_line(thing) + "\n")
         sys.stdout.flush()
-        for loss in opened.losses:
-            click.echo(f"wiretape: lost: {loss}", err=True)
+        _lost([opened])
 
 
 @tape.command()
@@ -153,7 +158,7 @@ def cut(
     with Tape.open(tape) as opened:
         low, high = range_ns(start, end, opened.span_ns)
         written = edit.cut(opened, output, low, high, recipients)
-        _say(output, written.exchanges, opened.exchange_count)
+        _say(output, written.exchanges, [opened])
 
 
 @tape.command("filter")
@@ -182,7 +187,7 @@ def filter_command(
 
     with Tape.open(tape) as opened:
         written = edit.filter_tape(opened, output, only, status, min_latency, recipients)
-        _say(output, written.exchanges, opened.exchange_count)
+        _say(output, written.exchanges, [opened])
 
 
 @tape.command()
@@ -212,13 +217,26 @@ def merge(
 
     if len(offsets) > len(tapes):
         raise click.UsageError("There are more --offset than tapes; give one a tape, in order.")
+    for each in offsets:
+        if not abs(each) <= _MOST_S:  # not a number is not either
+            told = f"{each} is not a number of seconds within a century."
+            raise click.BadParameter(told, param_hint="--offset")
     opened = [Tape.open(each) for each in tapes]
     clocks = [round(each * 1e9) for each in (*offsets, *(0.0,) * (len(tapes) - len(offsets)))]
     written = edit.merge(opened, output, clocks, apart, recipients)
-    _say(output, written.exchanges, sum(each.exchange_count for each in opened))
-    for each in opened:
-        each.close()
+    _say(output, written.exchanges, opened)
+    for one in opened:
+        one.close()
 
 
-def _say(output: Path, written: int, of: int) -> None:
+def _say(output: Path, written: int, tapes: Sequence[Tape]) -> None:
+    of = sum(each.exchange_count for each in tapes)
     click.echo(f"{output}: {written:,} of {of:,} exchanges.")
+    _lost(tapes)
+
+
+def _lost(tapes: Sequence[Tape]) -> None:
+    """Tell what of the tapes could not be read."""
+    for each in tapes:
+        for loss in each.losses:
+            click.echo(f"wiretape: lost: {loss}", err=True)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..columns import CONNECTIONS, EXCHANGES
 from ..errors import TapeError
+from ..ledger import Ledger
 from .block import Array, Text
 from .format import TapeHeader, order_ns
 from .order import Columns, numbers, take
@@ -126,6 +127,7 @@ def merge(
         shift += _connections_of(tape)
         if number:
             total.add(tape.ledger)
+        _book(total, "unreadable", _unread(tape))
     writer.close(total)
     return writer
 
@@ -196,12 +198,23 @@ def _derive(tape: Tape, path: Path, keep: Keep, recipients: Sequence[str]) -> Ta
     writer = _begin([tape], path, TapeHeader.from_dict(vars(tape.header)), recipients)
     copy(tape, writer, keep)
     ledger = tape.ledger
-    left_out = tape.exchange_count - writer.exchanges
-    if left_out:
-        ledger.became("exchanges", "kept", -left_out)
-        ledger.became("exchanges", "cut away", left_out)
+    unread = _unread(tape)
+    _book(ledger, "unreadable", unread)
+    _book(ledger, "cut away", tape.exchange_count - unread - writer.exchanges)
     writer.close(ledger)
     return writer
+
+
+def _unread(tape: Tape) -> int:
+    """How many exchanges of a tape that was copied lay in blocks that cannot be read."""
+    return sum(loss.exchanges for loss in tape.losses)
+
+
+def _book(ledger: Ledger, fate: str, count: int) -> None:
+    """Exchanges that were kept once, and are not in the new tape."""
+    if count:
+        ledger.became("exchanges", "kept", -count)
+        ledger.became("exchanges", fate, count)
 
 
 def _move_payload(rows: Columns, heap: bytes, pieces: Array) -> tuple[bytes, Array]:

@@ -21,17 +21,16 @@ from numpy.typing import NDArray
 from ..columns import CONNECTIONS, EXCHANGES, Column
 from ..errors import TapeError
 from ..ledger import Ledger
-from .block import LIES, Array, BlockHeader, Cipher, Text
+from .block import LIES, Array, BlockHeader, Text
 from .file import BlockPlace, Loss, TapeFile
 from .format import TapeHeader
+from .opening import Opener, open_files
 from .order import Columns, floors, split, with_order
 
-Opener = Callable[[TapeHeader], "Cipher | None"]
 T = TypeVar("T")
 
 _ORDER = ("request_first_ns", "due_ns", "response_first_ns", "opened_ns")
 _CACHED_BLOCKS = 4
-IDENTITY_VARIABLE = "WIRETAPE_IDENTITY"
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,11 @@ class _Heap:
 class Tape:
     """A tape, opened for reading. Cheap to open: only the index is read."""
 
-    def __init__(self, files: Sequence[TapeFile], *, strict: bool = False) -> None:
+    def __init__(
+        self, files: Sequence[TapeFile], *, strict: bool = False, unopened: Sequence[Loss] = ()
+    ) -> None:
         self.files = list(files)
+        self._unopened = list(unopened)
         self.strict = strict
         self.blocks: list[BlockPlace] = []
         number = 0
@@ -91,20 +93,11 @@ class Tape:
 
         `unseal` gives the cipher of an encrypted tape from its header; without it the identity
         file that WIRETAPE_IDENTITY names is used. TapeError where there is no tape; with `strict`
-        also where a part of it is damaged.
+        also where a part of it is damaged. One file of a directory that is not readable (begun
+        as the power went, removed by the recorder meanwhile) is a loss, the others are read.
         """
-        where = Path(path)
-        paths = sorted(where.glob("*.tape")) if where.is_dir() else [where]
-        if not paths:
-            raise TapeError(f"{where}: has no tapes in it (*.tape).")
-        files = []
-        for each in paths:
-            file = TapeFile(each)
-            if file.header.sealed_key:
-                file.cipher = unseal(file.header) if unseal else _by_environment(each, file.header)
-            files.append(file)
-        files.sort(key=lambda file: file.header.created_ns)
-        return cls(files, strict=strict)
+        files, unopened = open_files(Path(path), unseal)
+        return cls(files, strict=strict, unopened=unopened)
 
     def __enter__(self) -> Tape:
         return self
@@ -157,12 +150,13 @@ class Tape:
     @property
     def whole(self) -> bool:
         """Whether every file ended as a writer leaves it that was not killed."""
-        return all(file.whole for file in self.files)
+        return not self._unopened and all(file.whole for file in self.files)
 
     @property
     def losses(self) -> list[Loss]:
         """What cannot be read, as far as it has been met."""
-        return [loss for file in self.files for loss in file.losses] + list(self._lost.values())
+        of_files = [loss for file in self.files for loss in file.losses]
+        return [*self._unopened, *of_files, *self._lost.values()]
 
     @property
     def span_ns(self) -> tuple[int, int]:
@@ -316,15 +310,6 @@ class Tape:
             if self.strict:
                 raise TapeError(f"{loss}; read it without --strict to get what is left.") from None
             return None
-
-
-def _by_environment(path: Path, header: TapeHeader) -> Cipher:
-    from .seal import cipher_of
-
-    identity = os.environ.get(IDENTITY_VARIABLE)
-    if not identity:
-        raise TapeError(f"{path}: is encrypted; give the identity file: wiretape --identity FILE …")
-    return cipher_of(header.sealed_key, identity)
 
 
 def _choose(columns: Sequence[Column], names: Sequence[str]) -> list[Column]:

@@ -480,3 +480,33 @@ def test_a_capture_is_never_written_over_by_its_tape(tmp_path: Path, capture) ->
     assert said.code == 1
     assert "another path" in said.err
     assert pcap.read_bytes() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_reading_of_a_pipe_with_all_that_came_before(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    pcap, out = sample(tmp_path / "a.pcap", connections=3, exchanges=5), tmp_path / "a.tape"
+    with subprocess.Popen(
+        [*COMMAND, "pcap", "-", "--json", "-o", str(out)], cwd=ROOT, text=False,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # Whoever runs the tests in the background has told its children to ignore SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as reading:  # fmt: skip
+        assert reading.stdin is not None
+        reading.stdin.write(pcap.read_bytes())
+        reading.stdin.flush()
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and not (out.exists() and out.stat().st_size > 1000):
+            time.sleep(0.05)  # it is on the disk within a second of its arrival
+        reading.send_signal(number)
+        reading.wait(30)  # the pipe is still open
+        said, told = reading.communicate()
+    assert reading.returncode == 0
+    assert b"interrupted" in told
+    ledger = Ledger.from_dict(json.loads(said)["ledger"])
+    assert ledger.count("exchanges", "kept") == 15
+    assert ledger.imbalances() == []
+    with Tape.open(out, strict=True) as tape:
+        assert tape.whole
+        assert tape.exchange_count == 15

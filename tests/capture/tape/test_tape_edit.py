@@ -16,6 +16,7 @@ from capture.errors import TapeError
 from capture.exchange import Connection
 from capture.ledger import Ledger
 from capture.tape import Tape, TapeWriter
+from capture.tape.block import section_place
 from capture.tape.cli import tape as tape_group
 from capture.tape.edit import cut, filter_tape, merge
 from tests.capture.tape.test_tape import exchange
@@ -143,6 +144,58 @@ def test_verify_fails_where_a_block_is_damaged(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "damaged" in done.stdout
     assert command("cat", "--strict", str(path)).returncode == 1
+
+
+@pytest.mark.parametrize("arguments", [["cut"], ["filter", "--status", "200"], ["merge"]])
+def test_what_cannot_be_read_is_told_by_the_commands_that_copy(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    path, out = tmp_path / "a.tape", tmp_path / "out.tape"
+    make(path, range(0, 50_000, 1000))
+    with Tape.open(path) as tape:
+        place = tape.blocks[2]
+        header, base = place.file.block_header(place)
+        offset, length = section_place(header, "request_first_ns")
+    data = bytearray(path.read_bytes())
+    data[base + offset + length // 2] ^= 0xFF
+    path.write_bytes(data)
+    done = CliRunner().invoke(tape_group, [*arguments, str(path), "-o", str(out)])
+    assert done.exit_code == 0
+    assert "lost: " in done.output
+    assert "8 exchanges" in done.output
+    with Tape.open(out) as tape:
+        assert tape.ledger.count("exchanges", "unreadable") == 8
+        assert tape.ledger.count("exchanges", "kept") == tape.exchange_count
+        assert tape.ledger.imbalances() == []
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "1e300", "-1e10"])
+def test_an_offset_that_is_no_time_is_a_usage_error(seconds: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.tape"
+    make(path, range(0, 5000, 1000))
+    out = str(tmp_path / "out.tape")
+    done = CliRunner().invoke(tape_group, ["merge", "--offset", seconds, str(path), "-o", out])
+    assert done.exit_code == 2
+    assert "not a number of seconds" in done.output
+
+
+@pytest.mark.parametrize("bad", [b"", b"\x93WT", b"no tape at all"])
+def test_a_file_of_a_directory_that_is_no_tape_is_a_loss_and_the_others_are_read(
+    bad: bytes, tmp_path: Path
+) -> None:
+    make(tmp_path / "a.tape", range(0, 5000, 1000))
+    (tmp_path / "b.tape").write_bytes(bad)
+    with Tape.open(tmp_path) as tape:
+        assert tape.exchange_count == 5
+        assert [loss.path.name for loss in tape.losses] == ["b.tape"]
+        assert not tape.whole
+    with pytest.raises(TapeError, match=r"b\.tape"):
+        Tape.open(tmp_path, strict=True)
+    done = CliRunner().invoke(tape_group, ["verify", str(tmp_path)])
+    assert done.exit_code == 1
+    (tmp_path / "a.tape").unlink()
+    with pytest.raises(TapeError, match=r"b\.tape"):
+        Tape.open(tmp_path)
 
 
 @pytest.mark.parametrize("command", ["cat", "cut"])
