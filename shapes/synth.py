@@ -49,7 +49,7 @@ def synthesize(
 ) -> Made:  # fmt: skip
     """Write a tape like a shape, that lasts so long."""
     times = times_of(shape, for_ns, seed)
-    chain = Chain(shape["mix"], shape["sessions"]["first"])
+    chain = Chain(shape["mix"], shape["sessions"]["first"], shape["sessions"]["count"])
     if not chain.names:
         raise TapeError("This shape has no endpoint of HTTP/1, so there is nothing to ask.")
     random = np.random.default_rng([seed & 0x7FFFFFFF, 11])
@@ -115,8 +115,7 @@ class _Maker:
         connection.exchanges += 1
         connection.client_bytes += exchange.request_bytes
         connection.server_bytes += exchange.response_bytes
-        last = step.turn + 1 == step.turns
-        if not last and connection.exchanges < planned:
+        if not step.last and connection.exchanges < planned:
             return exchange, None
         del self._open[step.user]
         connection.closed_ns = max(exchange.response_last_ns, step.at_ns)

@@ -2,9 +2,14 @@
 
 Arrivals come first, since bursts are a matter of the whole stream. Each goes to the user who has
 waited for it the longest, past their pause; where nobody is ready, somebody new comes. So a burst
-brings new users, as it does in truth, and a lull makes users wait a little longer. How many
-requests a user makes and how long they pause is drawn from the quantiles of the shape; what they
-ask is a Markov chain of endpoints: which begin sessions, and which follow which.
+brings new users, as it does in truth, and a lull makes users wait a little longer. How long
+they pause is drawn from the quantiles of the shape; what they ask is a Markov chain of endpoints:
+which begin sessions, which follow which, and after which sessions end. A chain that did not end
+by itself would be caught where users leave: who has paid would pay again and again.
+
+How likely a session ends here is what its endpoint and its length so far say together: their odds
+multiply, and each is counted against the odds of all (as two witnesses are joined who do not know
+of each other).
 """
 
 from __future__ import annotations
@@ -19,16 +24,17 @@ import numpy as np
 from .counts import Ints
 
 _AHEAD = 4096
+_LONGEST = 10_000
 
 
 @dataclass(slots=True)
 class Step:
-    """One request: when, by whom, the how manieth of how many, and the number of its endpoint."""
+    """One request: when, by whom, after how many, whether the last, the number of its endpoint."""
 
     at_ns: int
     user: int
     turn: int
-    turns: int
+    last: bool
     endpoint: int
 
 
@@ -47,9 +53,9 @@ class Quantiles:
 
 
 class Chain:
-    """Which endpoint comes first, and which next."""
+    """Which endpoint comes first, which next, and after which sessions end."""
 
-    def __init__(self, mix: dict[str, Any], first: dict[str, int]) -> None:
+    def __init__(self, mix: dict[str, Any], first: dict[str, int], sessions: int = 0) -> None:
         shares = {each["endpoint"]: each["share"] for each in mix["endpoints"]}
         self.names = [name for name in shares if _spoken(name)]
         number = {name: at for at, name in enumerate(self.names)}
@@ -59,15 +65,24 @@ class Chain:
         for before, after, n in mix["bigrams"]:
             if before in number and after in number:
                 follows.setdefault(number[before], {})[after] = n
+        self._any = _weights({name: shares[name] for name in self.names}, number)
         self._next = {at: _weights(each, number) for at, each in follows.items()}
+        asked = np.array(
+            [each["exchanges"] for each in mix["endpoints"] if _spoken(each["endpoint"])]
+        )
+        followed = np.array([sum(follows.get(at, {}).values()) for at in number.values()])
+        self.ends, self._unknown = _ends(asked.astype(float), followed.astype(float), sessions)
 
     def first(self, u: float) -> int:
         """The endpoint that a session begins with."""
         return _drawn(self._first, u)
 
     def after(self, endpoint: int, u: float) -> int:
-        """The endpoint that follows."""
-        return _drawn(self._next.get(endpoint, self._first), u)
+        """The endpoint that follows; where the shape does not tell, one of the whole mix."""
+        unknown = self._unknown[endpoint]
+        if endpoint not in self._next or u < unknown:
+            return _drawn(self._any, u / unknown if u < unknown else u)
+        return _drawn(self._next[endpoint], (u - unknown) / (1 - unknown))
 
 
 def walks(
@@ -75,44 +90,74 @@ def walks(
 ) -> Iterator[Step]:
     """A step for every arrival, in order of time."""
     users = shape["sessions"]
-    pauses, lengths = Quantiles(users["think_s"]), _Lengths(users, arrivals.size, random)
+    pauses, ending = Quantiles(users["think_s"]), _Ending(users, chain, random)
     service = Quantiles(shape["mix"]["service_s"])
-    ready: list[tuple[int, int, int, int, int]] = []  # when, user, turn, turns, endpoint
+    ready: list[tuple[int, int, int, int]] = []  # when, user, turn, endpoint before
     user = 0
     for begin in range(0, arrivals.size, _AHEAD):
         part = arrivals[begin : begin + _AHEAD]
         waits = pauses.draw(random, part.size) + service.draw(random, part.size)
-        drawn = random.random(part.size).tolist()
-        for at, wait, u in zip(part.tolist(), (waits * 1e9).tolist(), drawn, strict=True):
+        drawn, left = random.random(part.size).tolist(), random.random(part.size).tolist()
+        columns = zip(part.tolist(), (waits * 1e9).tolist(), drawn, left, strict=True)
+        for at, wait, u, leaves in columns:
             if ready and ready[0][0] <= at:
-                _, who, turn, turns, endpoint = heapq.heappop(ready)
+                _, who, turn, endpoint = heapq.heappop(ready)
                 endpoint = chain.after(endpoint, u)
             else:
                 user += 1
-                who, turn, turns, endpoint = user, 0, lengths.next(), chain.first(u)
-            yield Step(at, who, turn, turns, endpoint)
-            if turn + 1 < turns:
-                heapq.heappush(ready, (at + int(wait), who, turn + 1, turns, endpoint))
+                who, turn, endpoint = user, 0, chain.first(u)
+            last = leaves < ending.chance(endpoint, turn + 1)
+            yield Step(at, who, turn, last, endpoint)
+            if not last:
+                heapq.heappush(ready, (at + int(wait), who, turn + 1, endpoint))
 
 
-class _Lengths:
+class _Ending:
+    """How likely a session ends with a request, by its endpoint and its number in the session."""
+
+    def __init__(self, users: dict[str, Any], chain: Chain, random: np.random.Generator) -> None:
+        lengths = _lengths(users, random)
+        counts = np.bincount(np.minimum(lengths, _LONGEST), minlength=_LONGEST + 1)[1:]
+        reached = np.cumsum(counts[::-1])[::-1]
+        hazard = counts / np.maximum(reached, 1)
+        mean = lengths.size / lengths.sum()
+        hazard[np.flatnonzero(counts)[-1] :] = mean
+        self._by_turn: list[float] = (_odds(hazard) / _odds(np.array(mean))).tolist()
+        self._by_endpoint: list[float] = _odds(chain.ends).tolist()
+
+    def chance(self, endpoint: int, requests: int) -> float:
+        """The chance that so many requests are all, the last of them to this endpoint."""
+        odds = self._by_endpoint[endpoint] * self._by_turn[min(requests, _LONGEST) - 1]
+        return odds / (1 + odds)
+
+
+def _odds(chance: Any) -> Any:
+    return np.minimum(chance, 1 - 1e-9) / (1 - np.minimum(chance, 1 - 1e-9))
+
+
+def _lengths(users: dict[str, Any], random: np.random.Generator) -> Ints:
     """How many requests users make, on average as many as in the shape."""
+    drawn = Quantiles(users["requests"], 1.0).draw(random, 100_000)
+    mean = max(users["mean_requests"], 1.0)
+    # Quantiles say little of the largest; what they miss of the mean is theirs.
+    top = drawn >= np.quantile(drawn, 0.9)
+    over = (mean * drawn.size - drawn[~top].sum()) / max(drawn[top].sum(), 1e-9)
+    drawn[top] *= max(over, 0.1)
+    lengths: Ints = np.maximum(np.floor(drawn + random.random(drawn.size)), 1).astype(np.int64)
+    return lengths
 
-    def __init__(self, users: dict[str, Any], most: int, random: np.random.Generator) -> None:
-        quantiles = Quantiles(users["requests"], 1.0)
-        drawn = quantiles.draw(random, min(max(most, 1), 100_000))
-        mean = max(users["mean_requests"], 1.0)
-        # Quantiles say little of the largest; what they miss of the mean is theirs.
-        top = drawn >= np.quantile(drawn, 0.9)
-        over = (mean * drawn.size - drawn[~top].sum()) / max(drawn[top].sum(), 1e-9)
-        drawn[top] *= max(over, 0.1)
-        self._drawn = np.maximum(np.floor(drawn + random.random(drawn.size)), 1).astype(np.int64)
-        self._at = 0
 
-    def next(self) -> int:
-        """The length of the next session."""
-        self._at = (self._at + 1) % self._drawn.size
-        return int(self._drawn[self._at])
+def _ends(asked: Any, followed: Any, sessions: int) -> tuple[Any, Any]:
+    """By endpoint, the share of its requests that ended a session, and of unknown followers.
+
+    Only so many bigrams are kept, so of what nothing followed not all need be ends: there are as
+    many of those as sessions.
+    """
+    rest = np.maximum(asked - followed, 0)
+    known = min(sessions / max(rest.sum(), 1), 1.0)
+    ends = rest * known / np.maximum(asked, 1)
+    going_on = np.maximum(asked * (1 - ends), 1e-9)
+    return ends, np.clip(rest * (1 - known) / going_on, 0, 1 - 1e-9)
 
 
 def _spoken(endpoint: str) -> bool:

@@ -140,7 +140,8 @@ def _causes(rows: Rows, table: tuple[EndpointRow, ...], in_flight: Array) -> lis
     found = [_slow(rows, table[code], in_flight) for code in slow]
     explained = np.zeros(len(rows), bool)
     if queue is not None:
-        if queue.small or not slow:
+        quick = set(queue.endpoints) - set(slow)
+        if len(quick) > 1 and (queue.small or not slow):
             found.append(_pool(rows, queue, slow))
         waited = queue.waiting | (in_flight >= queue.at_once)
         explained = rows.failed & waited & np.isin(rows.endpoint, [*queue.endpoints, *slow])

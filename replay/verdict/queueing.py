@@ -98,6 +98,7 @@ def find_queue(rows: Rows, alone: Array, recorded: Array) -> Queue | None:
     if not others:
         waits = _waiting(rows, alone, recorded, max(ALL_WAITED_NS, rows.blur_ns))
         queued, _ = _waiting_endpoints(rows, waits)
+    queued = _not_alike(rows, queued, recorded)
     if len(queued) < 2:
         return None
     mask = _busiest(rows, rows.answered & np.isin(rows.endpoint, queued))
@@ -117,6 +118,15 @@ def find_queue(rows: Rows, alone: Array, recorded: Array) -> Queue | None:
         _throughput(ended[served] if served.any() else ended),
         _own_times(rows, mask, queued, at_once),
     )
+
+
+def _not_alike(rows: Rows, codes: tuple[int, ...], recorded: Array) -> tuple[int, ...]:
+    """Those of these endpoints whose requests do not all wait alike: a queue grows and shrinks."""
+    if len(codes) < 2:
+        return codes
+    in_flight = in_flight_at_send(rows)
+    waits = (same_wait_ns(rows, rows.endpoint == code, recorded, in_flight) for code in codes)
+    return tuple(code for code, wait in zip(codes, waits, strict=True) if np.isnan(wait))
 
 
 def _busiest(rows: Rows, mask: Array) -> Array:
@@ -144,8 +154,12 @@ def _waiting_endpoints(rows: Rows, waits: Array) -> tuple[tuple[int, ...], bool]
 
 
 def _waiting(rows: Rows, alone: Array, recorded: Array, longer_ns: int) -> Array:
-    """Mask of the rows that took several times what was recorded or what they take alone."""
-    base = np.where(recorded == NEVER, np.nan_to_num(alone)[rows.endpoint], recorded)
+    """Mask of the rows that took several times what was recorded or what they take alone.
+
+    A request that was refused then and taken now is other work: its recorded time tells nothing.
+    """
+    other = rows["status"] // 100 != rows["recorded_status"] // 100
+    base = np.where((recorded == NEVER) | other, np.nan_to_num(alone)[rows.endpoint], recorded)
     took = rows.service_ns
     return np.asarray(rows.answered & (took > WAITS * base) & (took > base + longer_ns))
 

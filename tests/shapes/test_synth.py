@@ -19,7 +19,7 @@ from shapes.cli import shapes as command
 from shapes.counts import Counts
 from shapes.shape import describe, save
 from shapes.synth import synthesize
-from shapes.walks import Quantiles
+from shapes.walks import Chain, Quantiles, walks
 from tests.shapes.shape_tapes import recorded, write
 from tests.shapes.synthetic import AZURE, azure, furthest, tape_at
 
@@ -84,6 +84,39 @@ def test_endpoints_sizes_statuses_and_users_are_those_of_the_shape(made: Any) ->
     )
     pairs = {(a, b): n for a, b, n in source["mix"]["bigrams"]}
     assert all((a, b) in pairs for a, b, _ in found["mix"]["bigrams"])
+
+
+def test_users_leave_after_what_they_leave_after_and_do_not_repeat_it() -> None:
+    """Who has paid leaves: a mix in which every session is A, B…, pay stays that mix."""
+    shape = {
+        "mix": {
+            "endpoints": [
+                {"endpoint": "GET /a", "exchanges": 100, "share": 0.25},
+                {"endpoint": "GET /b", "exchanges": 200, "share": 0.5},
+                {"endpoint": "POST /pay", "exchanges": 100, "share": 0.25},
+            ],
+            "bigrams": [
+                ["GET /a", "GET /b", 100],
+                ["GET /b", "GET /b", 100],
+                ["GET /b", "POST /pay", 98],
+                ["POST /pay", "POST /pay", 2],
+            ],
+            "service_s": {"p50": 0.001},
+        },
+        "sessions": {
+            "count": 100,
+            "requests": {"p10": 3, "p50": 4, "p90": 5},
+            "mean_requests": 4.0,
+            "think_s": {"p10": 0.01, "p50": 0.1, "p90": 0.3},
+            "first": {"GET /a": 100},
+        },
+    }
+    chain = Chain(shape["mix"], shape["sessions"]["first"], 100)
+    arrivals = np.arange(20_000, dtype=np.int64) * 10_000_000
+    steps = list(walks(shape, chain, arrivals, np.random.default_rng(1)))
+    asked = np.bincount([step.endpoint for step in steps]) / len(steps)
+    assert asked == pytest.approx([0.25, 0.5, 0.25], abs=0.04)
+    assert len(steps) / (steps[-1].user + 0.0) == pytest.approx(4.0, rel=0.15)
 
 
 def test_its_requests_are_whole_http_and_sound(made: Any) -> None:

@@ -58,3 +58,28 @@ def test_a_slow_endpoint_and_a_pool_that_is_too_small_are_both_named():
     verdict = judge(crowded(pool=2, slow=40, rate=300))
     assert {f.kind for f in verdict.findings} == {"slow", "pool"}
     assert "a pool of about 2 saturates" in verdict.sentence
+
+
+def test_two_endpoints_that_are_slow_by_the_same_each_time_are_two_causes_and_no_pool():
+    columns = run_columns(count=1500, rate=60)
+    which = np.array([ENDPOINTS.index(name) for name in columns["endpoint"]])
+    added = np.array([0, 30, 60])[which] * MS
+    ended = columns["request_first_ns"] + columns["recorded_service_ns"] + added
+    columns["response_first_ns"] = columns["response_last_ns"] = ended
+    found = {(f.kind, f.subject) for f in judge(rows_of(columns)).findings}
+    assert found == {("slow", "GET /items/{id}"), ("slow", "GET /cart")}
+
+
+def test_what_is_taken_now_and_was_refused_then_does_not_wait_for_a_pool():
+    columns = run_columns(count=1500, rate=60)
+    paid = np.array([name == "GET /cart" for name in columns["endpoint"]])
+    columns["endpoint"] = [name.replace("GET /cart", "POST /pay") for name in columns["endpoint"]]
+    refused = paid & (np.arange(1500) % 3 == 0)
+    columns["recorded_status"][refused] = 409
+    columns["recorded_service_ns"][paid] = 100 * MS
+    columns["recorded_service_ns"][refused] = MS
+    items = np.array([name == "GET /items/{id}" for name in columns["endpoint"]])
+    took = np.where(paid, 100 * MS, columns["recorded_service_ns"])
+    took = np.where(items, took * 6 + np.arange(1500) % 7 * 5 * MS, took)
+    columns["response_last_ns"] = columns["request_first_ns"] + took
+    assert "pool" not in {finding.kind for finding in judge(rows_of(columns)).findings}
