@@ -28,8 +28,11 @@ Keep = Callable[[Columns], Array]
 def copy(tape: Tape, writer: TapeWriter, keep: Keep, shift: int = 0, delay_ns: int = 0) -> None:
     """Copy the rows that `keep` marks (and the connections they belong to) into another tape.
 
-    `shift` is added to connection numbers and `delay_ns` to every time.
+    `shift` is added to connection numbers and `delay_ns` to every time. Which share of the
+    connections was kept goes along: what is sampled would else pass for the whole.
     """
+    for since_ns, rate in tape.rates:
+        writer.note_rate(since_ns + delay_ns, rate)
     kept: set[int] = set()
     for number, place in enumerate(tape.blocks):
         rows = next(tape.columns(_ALL, number, number + 1), None) if place.rows else None
@@ -112,6 +115,7 @@ def merge(
     header = TapeHeader.from_dict(vars(tapes[0].header))
     header.source = " + ".join(tape.header.source or str(tape.files[0].path.name) for tape in tapes)
     header.level = min((tape.header.level for tape in tapes), key=_LEVELS.index)
+    header.created_ns += offsets_ns[0]
     writer = _begin(tapes, path, header, recipients)
     shift = 0
     total = tapes[0].ledger

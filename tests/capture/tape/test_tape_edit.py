@@ -15,7 +15,7 @@ from capture.describe import template
 from capture.errors import TapeError
 from capture.exchange import Connection
 from capture.ledger import Ledger
-from capture.tape import Tape, TapeWriter
+from capture.tape import Tape, TapeHeader, TapeWriter
 from capture.tape.block import section_place
 from capture.tape.cli import tape as tape_group
 from capture.tape.edit import cut, filter_tape, merge
@@ -56,6 +56,22 @@ def test_a_cut_keeps_payloads_pieces_and_connections_of_its_time(tmp_path: Path)
             assert payload.response.startswith(b"HTTP/1.1")
         assert tape.ledger.count("exchanges", "cut away") == 30
         assert tape.ledger.imbalances() == []
+
+
+def test_copies_tell_which_share_of_the_connections_was_kept(tmp_path: Path) -> None:
+    with TapeWriter(tmp_path / "a.tape", TapeHeader(created_ns=0)) as writer:
+        for number, start in enumerate(range(0, 50_000, 1000)):
+            if start == 20_000:
+                writer.note_rate(start, 0.25)
+            writer.append(exchange(number, start))
+    with Tape.open(tmp_path / "a.tape") as tape:
+        cut(tape, tmp_path / "late.tape", 20_000, None)
+        merge([tape], tmp_path / "moved.tape", [10_000])
+        whole = tape.sample_rate
+    assert 0.25 < whole < 1
+    with Tape.open(tmp_path / "late.tape") as late, Tape.open(tmp_path / "moved.tape") as moved:
+        assert late.sample_rate == 0.25
+        assert moved.sample_rate == whole
 
 
 def test_a_filter_keeps_what_matches_all_that_is_asked(tmp_path: Path) -> None:
