@@ -24,7 +24,7 @@ COMMANDS = {
     "replay": ("replay.cli:replay", "Send a tape to a target, on time, and record the run."),
     "report": (
         "replay.verdict.report_cli:report",
-        "Write the report of a run as one offline page.",
+        "Say what broke in a run, by how much, on one offline page.",
     ),
     "compare": (
         "replay.verdict.compare_cli:compare",

@@ -14,9 +14,9 @@ from .trial_options import TrialOptions
 
 @click.command()
 @click.argument("tape", type=click.Path(exists=True, path_type=Path))
-@click.option("--json", "as_json_", is_flag=True, help="Print the result as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @options_of(TrialOptions)
-def trial(tape: Path, as_json_: bool, options: TrialOptions) -> None:
+def trial(tape: Path, as_json: bool, options: TrialOptions) -> None:
     """Judge a candidate against a baseline by pairs of runs of one tape.
 
     Exit 3 on FAIL, 4 where no pair was faithful enough to its plan to be judged.
@@ -33,7 +33,7 @@ def trial(tape: Path, as_json_: bool, options: TrialOptions) -> None:
     if not options.baseline or not options.candidate:
         raise click.UsageError("Say what to compare: --baseline URL --candidate URL.")
     told = carry_out(tape, options, lambda line: click.echo(line, err=True))
-    click.echo(json.dumps(told.as_dict()) if as_json_ else as_text(told))
+    click.echo(json.dumps(told.as_dict()) if as_json else as_text(told))
     if told.word == "FAIL":
         raise click.exceptions.Exit(FAILED)
     if not told.pairs:

@@ -22,7 +22,7 @@ class CompareOptions:
     ignore: tuple[str, ...] = option(
         (), metavar="PATH", help="Do not look at this part of answers: '$.timestamp', '$..id'."
     )
-    as_json: bool = option(False, names=("--json",), help="Print the comparison as JSON.")
+    json: bool = option(False, help="Print the comparison as JSON.")
 
 
 @click.command()
@@ -50,6 +50,6 @@ def compare(a: Path, b: Path, options: CompareOptions, gates: Gates) -> None:
     noise = tuple(Path(each) for each in options.noise)
     said = answers(a, b, rows, noise, options.ignore)
     told = replace(side_by_side(*rows), responses=said)
-    click.echo(json.dumps(told.as_dict()) if options.as_json else as_text(told))
+    click.echo(json.dumps(told.as_dict()) if options.json else as_text(told))
     if gates and (code := gates.end_run(b, a, rows[0])):
         raise click.exceptions.Exit(code)

@@ -36,7 +36,7 @@ class ReportOptions:
     history: str = option("", metavar="DIR", help="Keep this run's figures here, and find changes.")
     html: str = option("", metavar="FILE", help="Write the offline page here.")
     markdown: str = option("", metavar="FILE", help="Write Markdown here.")
-    as_json: bool = option(False, names=("--json",), help="Print the report as JSON.")
+    json: bool = option(False, help="Print the report as JSON.")
 
 
 @click.command()
@@ -60,7 +60,7 @@ def report(run: Path, options: ReportOptions, gates: Gates) -> None:
         Path(options.html).write_text(as_html(told), encoding="utf-8")
     if options.markdown:
         Path(options.markdown).write_text(as_markdown(told), encoding="utf-8")
-    if options.as_json:
+    if options.json:
         click.echo(as_json(told))
     else:
         verdict = told.verdict

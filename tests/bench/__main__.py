@@ -21,7 +21,7 @@ LONG = {
 
 
 def main(chosen: list[str]) -> int:
-    """Run the chosen benchmarks (all of them without any); how many failed."""
+    """Run the chosen benchmarks (without any, those that take minutes); how many failed."""
     failed = 0
     everything = "--all" in chosen
     chosen = [name for name in chosen if name != "--all"]
