@@ -173,14 +173,17 @@ class Collector:
             self._told = now
             self._on_progress(self.pace.progress(self.tally))
 
-    def end(self, options: ReplayOptions, floor: list[int]) -> Summary:
-        """Close the run and sum it up."""
+    def _book_outcomes(self) -> None:
         for outcome, count in self.tally.outcomes.items():
             self._ledger.book("planned requests", outcome.lower().replace("_", " "), count)
         # Requests are made ready ahead: where sending stopped, some of them were not sent.
         unit = "rewrites, also of what was not sent" if self.stopped else "rewrites"
         for name, count in self.tally.rewritten.items():
             self._ledger.book(unit, name, count)
+
+    def end(self, options: ReplayOptions, floor: list[int]) -> Summary:
+        """Close the run and sum it up."""
+        self._book_outcomes()
         aborted = self.watch.reason if self.watch is not None else ""
         if aborted:
             self._ledger.book("ends of the run", f"aborted: {aborted}")
@@ -189,9 +192,7 @@ class Collector:
         self._writer.close(self._ledger)
         if self.bookmark is not None and not self.failures:
             self.bookmark.end(self.stopped)
-        noise = {}
-        if floor:
-            noise = {"p50": floor[len(floor) // 2], "p99": floor[len(floor) * 99 // 100]}
+        noise = noise_of(floor)
         if self.failures:
             raise ReplayError(self.failures[0])
         if self.stopped and not aborted:
@@ -209,6 +210,13 @@ class Collector:
             run=str(self.path),
             aborted=aborted,
         )
+
+
+def noise_of(floor: list[int]) -> dict[str, int]:
+    """What the summary tells of the machine's own noise, from sorted lateness in ns."""
+    if not floor:
+        return {}
+    return {"p50": floor[len(floor) // 2], "p99": floor[len(floor) * 99 // 100]}
 
 
 def _fidelity(path: Path, noise: dict[str, int]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Collecting the run of a soak: rows to segments, and a sum at the end that needs no file.
 
-Differs from the collector of a replay in three things: rows go to many files; a worker that dies
-ends its share instead of having days of it booked as unsent; and a position that cannot be saved
-is counted, for the soak is worth more than its bookmark.
+Differs from the collector of a replay in three things: rows go to many files; what a worker that
+dies had not told is not booked; and a position that cannot be saved is counted, for the soak is
+worth more than its bookmark.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from capture.errors import ReplayError
-from capture.ledger import Ledger
 from capture.tape import TapeHeader
 
-from ..collector import Collector, RunWriter
+from ..collector import Collector, RunWriter, noise_of
 from ..options import ReplayOptions
 from ..outcome import Summary
 from ..planning.bookmark import Bookmark
@@ -82,21 +81,14 @@ class SoakCollector(Collector):
     def end(self, options: ReplayOptions, floor: list[int]) -> Summary:
         """Close the last segment and sum up; fidelity is judged segment by segment."""
         del options
-        ledger = Ledger()
-        for outcome, count in self.tally.outcomes.items():
-            ledger.book("planned requests", outcome.lower().replace("_", " "), count)
-        for name, count in self.tally.rewritten.items():
-            ledger.book("rewrites", name, count)
-        self._writer.close(ledger)
+        self._book_outcomes()
+        self._writer.close(self._ledger)
         if self.bookmark is not None and not self.failures:
             self.bookmark.end(self.stopped)
         if self.failures:
             raise ReplayError(self.failures[0])
         if self.stopped:
             self.warnings.append(STOPPED)
-        noise = {}
-        if floor:
-            noise = {"p50": floor[len(floor) // 2], "p99": floor[len(floor) * 99 // 100]}
         return self.tally.summary(
-            noise_floor=noise, fidelity=None, warnings=self.warnings, run=str(self.path)
+            noise_floor=noise_of(floor), fidelity=None, warnings=self.warnings, run=str(self.path)
         )
