@@ -18,10 +18,9 @@ from .options import ReplayOptions
 from .outcome import EndpointTimes, Summary
 from .planning.bookmark import Bookmark
 from .planning.foresight import NothingToSend, foresee
-from .progress import Progress
 from .rewrite import Rewriter
 from .rules import address_rule
-from .safety import raise_file_limit, refuse_production, unsafe_notice
+from .safety import raise_file_limit, refuse_production, refuse_run, unsafe_notice
 from .sending.clock import noise_floor
 from .targets import Target, pinned, reachable, targets_of, tls_context
 from .workers.crew import Crew
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from .abort import Watch
 
 HEAD_START_NS = 100_000_000
-
-__all__ = ["Progress", "replay", "start_instant"]
 
 
 def replay(
@@ -50,7 +47,7 @@ def replay(
     `on_note` is called before the first send with what has to be known by then. `histograms` is a
     folder for the times of each endpoint.
     """
-    watch = watch_of(options)
+    watch = _watch_of(options)
     observers = [*observers, watch] if watch else observers
     if observers or (on_progress is not None and not options.at_max):
         options = replace(options, watched=True)
@@ -59,6 +56,7 @@ def replay(
         tls_context(options)
     Rewriter(options)  # a hook or a token that is not there is told before a run is written
     with Tape.open(tape_path) as tape:
+        refuse_run(tape, tape_path)
         if not options.yes_this_is_production:
             named = (address_rule(rule)[0][0] for rule in options.resolve)
             refuse_production(tape, targets, named)
@@ -87,9 +85,9 @@ def replay(
     collector.observers += observers
     collector.warnings += warnings
     collector.bookmark, collector.watch = bookmark, watch
-    start_instant(options)  # a time that is past already need not wait for workers
+    _start_instant(options)  # a time that is past already need not wait for workers
     options = pinned(options, targets)
-    Crew(str(tape_path), options, collector).work(partial(start_instant, options))
+    Crew(str(tape_path), options, collector).work(partial(_start_instant, options))
     summary = collector.end(options, floor)
     if histograms is not None:
         from .hgrm import write_histograms
@@ -112,7 +110,7 @@ def _note_unsafe(
         on_note(notice)
 
 
-def watch_of(options: ReplayOptions) -> Watch | None:
+def _watch_of(options: ReplayOptions) -> Watch | None:
     """Who ends the run where a condition of `--abort-if` holds."""
     if not options.abort_if:
         return None
@@ -129,7 +127,7 @@ def _told(options: ReplayOptions) -> dict[str, Any]:
     return {name: str(value) for name, value in given.items() if value not in ("", ())}
 
 
-def start_instant(options: ReplayOptions) -> int:
+def _start_instant(options: ReplayOptions) -> int:
     """When due time 0 is, in ns since the epoch."""
     now = time.time_ns()
     if options.start_at and options.start_at < now:
