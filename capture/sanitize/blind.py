@@ -7,6 +7,7 @@ boundaries), to a depth of three. Nothing here needs a request to be well-formed
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
@@ -26,6 +27,14 @@ _SHORTEST = 6  # nothing that a detector finds is shorter
 _SHORT = 256
 _REMEMBERED = 1 << 16
 """Pseudonyms of texts up to _SHORT that are remembered, under a keyed hash of the text."""
+_NESTED = re.compile(
+    rb"(?<![\w.-])\"?([A-Za-z0-9_.-]{2,61}+)\"?\s{0,4}:\s{0,4}"
+    rb"(?:\"((?:[^\"\\]|\\.)++)|(-?[0-9][0-9.eE+-]*+)(?=[\s,}\]]))",
+    re.S,
+)
+_NESTED_PAIR = re.compile(
+    rb"[?&;]([A-Za-z0-9_.-]{2,61}+)=((?:[^&?#\s\"<>]|\?(?![A-Za-z0-9_.-]{2,61}=))++)"
+)
 _FILLER = bytes(
     120 if 97 <= b <= 122 else 88 if 65 <= b <= 90 else 57 if 48 <= b <= 57 else b
     for b in range(256)
@@ -108,7 +117,7 @@ class Blind:
         """The data with the edits made and everything found outside them replaced."""
         if depth < DEPTH and (b"%" in data or b"\\" in data) and views.escaped(data):
             # The decoded view finds all that the raw bytes would, and no half of an escape.
-            return self._gaps(data, edits, True, depth)
+            return self._parted(data, edits, depth)
         found, base64 = self._scanner.find(data, edits)
         new = self._replaced(data, found, edits) if found else data
         if depth < DEPTH and (base64 or views.hinted(data)):
@@ -182,7 +191,8 @@ class Blind:
             return self.clean(data, edits)
         for place in loose_values(data, 0, len(data)):
             if place.name.lower().encode("latin-1") in FRAMING:
-                edits.append((place.start, place.end, data[place.start : place.end]))
+                raw = data[place.start : place.end]
+                edits.append((place.start, place.end, raw if raw.isdigit() else self.clean(raw)))
             elif self._named(place.name):
                 end = place.end
                 if self._policy.action("header", place.name) not in (SCAN, "keep"):
@@ -224,6 +234,20 @@ class Blind:
         out.append(data[done:])
         return b"".join(out)
 
+    def _parted(self, data: bytes, edits: Sequence[tuple[int, int, bytes]], depth: int) -> bytes:
+        """As `clean`, for data that holds escapes, though perhaps not on each side of an edit."""
+        out: list[bytes] = []
+        done = 0
+        for start, end, new in (*edits, (len(data), len(data), b"")):
+            gap = data[done:start]
+            if views.escaped(gap):
+                gap = self._gaps(gap, (), True, depth)
+            elif len(gap) >= _SHORTEST:
+                gap = self.clean(gap, depth=depth)
+            out += (gap, new)
+            done = end
+        return b"".join(out)
+
     def _gaps(
         self, data: bytes, edits: Sequence[tuple[int, int, bytes]], base64: bool, depth: int
     ) -> bytes:
@@ -239,14 +263,34 @@ class Blind:
             done = end
         return b"".join(out)
 
+    def _nested(self, plain: bytes) -> list[tuple[int, int, bytes]]:
+        """Edits of values under telling names, in a structure that stood spelt within another."""
+        if self._policy.default != SCAN:
+            return []
+        edits: list[tuple[int, int, bytes]] = []
+        for name, start, end in pairs_of(plain):
+            action = self._policy.action("json", name)
+            if action in (SCAN, "keep") or start >= end or (edits and start < edits[-1][1]):
+                continue
+            action = "mask" if action == "mask" else "pseudonym"  # views keep lengths
+            edits.append((start, end, self.value(plain[start:end], action)))
+        return edits
+
     def _views(self, data: bytes, base64: bool, depth: int) -> bytes:
         def deeper(plain: bytes) -> bytes:
-            return self.clean(plain, depth=depth + 1)
+            return self.clean(plain, self._nested(plain), depth + 1)
 
         if views.spaced(data):
             data = views.as_form(data, deeper)
         data = views.spelt(data, deeper)
         return views.in_base64(data, deeper) if base64 else data
+
+
+def pairs_of(plain: bytes) -> Iterator[tuple[str, int, int]]:
+    """Names and spans of values in a text that stood in another as JSON or as a query does."""
+    found = [*_NESTED.finditer(plain), *_NESTED_PAIR.finditer(plain)]
+    for match in sorted(found, key=lambda match: match.start()):
+        yield match[1].decode("latin-1"), *match.span(match.lastindex or 2)
 
 
 def _outside(

@@ -37,10 +37,10 @@ def policy(level: str) -> None:
 
 @sanitize.command()
 @click.option("--request", "path", required=True, type=click.Path(exists=True, dir_okay=False))
-@click.option("--policy", "policy_file", default="", help="Policy file (TOML).")
-@click.option("--level", type=click.Choice(["standard", "strict"]), default="standard")
+@click.option("--policy", "policy_file", default="", metavar="FILE", help="Policy file (TOML).")
+@click.option("--level", type=click.Choice(["standard", "strict"]), default=None)
 @click.option("--json", "as_json", is_flag=True, help="One JSON array of changes.")
-def explain(path: str, policy_file: str, level: str, as_json: bool) -> None:
+def explain(path: str, policy_file: str, level: str | None, as_json: bool) -> None:
     """Show each change that sanitizing makes to a request in a file, before and after.
 
     \b

@@ -21,6 +21,11 @@ RESIZED, FILLED = int(Flag.RESIZED), int(Flag.FILLED)  # plain integers: enums a
 _GRAPHQL = frozenset(("query", "mutation", "subscription"))
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[^\r\n]*\r?\n")
 _BOUNDARY = re.compile(rb'(?i)boundary="?([^";\r\n]{1,200})')
+_FIRST_MARK = re.compile(rb"\s*--([^\r\n]{1,200}?)[ \t]*\r?\n")
+_JSON_START = re.compile(rb'\s*(?:\{\s*"|\[\s*[{\["])')
+_UNQUOTED = re.compile(rb"[\s\[]*\{\s*[A-Za-z_']")
+_MAGICS = ((b"\x1f\x8b\x08", b"gzip"), (b"\x28\xb5\x2f\xfd", b"zstd"))
+_EXTENSION = re.compile(rb"[^;=\"\s]+")
 _LENGTH = re.compile(rb"(?im)^(content-length\s*:\s*)\d+")
 
 
@@ -41,8 +46,7 @@ class Content:
         """The body sanitized, and the flags of what became of it (RESIZED, FILLED)."""
         kind = notes.get(b"content-type", b"")
         if b"transfer-encoding" not in notes and b"content-encoding" not in notes:
-            new = self._plain(body, kind)
-            return new, 0 if len(new) == len(body) else RESIZED
+            return self._unlabelled(body, kind)
         transfer = notes.get(b"transfer-encoding", b"").lower()
         coded = codings.names(notes.get(b"content-encoding", b"")) + codings.names(transfer)
         if b"chunked" not in transfer:
@@ -55,16 +59,34 @@ class Content:
         if not flags & RESIZED:
             return self._back(body, spans, new), flags
         trailer = body[spans[-1][1] :] if spans else b""
-        trailer = trailer[trailer.find(b"0") :]
+        trailer = trailer.partition(b"\n")[2]
         return b"%x\r\n" % len(new) + new + b"\r\n" + self._blind.loose(trailer), flags
 
     def _back(self, body: bytes, spans: list[tuple[int, int]], new: bytes) -> bytes:
         out: list[bytes] = []
         at = done = 0
         for a, b in spans:
-            out += (body[done:a], new[at : at + b - a])
+            out += (self._size_line(body[done:a]), new[at : at + b - a])
             at, done = at + b - a, b
         return b"".join((*out, self._blind.loose(body[done:])))
+
+    def _unlabelled(self, body: bytes, kind: bytes) -> tuple[bytes, int]:
+        """A body without codings, but for one that its first bytes tell of."""
+        for magic, coding in _MAGICS:
+            if body.startswith(magic) and codings.opened(body, [coding]) is not None:
+                return self._coded(body, kind, [coding])
+        new = self._plain(body, kind)
+        return new, 0 if len(new) == len(body) else RESIZED
+
+    def _size_line(self, line: bytes) -> bytes:
+        """What stands before a chunk: of its extensions the values may be anything."""
+        mark = line.find(b";")
+        if mark < 0:
+            return line
+        rest = line[mark:]
+        if self._head.strict:
+            return line[:mark] + _EXTENSION.sub(lambda match: self._blind.value(match[0]), rest)
+        return line[:mark] + self._blind.loose(rest)
 
     def _coded(self, data: bytes, kind: bytes, coded: list[bytes]) -> tuple[bytes, int]:
         opened = codings.opened(data, coded) if coded and data else data
@@ -73,7 +95,7 @@ class Content:
         new = self._plain(opened, kind)
         if not coded:
             return new, 0 if len(new) == len(data) else RESIZED
-        if new == opened:
+        if new == opened and not _speaks(data):
             return data, 0
         closed = codings.closed(new, coded)
         return closed, 0 if len(closed) == len(data) else RESIZED
@@ -97,7 +119,7 @@ class Content:
             edits = self._edits(data, places.loose_values(data, 0, len(data)))
             return self._blind.around(data, edits) if edits else self._blind.clean(data)
         edits = self._edits(data, found)
-        is_form = b"urlencoded" in kind.lower()
+        is_form = b"urlencoded" in kind.lower() and not _JSON_START.match(data)
         return self._blind.form(data, edits) if is_form else self._blind.clean(data, edits)
 
     def _literals(self, query: bytes) -> bytes:
@@ -145,17 +167,28 @@ def places_of(data: bytes, raw: bytes, paths: bool = True) -> Iterator[places.Pl
     Their paths, which take time, are told only where they are asked for.
     """
     kind = raw.lower()
-    start = data[:64].lstrip()[:1]
-    if b"json" in kind or (start in (b"{", b"[") and b"urlencoded" not in kind):
-        return places.json_values(data, paths=paths)
-    if b"urlencoded" in kind:
+    start = data[:64].removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    is_form = b"urlencoded" in kind  # as it says: some clients say so of all that they send
+    is_json = _JSON_START.match(data) if is_form else b"json" in kind or start in (b"{", b"[")
+    if is_json:
+        broken = _UNQUOTED.match(data)  # names without double quotes: no walker reads them
+        return None if broken else places.json_values(data, paths=paths)
+    if is_form and b"=" in data:
         return places.pairs(data, 0, len(data), "form")
-    boundary = _BOUNDARY.search(raw) if b"multipart" in kind else None
-    if boundary:
-        return places.multipart_values(data, 0, len(data), boundary[1])
+    if b"multipart" in kind:
+        boundary = _BOUNDARY.search(raw)
+        if boundary is None or b"--" + boundary[1] not in data:
+            boundary = _FIRST_MARK.match(data)  # not the one that was announced
+        if boundary:
+            return places.multipart_values(data, 0, len(data), boundary[1])
     if b"xml" in kind or start == b"<":
         return places.xml_values(data, 0, len(data))
     return None
+
+
+def _speaks(data: bytes) -> bool:
+    """Whether what is compressed tells more than its content: the name of a file, a comment."""
+    return data[:2] == b"\x1f\x8b" and (data[3] & 0x1C > 0 or data.count(b"\x1f\x8b\x08") > 1)
 
 
 def _chunks(body: bytes) -> list[tuple[int, int]] | None:

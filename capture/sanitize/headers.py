@@ -17,7 +17,13 @@ from .templates import Action
 from .views import folded
 
 _SEGMENT = re.compile(rb"[^/]+")
-_VALUE_LIKE = re.compile(rb"(?=.*\d)[\w.~%@:+-]{2,}|.*[@%].*|[\w-]{25,}")
+_VALUE_LIKE = re.compile(rb"(?=.*\d)[\w.~%@:+-]{2,}|.*[@%;#=].*|[\w-]{25,}")
+_PARAMETERS = re.compile(rb"[?;#]")
+_VERSION = re.compile(rb" HTTP/\d\.\d\s*")
+_LENGTHS = frozenset((b"content-length", b"transfer-encoding"))
+_NUMBERS = re.compile(rb"[\w-]+\s*:\s*(?:\w+\s?=?)?[\d\s,*/-]*")  # as in a Range
+_BOUNDARY = re.compile(rb'(?i)boundary="?[^";\r\n]{1,200}')
+_LONG_NAME = 20  # a shorter name of a header is no secret that a detector would know
 _NAMES = 10_000
 NOTED = frozenset((b"content-type", b"content-encoding", b"transfer-encoding"))
 
@@ -40,6 +46,9 @@ class Head:
         edits: list[tuple[int, int, bytes]] = []
         mark = line.find(b"?", first, last)
         path_end = mark if mark >= 0 else last
+        odd = _PARAMETERS.search(line, first, path_end)
+        if odd and not self.strict:
+            edits += self.named(line, odd.end(), path_end, "query")
         if self.strict:
             edits.extend(
                 (*match.span(), self._blind.value(match[0]))
@@ -48,13 +57,16 @@ class Head:
             )
         if mark >= 0:
             edits += self.named(line, mark + 1, last, "query")
-        edits.append((last, len(line), line[last:]))
+        if _VERSION.fullmatch(line, last):
+            edits.append((last, len(line), line[last:]))
         return self._blind.clean(line, edits)
 
     def named(self, data: bytes, start: int, end: int, kind: str) -> list[tuple[int, int, bytes]]:
         """Edits of the values that the policy names in a query."""
-        edits = []
+        edits: list[tuple[int, int, bytes]] = []
         for place in pairs(data, start, end, kind):
+            if edits and place.start < edits[-1][1]:
+                continue
             edit = self.edit(data, kind, place.name, place.start, place.end)
             if edit is not None:
                 edits.append(edit)
@@ -122,13 +134,35 @@ class Head:
         """
         if b"\n" in line:
             return self._folded(line)
+        if b"\r" in line[:-1]:  # some take it for the end of a line
+            first, _, rest = line.partition(b"\r")
+            new, noted = self.line(first)
+            return new + b"\r" + self.line(rest)[0], noted
         name, colon, value = line.partition(b":")
         low = name.strip().lower()
         if not colon or low in FRAMING:
             if not colon and line.strip():
                 return self._blind.loose(line), b""
-            return line, low if low in NOTED else b""
-        return self._line(line, name, low, value), b""
+            return self.framing(line, low), low if low in NOTED else b""
+        return self._line(line, self._named(name), low, value), b""
+
+    def framing(self, line: bytes, low: bytes) -> bytes:
+        """A line on which framing depends: only what a detector is sure of is replaced in it."""
+        if low in _LENGTHS or _NUMBERS.fullmatch(line):
+            return line
+        if low == b"host":
+            end = line.rfind(b"@")
+            start = line.find(b":") + 1
+            if end < start:
+                return line
+            return line[:start] + WORD.sub(
+                lambda word: self._blind.value(word[0]), line[start:end]
+            ) + line[end:]  # fmt: skip
+        edits = [(*match.span(), match[0]) for match in _BOUNDARY.finditer(line)]
+        return self._blind.clean(line, edits)
+
+    def _named(self, name: bytes) -> bytes:
+        return self._blind.clean(name) if len(name) >= _LONG_NAME else name
 
     def _folded(self, line: bytes) -> tuple[bytes, bytes]:
         """A line as it reads without its folds; they are put back where its length has stayed."""
@@ -156,8 +190,9 @@ class Head:
         if action == "fixed" and rule is not None:
             return name + b": " + rule.value + line[len(line.rstrip(b"\r")) :]
         if action in (SCAN, "keep"):
-            mark = line.find(b"?")
-            edits = self.named(line, mark + 1, len(line), "query") if mark >= 0 else []
+            mark = _PARAMETERS.search(value)
+            start = len(line) - len(value) + mark.end() if mark else 0
+            edits = self.named(line, start, len(line), "query") if mark else []
             return self._blind.clean(line, edits)
         return name + b":" + self._secret(low, value, action)
 

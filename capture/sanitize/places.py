@@ -25,6 +25,8 @@ class Place(NamedTuple):
 
 
 _PAIR = re.compile(rb"([^=&;?#\s]{1,400})=([^&#\s]*)")
+_FORM_PAIR = re.compile(rb"([^=&;?#\s]{1,400}) {0,4}=([^&]*)")  # all of it to the next is value
+_WITHIN = re.compile(rb"[;?#]([^=&;?#\s]{1,400})=([^&;?#\s]*)")  # a pair that an odd sign begins
 _COOKIE = re.compile(rb"\s*(?:([^=;\s]{1,400})\s*=\s*([^;]*)|([^;\s][^;]*))")
 # A string, with what follows it where it is a name; a bracket; a number. What is cut off at the end
 # of the data is a string, too.
@@ -35,10 +37,15 @@ _TOKEN = re.compile(
     re.S,
 )
 _XML = re.compile(
-    rb"<!\[CDATA\[|</([A-Za-z_][\w:.-]*)\s*>|<([A-Za-z_][\w:.-]*)((?:\s[^<>]*)?)>|([^<>]+)", re.S
+    rb"<!\[CDATA\[|</([A-Za-z_][\w:.-]*)\s*>|<([A-Za-z_][\w:.-]*)"
+    rb"((?:\s(?:[^<>\"']|\"[^\"<]*\"|'[^'<]*'|[\"'])*+)?)>|([^<>]+)",
+    re.S,
 )
 _ATTRIBUTE = re.compile(rb"([A-Za-z_][\w:.-]*)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
-_PART_NAME = re.compile(rb'(?i)content-disposition:[^\r\n]*?\bname="?([^"\r\n;]*)')
+_PART_NAME = re.compile(
+    rb"(?i)content-disposition:(?:[^\r\n]|\r?\n[ \t])*?"
+    rb"\bname\*?=[\"']?(?:[\w-]+'[\w-]*'(?=[^\s;]))?([^\"'\r\n;]*)"
+)
 
 
 def _text(name: bytes) -> str:
@@ -48,9 +55,18 @@ def _text(name: bytes) -> str:
 
 
 def pairs(data: bytes, start: int, end: int, kind: str) -> Iterator[Place]:
-    """The values of a query or a form."""
-    for match in _PAIR.finditer(data, start, end):
-        yield Place(kind, _text(match[1]), match.start(2), match.end(2))
+    """The values of a query or a form.
+
+    Of pairs within a value (`a=1;pin=2`) the whole comes first: whoever takes it passes them over.
+    """
+    pattern = _FORM_PAIR if kind == "form" else _PAIR
+    for match in pattern.finditer(data, start, end):
+        value = match[2]
+        low, high = match.start(2), match.end(2) - len(value) + len(value.rstrip())
+        yield Place(kind, _text(match[1]), low, high)
+        if b"=" in value:
+            for inner in _WITHIN.finditer(data, low, high):
+                yield Place(kind, _text(inner[1]), *inner.span(2))
 
 
 def cookies(data: bytes, start: int, end: int) -> Iterator[Place]:
@@ -132,6 +148,8 @@ def multipart_values(data: bytes, start: int, end: int, boundary: bytes) -> Iter
             if value_end > split.end():
                 text = name[1].decode("utf-8", "replace") if name else ""
                 yield Place("multipart", text, split.end(), value_end)
+                if data[split.end() : split.end() + 1] in (b"{", b"["):
+                    yield from json_values(data, split.end(), value_end)
         at = after
 
 

@@ -176,10 +176,13 @@ class _Reader:
         if default not in (SCAN, *ACTIONS[:3]):
             raise self._fail(f"default is {default!r}; write scan, keep, pseudonym or mask")
         tables = data.get("rule", [])
-        if not isinstance(tables, list):
-            raise self._fail("rule is no list of tables; write [[rule]]")
+        self._are_tables(tables, "rule")
         rules = tuple(self._rule(number, table) for number, table in enumerate(tables, 1))
         return Policy(level, rules, default, self._detectors(data), text)
+
+    def _are_tables(self, value: Any, key: str) -> None:
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            raise self._fail(f"{key} is no list of tables; write [[{key}]]")
 
     def _strings(self, table: dict[str, Any], key: str, where: str) -> list[str]:
         value = table.get(key, [])
@@ -221,7 +224,9 @@ class _Reader:
         wrong = set(chosen) - set(known) - {"*"}
         if wrong:
             raise self._fail(f"no such detector as {sorted(wrong)[0]!r}")
-        own = tuple(self._detector(row) for row in data.get("detector", []))
+        rows = data.get("detector", [])
+        self._are_tables(rows, "detector")
+        own = tuple(self._detector(row) for row in rows)
         return own + tuple(d for d in TABLE if "*" in chosen or d.name in chosen)
 
     def _detector(self, row: Any) -> Detector:

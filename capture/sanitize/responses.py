@@ -6,6 +6,7 @@ a request: a value that a response hands out has the pseudonym that it has where
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from ..exchange import Exchange, Flag
@@ -14,6 +15,7 @@ from .headers import Head
 from .lines import REMEMBERED, Lines, unfolded
 from .memory import Memory
 
+_REASON = re.compile(rb"HTTP/\d(?:\.\d)? \d{3} ?[A-Za-z ]{0,40}\s*")
 SHORT, HEADERS, BODY = "short", "headers", "body"
 MODES = (SHORT, HEADERS, BODY)
 HARMLESS = frozenset(
@@ -54,7 +56,7 @@ class Responses:
             return
         first, end, block = head.partition(b"\n")
         ((block, notes),) = self._lines.blocks([block])
-        head = first + end + block
+        head = self._status(first) + end + block
         body = exchange.response[head_bytes:] if self._mode == BODY else b""
         if body:
             body, flags = self._bodies.body(body, notes)
@@ -63,6 +65,10 @@ class Responses:
                 exchange.flags |= Flag.RESIZED
         exchange.response = head + body
         exchange.response_head_bytes = len(head)
+
+    def _status(self, line: bytes) -> bytes:
+        """The first line: a reason is a phrase that says nothing, or may be anything."""
+        return line if _REASON.fullmatch(line) else self._head.framing(line, b"")
 
     def _shortened(self, head: bytes) -> bytes:
         key = self._hash(head, self._seed)
@@ -76,8 +82,10 @@ class Responses:
         kept: list[bytes] = []
         for line in unfolded(head.split(b"\n")):
             name = line.partition(b":")[0].strip().lower()
-            if not kept or name in HARMLESS or not line.strip():
-                kept.append(line)
+            if not kept:
+                kept.append(self._status(line))
+            elif name in HARMLESS or not line.strip():
+                kept.append(self._head.framing(line, name))
             elif name == b"set-cookie":
                 kept.append(self._head.line(line)[0])
         return b"\n".join(kept)

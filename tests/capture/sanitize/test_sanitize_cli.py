@@ -47,6 +47,17 @@ def test_explain_names_the_place_and_the_rule_of_each_change(tmp_path: Path) -> 
     assert ("header x-note", "detector email") in rows
 
 
+def test_explain_takes_a_policy_file(tmp_path: Path) -> None:
+    path, policy = tmp_path / "request", tmp_path / "policy.toml"
+    path.write_bytes(b"GET /a?mine=abc HTTP/1.1\r\nHost: shop\r\n\r\n")
+    policy.write_text('[[rule]]\nplaces = ["query"]\nnames = ["mine"]\n')
+    result = CliRunner().invoke(
+        sanitize, ["explain", "--request", str(path), "--policy", str(policy), "--json"]
+    )
+    rows = [(row["place"], row["rule"]) for row in json.loads(result.output)]
+    assert rows == [("query mine", "rule 1: pseudonym")]
+
+
 def test_an_audit_of_a_sanitized_tape_passes_and_of_a_raw_one_fails(tmp_path: Path) -> None:
     secrets = [secret.whole for secret in Maker(5).all().values()]
     request = bytes(planted_body("json", secrets, False).data)
