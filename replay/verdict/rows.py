@@ -126,28 +126,6 @@ def _since(rows: Rows, start: str) -> Array:
     return np.where(rows.answered & (rows[start] != NEVER), took, NEVER)
 
 
-def rows_of(columns: Mapping[str, Any]) -> Rows:
-    """Rows from whole columns; text columns as lists of str, absent columns filled as missing."""
-    count = len(next(iter(columns.values())))
-    numbers = {}
-    for name in NUMBERS:
-        empty = NEVER if name.endswith("_ns") or name == "source" else 0
-        given = columns.get(name)
-        numbers[name] = np.full(count, empty, np.int64) if given is None else np.asarray(given)
-    return _rows(numbers, {name: list(columns.get(name, [""] * count)) for name in TEXTS})
-
-
-def _rows(numbers: Mapping[str, Array], texts: Mapping[str, list[str]]) -> Rows:
-    coded = {}
-    for name, values in texts.items():
-        places: dict[str, int] = {}
-        codes = np.fromiter(
-            (places.setdefault(value, len(places)) for value in values), np.int32, len(values)
-        )
-        coded[name] = (codes, tuple(places))
-    return Rows(numbers, *coded["endpoint"], *coded["target"])
-
-
 def read_rows(path: str | Path) -> Rows:
     """The rows of a tape or run on disk."""
     from capture.tape import Tape

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from replay.verdict.rows import Rows, rows_of
+from capture.exchange import NEVER
+from replay.verdict.rows import NUMBERS, TEXTS, Rows
 
 MS = 1_000_000
 ENDPOINTS = ("GET /search", "GET /items/{id}", "GET /cart")
 BASE_MS = (12.0, 8.0, 6.0)
+
+
+def rows_of(columns: Mapping[str, Any]) -> Rows:
+    """Rows from whole columns; text columns as lists of str, absent columns filled as missing."""
+    count = len(next(iter(columns.values())))
+    numbers = {}
+    for name in NUMBERS:
+        empty = NEVER if name.endswith("_ns") or name == "source" else 0
+        given = columns.get(name)
+        numbers[name] = np.full(count, empty, np.int64) if given is None else np.asarray(given)
+    texts = {name: _coded(list(columns.get(name, [""] * count))) for name in TEXTS}
+    return Rows(numbers, *texts["endpoint"], *texts["target"])
+
+
+def _coded(values: list[str]) -> tuple[Any, tuple[str, ...]]:
+    places: dict[str, int] = {}
+    codes = [places.setdefault(value, len(places)) for value in values]
+    return np.asarray(codes, np.int32), tuple(places)
 
 
 def run_columns(

@@ -15,9 +15,8 @@ from replay.capacity.cli import capacity
 from replay.capacity.page import as_html
 from replay.capacity.search import BREAKS, GENERATOR, HOLDS, INVALID, TARGET, Search
 from replay.verdict.gate import parse
-from replay.verdict.rows import rows_of
 from tests.replay.capacity.pool import arrivals_tape, pool
-from tests.replay.runs import run, run_columns
+from tests.replay.runs import rows_of, run, run_columns
 
 OBJECTIVE = parse("p99 < 100ms and errors < 1%")
 

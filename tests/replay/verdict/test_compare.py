@@ -13,8 +13,7 @@ from click.testing import CliRunner
 from capture.tape import TapeHeader, TapeWriter
 from replay.verdict.compare import as_text, compare, mcnemar
 from replay.verdict.compare_cli import compare as command
-from replay.verdict.rows import rows_of
-from tests.replay.runs import run, run_columns
+from tests.replay.runs import rows_of, run, run_columns
 
 
 def test_a_run_beside_itself_is_alike_and_all_ratios_are_one():
@@ -106,3 +105,11 @@ def test_why_nothing_is_judged_is_the_first_line():
     assert as_text(compare(run(), run(late_ms=200, slow=100))).startswith(
         "INVALID: B did not follow its plan: lateness p50"
     )
+
+
+def test_two_that_have_no_endpoint_in_common_are_not_called_alike():
+    other = run_columns()
+    other["endpoint"] = ["GET /else"] * 2000
+    told = compare(run(), rows_of(other))
+    assert told.word == "INVALID"
+    assert "no endpoint in common" in as_text(told)

@@ -14,8 +14,8 @@ from replay.verdict.drift import Difference, Drift
 from replay.verdict.gate import KINDS, Checked, GateError, check, parse, slo
 from replay.verdict.judge import Finding, judge
 from replay.verdict.measures import Evidence
-from replay.verdict.rows import Rows, rows_of
-from tests.replay.runs import run, run_columns
+from replay.verdict.rows import Rows
+from tests.replay.runs import rows_of, run, run_columns
 
 SLOW = run(slow=100)
 VERDICT = judge(SLOW)

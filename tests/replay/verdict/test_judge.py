@@ -7,8 +7,7 @@ import pytest
 
 from capture.exchange import Lateness
 from replay.verdict.judge import judge
-from replay.verdict.rows import rows_of
-from tests.replay.runs import run, run_columns
+from tests.replay.runs import rows_of, run, run_columns
 
 
 def test_a_run_like_its_recording_passes():

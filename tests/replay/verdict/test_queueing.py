@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from replay.verdict.judge import judge, recorded_ns
-from replay.verdict.queueing import find_queue, overtaking, turns
-from replay.verdict.rows import rows_of
-from tests.replay.runs import ENDPOINTS, MS, _served, run_columns
+from replay.verdict.queueing import find_queue, most_in_flight, overtaking, turns
+from tests.replay.runs import ENDPOINTS, MS, _served, rows_of, run_columns
 
 
 def crowded(*, pool: int, rate: float = 400, slow: float = 1.0, seed: int = 1):
@@ -83,3 +82,10 @@ def test_what_is_taken_now_and_was_refused_then_does_not_wait_for_a_pool():
     took = np.where(items, took * 6 + np.arange(1500) % 7 * 5 * MS, took)
     columns["response_last_ns"] = columns["request_first_ns"] + took
     assert "pool" not in {finding.kind for finding in judge(rows_of(columns)).findings}
+
+
+def test_those_that_begin_in_one_instant_are_all_in_flight_at_once():
+    starts = np.zeros(50, np.int64)
+    assert most_in_flight(starts, starts + MS) == 50
+    assert most_in_flight(np.arange(50) * MS, np.arange(50) * MS + MS) == 1
+    assert most_in_flight(starts[:0], starts[:0]) == 0

@@ -7,8 +7,7 @@ import re
 
 from capture.ledger import Ledger
 from replay.verdict.report import as_html, as_json, as_markdown, report_of
-from replay.verdict.rows import rows_of
-from tests.replay.runs import run, run_columns
+from tests.replay.runs import rows_of, run, run_columns
 
 
 def test_the_first_screen_names_the_verdict_the_worst_endpoint_and_the_fidelity():

@@ -27,8 +27,7 @@ from replay.verdict.not_validated import not_validated
 from replay.verdict.queueing import in_flight_at_send, same_wait_ns
 from replay.verdict.report import as_html, as_markdown, report_of
 from replay.verdict.report_cli import report
-from replay.verdict.rows import rows_of
-from tests.replay.runs import run, run_columns
+from tests.replay.runs import rows_of, run, run_columns
 from tests.replay.verdict.kept import write_run
 
 POST = (

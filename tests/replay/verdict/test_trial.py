@@ -11,11 +11,10 @@ from click.testing import CliRunner
 
 from replay.verdict.cli import trial
 from replay.verdict.judge import judge
-from replay.verdict.rows import rows_of
 from replay.verdict.trial import Taken, as_text, result
 from tests.replay.canary.services import service, users_tape
 from tests.replay.recorder import get, recorder, write_tape
-from tests.replay.runs import run_columns
+from tests.replay.runs import rows_of, run_columns
 
 
 def _run(seed: int, slow: float = 1.0, failing: float = 0.0):
