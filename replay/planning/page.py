@@ -56,7 +56,7 @@ def facts_of(plan: Figures, recorded: Figures) -> list[tuple[str, str]]:
         ("connections", f"{about}{plan.connections:,}"),
         ("bytes", f"{about}{plan.bytes:,}"),
         ("lasts", duration(span_s)),
-        ("requests/s", f"{plan.requests / max(span_s, 1e-9):,.1f}"),
+        ("requests/s", f"{plan.requests / span_s:,.1f}" if span_s else "all at once"),
         ("most in a second", f"{plan.peak_per_s:,}"),
     ]
     if recorded.requests:

@@ -133,6 +133,8 @@ def _refused(a: Rows, b: Rows) -> str:
         kept = fidelity_of_rows(rows)
         if kept is not None and not kept.valid and kept.blame != "target":
             return f"{name} did not follow its plan: {'; '.join(kept.reasons[:2])}."
+    if not set(a.endpoints) & set(b.endpoints):
+        return "A and B have no endpoint in common, so nothing can be compared."
     return ""
 
 

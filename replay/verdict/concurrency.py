@@ -13,7 +13,7 @@ import numpy as np
 
 from capture.exchange import NEVER
 
-from .queueing import FEWEST, MS, in_flight_of
+from .queueing import FEWEST, MS, most_in_flight
 from .rows import Array, Rows
 
 FEWEST_BINS = 20
@@ -62,13 +62,12 @@ def load_of(rows: Rows, in_flight: Array) -> Load | None:
     rate = len(sent) / span_s
     known = whole & (rows["recorded_service_ns"] != NEVER) & (rows["due_ns"] != NEVER)
     due, took = rows["due_ns"][known], rows["recorded_service_ns"][known]
-    recorded = in_flight_of(due, due + took, due)
     flat_from, flat_rate = _flat(sent, ended, in_flight[whole])
     return Load(
         rate * service_ms / 1000,
         int(in_flight.max()) + 1,
         float(took.sum()) / 1e9 / span_s,
-        int(recorded.max()) + 1 if len(recorded) else 0,
+        most_in_flight(due, due + took),
         rate,
         service_ms,
         flat_from,

@@ -247,7 +247,8 @@ def _told(term: Term, seen: Seen, bad: Callable[[float, float], bool]) -> str:
                 f" against {'what is not known' if math.isnan(limit) else f'{limit:.4g}{unit}'}"
             )
             needed = against if term.of or what else ""
-            told.append(f"{what} has {is_}{needed}" if what else f"it is {is_}{needed}")
+            verb = "is" if math.isnan(value) or not what else "has"
+            told.append(f"{what or 'it'} {verb} {is_}{needed}")
     if not found:
         return f"{term.text}: no such endpoint was replayed"
     return f"{term.text}: {', '.join(told[:3])}" if told else ""

@@ -72,6 +72,14 @@ def in_flight_of(starts: Array, ends: Array, at: Array) -> Array:
     return np.where(at == NEVER, 0, np.maximum(0, began - done))
 
 
+def most_in_flight(starts: Array, ends: Array) -> int:
+    """The most of these spans that were under way at once; those that begin together count all."""
+    if not len(starts):
+        return 0
+    began = np.searchsorted(np.sort(starts), starts, side="right")
+    return int((began - np.searchsorted(np.sort(ends), starts, side="right")).max())
+
+
 def alone_ns(service: Array, in_flight: Array) -> tuple[float, float]:
     """Median service time of the few that met the fewest others, and how many those met."""
     if not len(service):
@@ -205,9 +213,7 @@ def _needed(rows: Rows, mask: Array, recorded: Array) -> int:
     """The peak of what would be in flight if each took as long as was recorded."""
     known = mask & (recorded != NEVER)
     start = rows["due_ns"][known]
-    if not len(start):
-        return 0
-    return int(in_flight_of(start, start + recorded[known], start).max()) + 1
+    return most_in_flight(start, start + recorded[known])
 
 
 def _throughput(ended: Array) -> float:
