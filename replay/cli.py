@@ -57,6 +57,7 @@ def replay(
     from .observe.observers import observers
     from .run import replay as carry_out
     from .telling import Teller, as_text
+    from .workers.crew import ending_alike
 
     if not options.target:
         raise click.UsageError("Say where to send: --target http://HOST:PORT.")
@@ -68,7 +69,7 @@ def replay(
         )
     teller = Teller(as_json)
     try:
-        with observers(observing, Path(tape).name, teller.note) as looking:
+        with observers(observing, Path(tape).name, teller.note) as looking, ending_alike():
             summary = carry_out(
                 tape, options, output, teller, observers=looking.calls, on_note=teller.note,
                 histograms=hgrm or None,
@@ -108,8 +109,10 @@ def plan(tape: str, as_json: bool, page: str | None, options: PlanOptions) -> No
     from .planning.figures import figures_of
     from .planning.foresight import NothingToSend
     from .planning.preview import preview_of
+    from .safety import refuse_run
 
     with Tape.open(tape) as source:
+        refuse_run(source, tape)
         figures = figures_of(source, options)
         if not figures.requests:
             raise NothingToSend(tape, source.exchange_count, options)

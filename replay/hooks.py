@@ -46,13 +46,17 @@ class Hook:
                 changed = self._with_headers(request)
             if self._bytes is not None and changed is not None:
                 changed = self._bytes(changed)
-        except Exception as failure:
+        except (Exception, SystemExit) as failure:
             raise ReplayError(f"--hook {self._path} failed on a request: {failure!r}.") from failure
         if changed is None:
             return None
         if not isinstance(changed, bytes):
             raise ReplayError(
                 f"--hook {self._path}: rewrite gave {type(changed).__name__}, not bytes or None."
+            )
+        if not changed:
+            raise ReplayError(
+                f"--hook {self._path}: rewrite gave no bytes: None leaves a request out."
             )
         return _reframed(request, changed) if changed != request else request
 
@@ -123,7 +127,7 @@ def _loaded(path: str) -> Any:
     module = importlib.util.module_from_spec(spec)
     try:
         loader.exec_module(module)
-    except Exception as failure:
+    except (Exception, SystemExit) as failure:
         raise ReplayError(f"--hook {path}: cannot be loaded ({failure!r}).") from None
     return module
 

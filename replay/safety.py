@@ -39,6 +39,15 @@ def refuse_production(tape: Tape, targets: list[Target], resolved: Iterable[str]
             raise _refusal(f"{target.url} has the name of the server")
 
 
+def refuse_run(tape: Tape, path: object) -> None:
+    """Refuse a run as what is to be sent: it tells times and outcomes, and holds no requests."""
+    if tape.header.kind == "run":
+        raise ReplayError(
+            f"{path}: is a run, which holds no bytes of requests: give the tape that it was made "
+            f"from ({tape.header.source})."
+        )
+
+
 def _refusal(what: str) -> ReplayError:
     return ReplayError(
         f"{what} that this tape was recorded from: choose another target, or add "

@@ -28,7 +28,6 @@ CONNECTING, HANDSHAKE, OPEN, CLOSED = range(4)
 RECEIVE = 65536
 _LINGER_RST = struct.pack("ii", 1, 0)
 FILLER = b"x" * 65536
-_CUT = (RequestEnd.FIN, RequestEnd.RST, RequestEnd.SILENCE)
 
 
 class Wire:
@@ -204,14 +203,19 @@ class Wire:
             self.rest = memoryview(self.rest)[sent:]
 
     def _cut_off(self, batch: Batch, row: int) -> None:
-        """A cut-off request ends when its connection did; at once where that is unknown."""
+        """A cut-off request ends when its connection did; at once where that is unknown.
+
+        Nobody can answer what has no end, so it is given up, unless others wait for answers here.
+        """
         if batch.close_after[row] >= 0:
             return
         ended = batch.ended[row]
-        if ended == RequestEnd.FIN:
-            self.half_close()
-        elif ended == RequestEnd.RST:
+        if ended == RequestEnd.RST:
             self.end_as(Close.RST_CLIENT)
+        elif ended == RequestEnd.FIN or len(self.outstanding) + len(self.waiting) > 1:
+            self.half_close()
+        else:
+            self.end_as(Close.FIN_CLIENT)
 
     def half_close(self) -> None:
         """Say that no more will come, and wait for what the target does."""
@@ -312,7 +316,7 @@ class Wire:
             self.closing = Close.FIN_CLIENT
         for number, (batch, row) in enumerate(lost):
             booked = Outcome.CLOSED if number and outcome == Outcome.SHORT else outcome
-            if batch.ended[row] in _CUT and batch.sent_last[row] >= 0:
+            if batch.ended[row] and batch.sent_last[row] >= 0:
                 booked = Outcome.ABANDONED
             batch.outcome[row] = booked
             if number == 0 and self.outstanding and self.reader.started:

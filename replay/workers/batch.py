@@ -14,6 +14,7 @@ sent. `Written.column` gives the columns as they are meant.
 from __future__ import annotations
 
 import mmap
+from array import array
 from typing import Any
 
 import numpy as np
@@ -224,6 +225,7 @@ class Batch:
         """Get ready for being sent as fast as answers come."""
         base = self._base
         self.following = self._following.tolist()
+        self.close_after = memoryview(array("q", [NEVER]) * self.rows)  # no clock: ends at once
         self.quick = (
             self._memory, [base + place for place in self._at.tolist()], self.sizes.tolist(),
             self.following, self.sent_first, self.answered_last, self.digest, self.answer,

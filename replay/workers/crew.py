@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.connection
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from ..collector import Collector
 from ..options import ReplayOptions
 from .priority import give_way
 from .worker import worker_main
+
+_ENDS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Crew:
@@ -154,6 +157,22 @@ class Crew:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def ending_alike() -> Iterator[None]:
+    """SIGTERM and SIGHUP end as Ctrl-C does; where one is ignored (nohup), it stays ignored."""
+    before = {number: signal.getsignal(number) for number in _ENDS}
+    heard = [number for number, handler in before.items() if handler != signal.SIG_IGN]
+    if threading.current_thread() is not threading.main_thread():
+        heard = []
+    try:
+        for number in heard:
+            signal.signal(number, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, before[number])
 
 
 def _work(inherited: list[Any], *arguments: Any) -> None:

@@ -154,6 +154,7 @@ def _pass_signals_to(sender: int) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _obey_signals(engine: Engine) -> None:
@@ -163,6 +164,7 @@ def _obey_signals(engine: Engine) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def worker_main(pipe: Any, tape_path: str, options: ReplayOptions, shard: int, of: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import struct
 import time
@@ -105,6 +106,21 @@ def test_a_request_cut_off_by_a_close_or_by_silence_is_abandoned(
     with recorder(watching(seen, b"")) as target:
         short = options(target.url, timeout=300_000_000)
         summary = replay(tape, short, tmp_path / "run.tape")
+    assert [what for _, what in seen] == ["open", "data", "fin"]
+    assert summary.outcomes == {"ABANDONED": 1}
+
+
+@pytest.mark.parametrize("speed", [1.0, math.inf])
+@pytest.mark.parametrize("ended", [RequestEnd.CAPTURE_END, RequestEnd.GAP, RequestEnd.SILENCE])
+def test_a_request_whose_end_was_not_recorded_is_not_waited_for(
+    tmp_path: Path, ended: RequestEnd, speed: float
+) -> None:
+    seen: Seen = []
+    request = Request(1, 0, b"GET /half HTTP/1.1\r\nHos", Flag.NO_RESPONSE, ended)
+    tape = tape_of(tmp_path / "x.tape", [request])
+    with recorder(watching(seen, b"")) as target:
+        patient = options(target.url, timeout=60_000_000_000, speed=speed)
+        summary = replay(tape, patient, tmp_path / "run.tape")
     assert [what for _, what in seen] == ["open", "data", "fin"]
     assert summary.outcomes == {"ABANDONED": 1}
 

@@ -51,13 +51,16 @@ def rows_of(run: Path, name: str) -> np.ndarray:
         return np.concatenate([np.asarray(block[name]) for block in tape.columns([name])])
 
 
-def test_ctrl_c_leaves_a_valid_run_of_what_was_due_until_then(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_who_is_asked_to_end_leaves_a_valid_run_of_what_was_due_until_then(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     tape = long_tape(tmp_path / "x.tape")
     with recorder() as target:
         process = started(tape, tmp_path / "run.tape", target.url)
         assert waited(lambda: sum(map(bool, target.received)) == 4)
         time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         said, error = process.communicate(timeout=20)
     assert process.returncode == 0, error
     assert "Traceback" not in error

@@ -69,6 +69,9 @@ def test_none_leaves_a_request_out(tmp_path: Path, name: str) -> None:
     [
         "def rewrite(request):\n    return 'text'\n",
         "def rewrite(request):\n    return 1 / 0\n",
+        "def rewrite(request):\n    return b''\n",
+        "def rewrite(request):\n    raise SystemExit(7)\n",
+        "raise SystemExit(7)\n",
         "def rewrite_headers(headers):\n    return [(b'X', b'1\\r\\nEvil: 2')]\n",
         "def rewrite_headers(headers):\n    return ['X: 1']\n",
         "def rewrite_headers(headers):\n    return [(b'', b'1')]\n",

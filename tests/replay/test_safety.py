@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from capture.errors import WiretapeError
 from capture.exchange import Close
 from capture.tape import Tape
+from replay.cli import plan as plan_command
 from replay.cli import replay as command
 from replay.options import ReplayOptions
 from replay.run import replay
@@ -90,6 +91,18 @@ def test_who_is_sure_sends_to_the_recorded_server(tmp_path: Path) -> None:
 
 def far(addresses: tuple[Any, ...] = ()) -> Target:
     return Target("a", "http://192.0.2.1", "192.0.2.1", "192.0.2.1", addresses, False)
+
+
+def test_a_run_holds_no_requests_and_is_neither_planned_nor_sent(tmp_path: Path) -> None:
+    tape, run = recorded_at(tmp_path / "x.tape", "192.0.2.7:80"), tmp_path / "run.tape"
+    with recorder() as target:
+        options = ReplayOptions(target=(target.url,), no_calibrate=True)
+        replay(tape, options, run)
+        with pytest.raises(WiretapeError, match="is a run"):
+            replay(run, options, tmp_path / "again.tape")
+    assert not (tmp_path / "again.tape").exists()
+    said = CliRunner().invoke(plan_command, [str(run)])
+    assert "is a run" in str(said.exception)
 
 
 def test_a_notice_names_the_methods_with_counts_and_the_way_out() -> None:
