@@ -43,7 +43,7 @@ _XML = re.compile(
 )
 _ATTRIBUTE = re.compile(rb"([A-Za-z_][\w:.-]*)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _PART_NAME = re.compile(
-    rb"(?i)content-disposition:(?:[^\r\n]|\r?\n[ \t])*?"
+    rb"(?i)content-disposition:(?:[^\r\n]|\r?\n[ \t]){0,500}?"
     rb"\bname\*?=[\"']?(?:[\w-]+'[\w-]*'(?=[^\s;]))?([^\"'\r\n;]*)"
 )
 
