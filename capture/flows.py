@@ -181,8 +181,8 @@ class Flows:
             self._ledger.became(BYTES, "repeated", len(payload))
             return
         acked = other.reached(ack) if flags & ACK else -1
-        if not payload and not flags & FIN and start == stream.offset + 1:
-            start -= 1  # it may have ended unseen, which takes a number but is no byte
+        if not payload and not flags & FIN and start in (stream.offset + 1, stream.past_fin):
+            start -= 1  # an end, seen or unseen, takes a number but is no byte
         if payload or cut or (acked > other.offset and start >= stream.offset):
             if payload and start < stream.offset:
                 flow.differing += self._recent.differing(packet)

@@ -110,6 +110,11 @@ class Stream:
         """The offset of a sequence number near the one that is due."""
         return self.offset + ((seq - self.next + _HALF) & MASK) - _HALF
 
+    @property
+    def past_fin(self) -> int:
+        """Where what is said after the end stands, which is only acknowledgements; -1 before."""
+        return self.fin + 1 if self.fin >= 0 else -1
+
     def reached(self, ack: int) -> int:
         """The offset that an acknowledgement proves; -1 where it proves nothing."""
         if self.next < 0:

@@ -193,6 +193,11 @@ class Http1:
         """A whole request waits for its answer behind the oldest."""
         return len(self.waiting) > 1 and self.waiting[1] is not self.at_hand
 
+    @property
+    def one_waits(self) -> bool:
+        """A whole request waits for its answer."""
+        return bool(self.waiting) and self.waiting[0] is not self.at_hand
+
     def after_gap(self) -> None:
         """Answers may be missing: where the client never pipelines, this is for its latest."""
         while self.others_wait and not self._pipelines:

@@ -243,7 +243,7 @@ class Responses:
     def _take_junk(self, time_ns: int, data: bytes, at: int) -> int:
         if STATUS_LINE.match(data, at) and data.startswith((b"HTTP/1.", b"http/1."), at):
             exchange = self.exchange
-            if exchange is not None and (exchange.status or self._pairing.others_wait):
+            if exchange is not None and self._is_over(exchange):
                 gap = exchange.flags & Flag.RESPONSE_GAP
                 self._finish()
                 if gap:
@@ -256,6 +256,16 @@ class Responses:
         exchange.response_last_ns = time_ns
         self._keep(data[at:])
         return len(data)
+
+    def _is_over(self, exchange: Exchange) -> bool:
+        """A head that follows the junk of this exchange belongs to another one.
+
+        What came of an answer before anybody asked, as at the start of a capture, ends where the
+        answer to a request that was seen begins.
+        """
+        if exchange.flags & Flag.UNSOLICITED_RESPONSE:
+            return bool(exchange.status) or self._pairing.one_waits
+        return bool(exchange.status) or self._pairing.others_wait
 
     def _keep(self, data: bytes | bytearray) -> None:
         if self._room > 0:

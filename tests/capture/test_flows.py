@@ -130,6 +130,25 @@ def test_a_gap_in_a_head_gives_a_malformed_exchange_and_the_next_request_is_foun
     assert (second.kind, second.request) == (Kind.HTTP1, get("/next"))
 
 
+def test_the_last_acknowledgement_after_an_end_is_no_missing_byte_behind_a_gap() -> None:
+    talk, data = Talk(), post(b"b" * 300)
+    packets = [*talk.opening(), talk.up(data[:100])]
+    talk.up(data[100:250])
+    packets += [talk.up(data[250:]), talk.down(ok()), *talk.closing(), talk.up()]
+    heard = hear(packets)
+    assert [one.missing_bytes for one in heard.exchanges] == [150]
+    assert heard.ledger.count("ends") == 0
+
+
+def test_the_tail_of_an_answer_before_the_capture_began_takes_no_answer_from_a_request() -> None:
+    talk = Talk()
+    tail, asked = talk.down(b"tail of something\r\n"), talk.up(get("/1"))
+    heard = hear([tail, asked, talk.down(ok()), talk.up(get("/2")), talk.down(ok())])
+    assert heard.requests() == [b"", get("/1"), get("/2")]
+    assert [one.status for one in heard.exchanges[1:]] == [200, 200]
+    assert [one.response_bytes for one in heard.exchanges] == [19, len(ok()), len(ok())]
+
+
 def test_a_request_that_was_never_seen_but_acknowledged_is_told_as_missing() -> None:
     talk = Talk()
     packets = [*talk.opening(), talk.up(get("/1")), talk.down(ok())]
