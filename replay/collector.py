@@ -89,6 +89,7 @@ class Collector:
         self._told = 0.0
         self.workers, self.start = 1, 0
         self.stopped = False
+        self.interrupted = False  # by a signal
         self.enough = False
         self.failures: list[str] = []
         self._booked: defaultdict[int, _Booked] = defaultdict(_Booked)
@@ -209,6 +210,7 @@ class Collector:
             warnings=self.warnings,
             run=str(self.path),
             aborted=aborted,
+            interrupted=self.interrupted,
         )
 
 

@@ -123,6 +123,12 @@ class Summary:
     targets: list[dict[str, Any]] = field(default_factory=list)  # where there are several
     run: str = ""
     aborted: str = ""  # by which condition, where one ended it
+    interrupted: bool = False  # by a signal
+
+    def carry_on(self) -> None:
+        """KeyboardInterrupt where a person ended the run: nothing shall come after it."""
+        if self.interrupted:
+            raise KeyboardInterrupt
 
     @property
     def errors(self) -> int:

@@ -153,6 +153,7 @@ class _Steps:
         summary = replay(
             self._source.path, self._part(targets, split), path, observers=[judge.observe]
         )
+        summary.carry_on()
         self._calibrated = True
         judge.end()
         return _unfaithful(summary)

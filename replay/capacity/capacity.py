@@ -140,7 +140,7 @@ def _probe(
     told = replace(
         told, scale=scale, seed=options.seed + number, no_calibrate=number > 1 or told.no_calibrate
     )
-    replay(tape, told, path)
+    replay(tape, told, path).carry_on()
     rows = read_rows(path)
     return probe_of(rows, objective, scale)
 

@@ -86,7 +86,8 @@ def _pair(
         path = folder / f"{number}-{side}.tape"
         told = options.toward(getattr(options, side))
         first = number == 1 and side == order[0]
-        replay(tape, replace(told, no_calibrate=told.no_calibrate or not first), path)
+        summary = replay(tape, replace(told, no_calibrate=told.no_calibrate or not first), path)
+        summary.carry_on()
         rows = read_rows(path)
         verdict = judge(rows)
         sides[side] = rows, verdict

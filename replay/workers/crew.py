@@ -148,6 +148,7 @@ class Crew:
             return
 
         def pass_on(_number: int, _frame: object) -> None:
+            self._collector.interrupted = True
             for process in self._all:
                 if process.is_alive():
                     process.terminate()

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -113,3 +117,20 @@ def test_a_candidate_that_is_slow_at_one_page_fails_a_real_trial_there(tmp_path:
     failed = {each["subject"] for each in told["decisions"] if each["word"] == "FAIL"}
     assert done.exit_code == 3
     assert failed == {"p50(GET /cart)"}
+
+
+def test_ctrl_c_ends_a_trial_and_not_only_the_run_under_way(tmp_path: Path):
+    tape = write_tape(tmp_path / "a.tape", [(1, second * 1000, get("/a")) for second in range(30)])
+    with recorder() as target:
+        command = [
+            sys.executable, "-m", "wiretape", "trial", str(tape), "--pairs", "3",
+            "--baseline", target.url, "--candidate", target.url, "--no-calibrate",
+        ]  # fmt: skip
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            until = time.monotonic() + 30
+            while not target.arrivals and not any(target.received) and time.monotonic() < until:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said.endswith(b"wiretape: interrupted.\n")
