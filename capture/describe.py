@@ -22,10 +22,8 @@ _MOST_REMEMBERED = 16 << 20  # bytes of request lines and header blocks
 _HEADERS = re.compile(
     rb"(?:^|\n)(host|cookie|authorization|content-type)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE
 )
-_SESSION_COOKIE = re.compile(
-    rb"(?:^|[;,])[ \t]*[^=;,]*(?:sess|sid|token|auth|login|user|uid|identity)[^=;,]*=([^;,]*)",
-    re.IGNORECASE,
-)
+_SEPARATOR = re.compile(rb"[;,]")
+_TELLS_USER = re.compile(rb"sess|sid|token|auth|login|user|uid|identity", re.IGNORECASE)
 _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 _TEMPLATES = (
     (re.compile(r"\d{4}-\d\d-\d\d"), "{date}"),
@@ -167,6 +165,8 @@ def _template_of(segment: str) -> str:
     if segment.isdecimal():
         return "{id}"
     segment, semicolon, _ = segment.partition(";")
+    if len(segment) > _LONGEST:
+        return "{token}"
     for pattern, placeholder in _TEMPLATES:
         if pattern.fullmatch(segment):
             return placeholder
@@ -200,6 +200,11 @@ def _parts(target: bytes) -> tuple[bytes, bytes]:
 
 
 def _session(cookie: bytes, authorization: bytes) -> int:
-    match = _SESSION_COOKIE.search(cookie)
-    value = (match[1] if match else authorization).strip()
+    value = authorization
+    for pair in _SEPARATOR.split(cookie):
+        name, equals, said = pair.partition(b"=")
+        if equals and _TELLS_USER.search(name):
+            value = said
+            break
+    value = value.strip()
     return xxhash.xxh3_64_intdigest(value) if value else 0

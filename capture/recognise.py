@@ -13,7 +13,7 @@ TLS = "not HTTP: TLS"
 HTTP2 = "not HTTP/1: HTTP/2"
 OTHER = "not HTTP"
 
-_LINE = re.compile(rb"(?:\r?\n)*[^\s]+[ \t]+[^\r\n]*HTTP/\d[^\r\n]*\r?\n")
+_LINE = re.compile(rb"(?:\r?\n)*[^\s]++[ \t]++[^\r\n]*HTTP/\d[^\r\n]*\r?\n")
 _METHOD = re.compile(
     rb"(?:\r?\n)*(?:" + b"|".join(re.escape(m) for m in sorted(METHODS)) + rb")[ \t]+"
     rb"(?:[/*]|https?:|[\w.\-\[\]:]+:\d+[ \t])"

@@ -34,7 +34,9 @@ _HIGH = bytes(range(0x80, 0x100))
 _LOOKALIKE = re.compile(rb"(?:content[-_]+length|transfer[-_]+encoding)")
 _AUTHORITY = re.compile(rb"(?:[!-.0-9;-~]+|\[[!-~]+\]):[0-9]+")
 GLANCE = re.compile(rb"(" + TOKEN + rb") /[!-~]* HTTP/1\.[01]\r\n")
-LOOSE_LINE = re.compile(rb"([^\s]+)[ \t]+([^\r\n]*?)[ \t]*(?:[ \t](HTTP/[^\s]*)[ \t]*)?(\r?\n)")
+LOOSE_LINE = re.compile(
+    rb"([^\s]++)[ \t]++([^\r\n]*?)[ \t]{0,64}(?:[ \t](HTTP/[^\s]*)[ \t]{0,64})?(\r?\n)"
+)
 HTTP09_LINE = re.compile(rb"GET[ \t]+(?:/|https?://)[^\s]*[ \t]*\r?\n")
 STATUS_LINE = re.compile(rb"HTTP/(\d)\.(\d)[ \t]+(\d{3})(?!\d)[^\n]*\n", re.I)
 _PLAIN = re.compile(rb"(?:" + TOKEN + rb":[^\x00-\x08\n-\x1f\x7f]*\r\n)*\r\n")

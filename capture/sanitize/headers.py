@@ -17,7 +17,7 @@ from .templates import Action
 from .views import folded
 
 _SEGMENT = re.compile(rb"[^/]+")
-_VALUE_LIKE = re.compile(rb"(?=.*\d)[\w.~%@:+-]{2,}|.*[@%;#=].*|[\w-]{25,}")
+_VALUE_LIKE = re.compile(rb"(?=.*\d)[\w.~%@:+-]{2,}|[^@%;#=\n]*+[@%;#=].*|[\w-]{25,}")
 _PARAMETERS = re.compile(rb"[?;#]")
 _VERSION = re.compile(rb" HTTP/\d\.\d\s*")
 _LENGTHS = frozenset((b"content-length", b"transfer-encoding"))

@@ -27,7 +27,8 @@ class Place(NamedTuple):
 _PAIR = re.compile(rb"([^=&;?#\s]{1,400})=([^&#\s]*)")
 _FORM_PAIR = re.compile(rb"([^=&;?#\s]{1,400}) {0,4}=([^&]*)")  # all of it to the next is value
 _WITHIN = re.compile(rb"[;?#]([^=&;?#\s]{1,400})=([^&;?#\s]*)")  # a pair that an odd sign begins
-_COOKIE = re.compile(rb"\s*(?:([^=;\s]{1,400})\s*=\s*([^;]*)|([^;\s][^;]*))")
+# No run of spaces is looked at from each of its bytes anew: that would take its square.
+_COOKIE = re.compile(rb"\s{0,64}(?:([^=;\s]{1,400})\s{0,64}=\s{0,64}([^;]*)|([^;\s][^;]*))")
 # A string, with what follows it where it is a name; a bracket; a number. What is cut off at the end
 # of the data is a string, too.
 _STRING = rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"|\\?\Z)'

@@ -308,7 +308,7 @@ def _whole() -> tuple[tuple[re.Pattern[bytes], str, Callable[[bytes], bool] | No
         (_DATE, "date", None),
         (re.compile(rb"(?:\d{1,3}\.){3}\d{1,3}"), "ipv4", is_.is_ipv4),
         (re.compile(rb"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}"), "hex", None),
-        (re.compile(rb"[0-9a-fA-F:]*:[0-9a-fA-F:]*:[0-9a-fA-F:]+"), "ipv6", is_.is_ipv6),
+        (re.compile(rb"(?=[0-9a-fA-F]*+:[0-9a-fA-F]*+:.)[0-9a-fA-F:]+"), "ipv6", is_.is_ipv6),
         (re.compile(rb"-?\d{1,3}\.\d{4,15}"), "degrees", None),
         (re.compile(rb"[+(\d][\d ().-]{5,18}\d"), "digits", None),
         (re.compile(rb"\d{7,}"), "digits", None),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from .policy import FRAMING
 
 _LINE = re.compile(rb"[^\r\n]+|\r?\n\r?\n")
-_START = re.compile(rb"\s*([A-Z]{1,20}\s+)?(.*?)(\s+HTTP/\d\.\d\s*)?", re.S)
+_START = re.compile(rb"\s*([A-Z]{1,20}\s+)?(.*?)(\s{1,64}HTTP/\d\.\d\s{0,64})?", re.S)
 _REQUEST = re.compile(rb"[A-Z]{3,20}\s+\S.*\sHTTP/\d\.\d\s*")
 _HEADER = re.compile(rb"([A-Za-z][\w-]{0,60})\s*:[ \t]*")
 _CHUNK = re.compile(rb"[0-9A-Fa-f]{1,8}\s*(?:;.*)?")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.describe import Describer, template
 from capture.exchange import Exchange, Kind
+from capture.sanitize import Policy, Sanitizer
 
 
 class Description(NamedTuple):
@@ -121,3 +123,23 @@ def test_what_was_met_before_is_described_as_if_for_the_first_time(
 def test_a_template_has_as_many_segments_as_its_path(path: str) -> None:
     path = path.replace("#", "").replace(";", "")
     assert template(path).count("/") == path[:200].count("/") or len(path) > 100
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET / HTTP/1.1\r\nCookie:" + b" " * (1 << 18) + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nCookie: " + b"user" * (1 << 16) + b"\r\n\r\n",
+        b"GET /" + b"a1" * (1 << 17) + b"! HTTP/1.1\r\n\r\n",
+    ],
+    ids=["a run of spaces", "a name without an end", "a segment without an end"],
+)
+@pytest.mark.parametrize("level", ["standard", "strict"])
+def test_what_is_made_to_be_looked_at_again_and_again_is_looked_at_once(
+    request_: bytes, level: str
+) -> None:
+    exchange = Exchange(client=b"\x7f\0\0\1")
+    exchange.request, exchange.head_bytes = request_, len(request_)
+    assert describe(Describer(), exchange).method == "GET"
+    clean = Sanitizer(Policy.built_in(level), bytes(32)).exchange(exchange).exchange
+    assert len(clean.request) == len(request_)
