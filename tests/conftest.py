@@ -1,0 +1,10 @@
+"""What every test begins with, whoever starts them."""
+
+from __future__ import annotations
+
+import signal
+
+# `nohup` and shells' background jobs hand ignored signals on; tests send them to what they start.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
