@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -118,20 +119,20 @@ class _Window:
         return ""
 
 
-class _Meter:
+class _Meter(ABC):
     """One measure: what each look brings, and what several come to."""
 
     def __init__(self, term: Term, over_ns: int) -> None:
         self.term = term
         self.over_ns = over_ns
 
+    @abstractmethod
     def take(self, glance: Glance, flying: int) -> Any:
         """What a look brings."""
-        raise NotImplementedError
 
+    @abstractmethod
     def values(self, taken: list[Any]) -> Iterator[Found]:
         """What the looks come to."""
-        raise NotImplementedError
 
     def told(self, what: str, value: float) -> str:
         """The value, for a person."""
@@ -243,7 +244,9 @@ def _meter(term: Term, over_ns: int) -> _Meter:
         low = int(term.argument.replace("x", "0"))
         high = low + (100 if "x" in term.argument else 1)
         return _Share(term, over_ns, lambda part: (part.status >= low) & (part.status < high))
-    others = {"lateness": _Lateness, "unanswered": _Unanswered, "rate": _Rate}
+    others: dict[str, Callable[[Term, int], _Meter]] = {
+        "lateness": _Lateness, "unanswered": _Unanswered, "rate": _Rate,
+    }  # fmt: skip
     return others.get(term.measure, _Quantile)(term, over_ns)
 
 

@@ -149,8 +149,3 @@ def _cloned(chunk: Chunk, starts: Starts, load: Load, seed: int, stride: int) ->
 def unit(words: Words) -> NDArray[np.float64]:
     """Words as numbers from 0 to below 1."""
     return (words >> np.uint64(11)).astype(np.float64) / float(1 << 53)
-
-
-def constant(k: float) -> Load:
-    """The same factor on everything."""
-    return Load(scale=k)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .detail_cards import detail_cards, short
@@ -14,7 +15,7 @@ _FEWEST_POINTS = 2
 def cards_of(shape: dict[str, Any]) -> list[Card]:
     """The pictures of a shape, the most telling first; without those it has no data for."""
     return [
-        *_rates(shape["arrivals"]),
+        *rates(shape["arrivals"]["zooms"]),
         *_burstiness(shape["arrivals"]),
         *_gaps(shape["arrivals"]),
         *_concurrency(shape["in_flight"]),
@@ -41,16 +42,20 @@ def facts_of(shape: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _rates(arrivals: dict[str, Any]) -> list[Card]:
+def rates(
+    zooms: Sequence[dict[str, Any]], span: str = "over the whole span", due: bool = False
+) -> list[Card]:
+    """The rate at each zoom of arrivals (`arrivals.zooms`): as seen, or as it is due."""
     cards = []
-    places = ("over the whole span", "in its busiest tenth", "in the busiest hundredth")
-    for where, zoom in zip(places, arrivals["zooms"], strict=False):
-        rates, step, start = zoom["per_s"], zoom["step_s"], zoom["start_s"]
-        at = [start + i * step for i in range(len(rates))]
+    places = (span, "in its busiest tenth", "in the busiest hundredth")
+    line, word = ("due", " due") if due else ("rate", "")
+    for where, zoom in zip(places, zooms, strict=False):
+        per_s, step, start = zoom["per_s"], zoom["step_s"], zoom["start_s"]
+        at = [start + i * step for i in range(len(per_s))]
         cards.append(Card(
-            f"Up to {max(rates):,.0f} requests/s {where}",
-            f"Requests a second, in steps of {duration(step)}.",
-            figure([("rate", at, rates)], "time since the first request (s)", "requests/s"),
+            f"Up to {max(per_s):,.0f} requests/s{word} {where}",
+            f"Requests{word} a second, in steps of {duration(step)}.",
+            figure([(line, at, per_s)], "time since the first request (s)", "requests/s"),
         ))  # fmt: skip
     return cards
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
 from .frames import Frames
@@ -13,7 +14,7 @@ MOST_FRAME = 16 << 20
 _BATCH = 1 << 13  # small packets are many in a chunk, and a decoded one takes some 500 bytes
 
 
-class FrameFile:
+class FrameFile(ABC):
     """A file that yields frames; `_read` is its format's."""
 
     def __init__(self, source: Input) -> None:
@@ -37,5 +38,6 @@ class FrameFile:
         """Close the file."""
         self._source.close()
 
+    @abstractmethod
     def _read(self) -> Iterator[Frames]:
-        raise NotImplementedError
+        """The frames, in batches of any size."""

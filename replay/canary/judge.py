@@ -52,11 +52,6 @@ class Standing:
     seconds: float = 0.0  # into the run
 
     @property
-    def raised(self) -> bool:
-        """Whether it is surely worse."""
-        return self.worth >= self.alarm
-
-    @property
     def unclear(self) -> bool:
         """Whether it may be worse: half the way to an alarm."""
         return self.worth >= math.sqrt(self.alarm)

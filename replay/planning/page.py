@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capture.errors import ReplayError
+from shapes.cards import rates
 from shapes.plots import Card, figure, page
 from shapes.screen import duration, times
 
@@ -70,19 +71,10 @@ def cards_of(plan: Figures, recorded: Figures) -> list[Card]:
 
 
 def _rates(plan: Figures) -> list[Card]:
-    places = ("over the whole span", "in its busiest tenth", "in the busiest hundredth")
-    if not plan.whole:
-        places = (f"in the first {duration(plan.seen.last_ns / 1e9)}", *places[1:])
-    cards = []
-    for where, zoom in zip(places, plan.seen.arrivals.zooms(), strict=False):
-        rates, step, start = zoom["per_s"], zoom["step_s"], zoom["start_s"]
-        at = [start + i * step for i in range(len(rates))]
-        cards.append(Card(
-            f"Up to {max(rates):,.0f} requests/s due {where}",
-            f"Requests due a second, in steps of {duration(step)}.",
-            figure([("due", at, rates)], "time since the first request (s)", "requests/s"),
-        ))  # fmt: skip
-    return cards
+    zooms = plan.seen.arrivals.zooms()
+    if plan.whole:
+        return rates(zooms, due=True)
+    return rates(zooms, f"in the first {duration(plan.seen.last_ns / 1e9)}", due=True)
 
 
 def _burstiness(plan: Figures, recorded: Figures) -> list[Card]:

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..options import PlanOptions
-from .figures import Figures, figures_of
+from .figures import Figures
 from .needs import RESERVED, Limits, shortages
 from .on_time import OnTime, bare_rate, on_time
 from .plan import SAFE_METHODS
 
 if TYPE_CHECKING:
-    from capture.tape import Tape
+    pass
 
 _SHORT_NS = 10_000_000
 
@@ -75,11 +75,6 @@ class Preview:
         if self.on_time is not None:
             lines.append(f"on time  {self.on_time.sentence()}")
         return "\n".join([*lines, *([self.picture] if self.picture else [])])
-
-
-def preview(tape: Tape, options: PlanOptions) -> Preview:
-    """The plan that a tape and options make, counted: all of it, or its begin where it is long."""
-    return preview_of(figures_of(tape, options), options)
 
 
 def preview_of(found: Figures, options: PlanOptions) -> Preview:

@@ -15,7 +15,7 @@ import socket
 import ssl
 import struct
 from collections import deque
-from typing import Any
+from typing import Any, Protocol
 
 from capture.exchange import NEVER, Close, Lateness, Outcome, RequestEnd, Reuse
 
@@ -328,23 +328,23 @@ class Wire:
         self.sock.close()
 
 
-class Settle:
+class Settle(Protocol):
     """What a wire tells whoever owns it."""
 
     def answered(self, wire: Wire, batch: Batch, row: int) -> None:
         """A request was answered in full."""
-        raise NotImplementedError
+        ...
 
     def closed(
         self, wire: Wire, lost: list[tuple[Batch, int]], unsent: list[tuple[Batch, int]]
     ) -> None:
         """The wire is closed; some requests were on their way, others waited for their turn."""
-        raise NotImplementedError
+        ...
 
     def kept(self, batch: Batch, row: int, head: bytes, body: bytes) -> None:
         """An answer, where answers are kept."""
-        raise NotImplementedError
+        ...
 
     def later(self, instant: int, wire: Wire, batch: Batch, row: int, part: bytes) -> None:
         """At that instant, `wire.continue_with(batch, row, part)`."""
-        raise NotImplementedError
+        ...

@@ -13,26 +13,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 from replay.verdict.leaks import Growth, growth_of, read_samples, size
 from samples.services import shop_process, wiretape
 from tests.bench.bench_faults import sample_tape, watched
+from tests.replay.runs import memory
 
-MB = 1 << 20
 RATE = 200
 SEEDS = 200
 SECONDS = 300
-
-
-def memory(seed: int, leak: float = 0.0, seconds: int = SECONDS) -> tuple[np.ndarray, np.ndarray]:
-    """RSS once a second: 200 MB, a warm-up, a sawtooth of up to 40 MB, noise; `leak` bytes/s."""
-    rng = np.random.default_rng(seed)
-    at = np.arange(seconds, dtype=float)
-    period, height = rng.uniform(4, 15), rng.uniform(5, 40) * MB
-    warm_up = 50 * MB * (1 - np.exp(-at / 5))
-    noise = rng.normal(0, 0.3 * MB, seconds)
-    return at, 200 * MB + warm_up + height * (at / period % 1) + noise + leak * at
 
 
 def simulated(leak: float, seconds: int, seeds: range) -> int:

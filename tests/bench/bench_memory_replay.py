@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import socket
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +19,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from tests.bench.bench_lateness import make_tape as make_bursty
-from tests.bench.bench_spike import children
 from tests.bench.common import SENDER_CORE, TARGET_CORE, Table, nginx, stay_on_core
+from tests.bench.watching import Watching, children
 
 UPLOAD = 2 << 30
 GIGABYTES = float(os.environ.get("WIRETAPE_BENCH_GB", "5"))
@@ -57,31 +56,22 @@ def pss_mb(pid: int) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
 
 
-class Worker:
+class Worker(Watching):
     """The memory of the worker of a replay, by the seconds since it began."""
 
     def __init__(self, *others: int) -> None:
+        super().__init__(0.2)
         self.seen: list[tuple[float, float]] = []
+        self._began = time.monotonic()
         self._others = others
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look)
 
-    def __enter__(self) -> Worker:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        began = time.monotonic()
-        while not self._over.wait(0.2):
-            family = [pid for pid in children(os.getpid()) if pid not in self._others]
-            for pid in family:
-                family += children(pid)
-            if family:
-                self.seen.append((time.monotonic() - began, sum(map(pss_mb, family))))
+    def look(self) -> None:
+        """Take the memory of the worker now."""
+        family = [pid for pid in children(os.getpid()) if pid not in self._others]
+        for pid in family:
+            family += children(pid)
+        if family:
+            self.seen.append((time.monotonic() - self._began, sum(map(pss_mb, family))))
 
     @property
     def most(self) -> float:

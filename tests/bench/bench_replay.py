@@ -10,14 +10,13 @@ import math
 import os
 import resource
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.bench.bench_spike import children
 from tests.bench.common import SENDER_CORE, Load, Table, alternate, hey, nginx, wrk
+from tests.bench.watching import Watching, children
 
 REQUESTS = 200_000
 CONNECTIONS = 64
@@ -40,33 +39,24 @@ def make_tape(path: Path, requests: int = REQUESTS) -> None:
     )  # fmt: skip
 
 
-class Sender:
+class Sender(Watching):
     """Finds the sender of a replay that runs in this process, pins it, notes its CPU time (ns)."""
 
     def __init__(self, core: int | None, *others: int) -> None:
+        super().__init__(0.01)
         self.cpu = 0
         self._core, self._others = core, others
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look)
 
-    def __enter__(self) -> Sender:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._over.wait(0.01):
-            for feeder in children(os.getpid()):
-                for pid in children(feeder) if feeder not in self._others else ():
-                    try:
-                        if self._core is not None:
-                            os.sched_setaffinity(pid, {self._core})
-                        self.cpu = int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
-                    except OSError:
-                        pass
+    def look(self) -> None:
+        """Pin it where it is there, and take its time."""
+        for feeder in children(os.getpid()):
+            for pid in children(feeder) if feeder not in self._others else ():
+                try:
+                    if self._core is not None:
+                        os.sched_setaffinity(pid, {self._core})
+                    self.cpu = int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+                except OSError:
+                    pass
 
 
 def main() -> None:

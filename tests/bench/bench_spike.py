@@ -9,12 +9,12 @@ import os
 import random
 import resource
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 from tests.bench.bench_lateness import may_run_in_real_time
 from tests.bench.common import SENDER_CORE, TARGET_CORE, Table, nginx, rss_mb, stay_on_core
+from tests.bench.watching import Watching, children
 
 USERS = 10_000
 ROUNDS = 3
@@ -45,40 +45,22 @@ def make_tape(path: Path) -> None:
             writer.append_connection(connection, user)
 
 
-def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
-    try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except OSError:
-        return []
-    return [int(each) for each in text.split()]
-
-
-class Memory:
+class Memory(Watching):
     """The most that this process and its children (but one) use together, ten times a second."""
 
     def __init__(self, left_out: int) -> None:
+        super().__init__(0.1)
         self.most = 0.0
         self._left_out = left_out
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look)
 
-    def __enter__(self) -> Memory:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._over.wait(0.1):
-            family = [os.getpid()]
-            for pid in family:
-                if pid != self._left_out:
-                    family += children(pid)
-            family.remove(self._left_out)
-            self.most = max(self.most, sum(map(rss_mb, family)))
+    def look(self) -> None:
+        """Take the memory of the family now."""
+        family = [os.getpid()]
+        for pid in family:
+            if pid != self._left_out:
+                family += children(pid)
+        family.remove(self._left_out)
+        self.most = max(self.most, sum(map(rss_mb, family)))
 
 
 def main() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,8 +10,8 @@ from replay.capacity.capacity import Capacity, probe_of
 from replay.capacity.page import as_html
 from replay.capacity.search import TARGET
 from replay.verdict.gate import parse
-from tests.browser.chromium import chromium, page
-from tests.browser.test_shape_page import CUT, SIDEWAYS, UNDRAWN
+from tests.browser.chromium import chromium
+from tests.browser.plots import seen
 from tests.replay.runs import run
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium is installed here")
@@ -36,18 +34,6 @@ def capacity_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_plot_is_drawn_and_the_knee_is_marked_at(
     capacity_page: Path, width: int, dark: bool
 ) -> None:
-    async def seen() -> dict[str, Any]:
-        async with page(capacity_page.as_uri(), width, dark) as tab:
-            await tab.value("new Promise(done => setTimeout(done, 300))")
-            return {
-                "legends": await tab.value(LEGENDS),
-                "plots": await tab.value("document.querySelectorAll('.plot').length"),
-                "undrawn": await tab.value(UNDRAWN),
-                "cut": await tab.value(CUT),
-                "sideways": await tab.value(SIDEWAYS),
-                "errors": tab.errors,
-            }
-
-    found = asyncio.run(seen())
-    assert set(found.pop("legends")) == {"holds", "breaks", "invalid", "knee"}
-    assert found == {"plots": 4, "undrawn": [], "cut": [], "sideways": 0, "errors": []}
+    found = seen(capacity_page, width, dark, legends=LEGENDS)
+    assert set(found["legends"]) == {"holds", "breaks", "invalid", "knee"}
+    assert found["plots"] == 4

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,17 +13,11 @@ from replay.planning.page import write_page
 from shapes.cards import cards_of, facts_of
 from shapes.plots import page as page_of
 from shapes.shape import describe
-from tests.browser.chromium import chromium, page
+from tests.browser.chromium import chromium
+from tests.browser.plots import seen
 from tests.shapes.shape_tapes import recorded, write
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium is installed here")
-
-UNDRAWN = """[...document.querySelectorAll('.plot')]
-    .filter(plot => !plot.querySelector('.main-svg .trace, .main-svg .point')).map(p => p.id)"""
-CUT = """[...document.querySelectorAll('.plot')].filter(p => [...p.querySelectorAll('text')].some(
-    t => { const a = t.getBoundingClientRect(), b = p.getBoundingClientRect();
-           return a.width && (a.left < b.left - 1 || a.right > b.right + 1); })).map(p => p.id)"""
-SIDEWAYS = "Math.max(0, document.documentElement.scrollWidth - innerWidth)"
 
 
 @pytest.fixture(scope="module")
@@ -52,32 +44,12 @@ def plan_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_plot_is_drawn_and_nothing_is_cut_at(
     shape_page: Path, width: int, dark: bool
 ) -> None:
-    assert _seen(shape_page, width, dark) >= 12
+    assert seen(shape_page, width, dark)["plots"] >= 12
 
 
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (1440, True)])
 def test_every_plot_of_a_plan_is_drawn_at(plan_page: Path, width: int, dark: bool) -> None:
-    assert _seen(plan_page, width, dark) >= 4
-
-
-def _seen(file: Path, width: int, dark: bool) -> int:
-    """How many plots a page has; nothing of it may be missing, cut or wrong."""
-
-    async def seen() -> dict[str, Any]:
-        async with page(file.as_uri(), width, dark) as tab:
-            await tab.value("new Promise(done => setTimeout(done, 300))")
-            return {
-                "plots": await tab.value("document.querySelectorAll('.plot').length"),
-                "undrawn": await tab.value(UNDRAWN),
-                "cut": await tab.value(CUT),
-                "sideways": await tab.value(SIDEWAYS),
-                "errors": tab.errors,
-            }
-
-    found = asyncio.run(seen())
-    plots: int = found.pop("plots")
-    assert found == {"undrawn": [], "cut": [], "sideways": 0, "errors": []}
-    return plots
+    assert seen(plan_page, width, dark)["plots"] >= 4
 
 
 def test_the_page_is_small_and_needs_no_network(shape_page: Path) -> None:

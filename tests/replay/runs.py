@@ -12,6 +12,7 @@ from capture.exchange import NEVER
 from replay.verdict.rows import NUMBERS, TEXTS, Rows
 
 MS = 1_000_000
+MB = 1 << 20
 ENDPOINTS = ("GET /search", "GET /items/{id}", "GET /cart")
 BASE_MS = (12.0, 8.0, 6.0)
 
@@ -80,3 +81,13 @@ def _served(sent: Any, service: Any, pool: int) -> Any:
 def run(**options: Any) -> Rows:
     """The rows of such a run."""
     return rows_of(run_columns(**options))
+
+
+def memory(seed: int, leak: float = 0.0, seconds: int = 300) -> tuple[np.ndarray, np.ndarray]:
+    """RSS once a second: 200 MB, a warm-up, a sawtooth of up to 40 MB, noise; `leak` bytes/s."""
+    rng = np.random.default_rng(seed)
+    at = np.arange(seconds, dtype=float)
+    period, height = rng.uniform(4, 15), rng.uniform(5, 40) * MB
+    warm_up = 50 * MB * (1 - np.exp(-at / 5))
+    noise = rng.normal(0, 0.3 * MB, seconds)
+    return at, 200 * MB + warm_up + height * (at / period % 1) + noise + leak * at

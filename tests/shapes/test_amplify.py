@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from shapes.amplify import Starts, constant, scaled
+from shapes.amplify import Load, Starts, scaled
 
 
 def system(sessions: int = 400, each: int = 5) -> dict[str, np.ndarray]:
@@ -23,7 +23,7 @@ def amplified(k: float, pieces: int = 9, seed: int = 1) -> dict[str, np.ndarray]
     starts = Starts([(plan["session"], plan["due_ns"])])
     cuts = np.array_split(np.arange(plan["due_ns"].size), pieces)
     chunks = [{name: column[cut] for name, column in plan.items()} for cut in cuts]
-    found = list(scaled(chunks, starts, constant(k), seed))
+    found = list(scaled(chunks, starts, Load(scale=k), seed))
     return {name: np.concatenate([chunk[name] for chunk in found]) for name in plan}
 
 

@@ -71,6 +71,8 @@ def test_a_page_whose_process_died_ends_no_replay(dashboard: Dashboard) -> None:
     for _ in range(3):
         dashboard.tell()
         dashboard(glance(1))
+    assert not dashboard._process.is_alive()
+    assert dashboard.live.state()["sums"]["sent"] > 0, "what is told is still taken in"
 
 
 def test_an_address_that_is_taken_or_none_is_one_sentence() -> None:

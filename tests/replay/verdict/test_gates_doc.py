@@ -14,6 +14,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "gates.md").read_text(encoding="utf
 def test_every_expression_of_the_page_is_one():
     examples = re.findall(r"--fail-if '([^']+)'", PAGE)
     (block,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert examples
     for text in [*examples, *tomllib.loads(block)["fail_if"]]:
         parse(text, sources=("recorded", "baseline"))
 

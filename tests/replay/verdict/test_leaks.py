@@ -12,19 +12,7 @@ from capture.errors import ReplayError
 from capture.tape import TapeHeader, TapeWriter
 from replay.verdict.leaks import growth_of, leaks, read_samples
 from replay.verdict.report_cli import report
-from tests.replay.runs import run, run_columns
-
-MB = 1 << 20
-
-
-def memory(seed: int, leak: float = 0.0, seconds: int = 300):
-    """RSS once a second: 200 MB, a warm-up, a sawtooth of up to 40 MB, noise; `leak` bytes/s."""
-    rng = np.random.default_rng(seed)
-    at = np.arange(seconds, dtype=float)
-    period, size = rng.uniform(4, 15), rng.uniform(5, 40) * MB
-    warm_up = 50 * MB * (1 - np.exp(-at / 5))
-    noise = rng.normal(0, 0.3 * MB, seconds)
-    return at, 200 * MB + warm_up + size * (at / period % 1) + noise + leak * at
+from tests.replay.runs import MB, memory, run, run_columns
 
 
 @pytest.mark.parametrize("seed", range(10))
