@@ -1,7 +1,7 @@
 """The whole loop in under two minutes: record production, replay it at staging, name what broke.
 
 Production has its index, room in its pool and a careful payment desk. Staging lacks the index, has
-more rows, four connections and a race; and its own steady test passes, as such tests do. Live
+more rows, two connections and a race; and its own steady test passes, as such tests do. Live
 recording needs a privilege; without it the demo records the sample capture, and says so.
 """
 
@@ -22,7 +22,7 @@ from rich.text import Text
 
 from .services import BUSY, PRODUCTION, Failed, recording, shop, traffic, wiretape
 
-STAGING = ("--rows", "120000", "--no-index", "--pool", "4", "--race")
+STAGING = ("--rows", "120000", "--no-index", "--pool", "2", "--race")
 TRICKLE = ("--trickle", "--for", "4s", "--rate", "2", "--think", "0.1")
 SAMPLE = Path(__file__).parent / "pcaps" / "shop.pcap.gz"
 SPEEDS = (1, 4)
