@@ -72,6 +72,7 @@ class Flag(IntFlag):
     RESPONSE_MALFORMED = 1 << 10  # no parser can frame the response
     RESPONSE_GAP = 1 << 11  # bytes of the response are missing from the capture
     FILLED = 1 << 12  # sanitizing could not open the body: filler took its place
+    HALF_CLOSED = 1 << 13  # the client closed its side after it, and waited for the answer
 
 
 class Outcome(IntEnum):

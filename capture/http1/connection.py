@@ -83,10 +83,12 @@ class Http1:
         self._rest()
 
     def client_end(self, how: Close) -> None:
-        """The client's stream has ended."""
+        """The client's stream has ended; the server's may go on."""
         if self.requests is not None:
             self.requests.end(_HOW[how])
             self._rest()
+        if how == Close.FIN_CLIENT and self.waiting and not self.waiting[-1].response_bytes:
+            self.waiting[-1].flags |= Flag.HALF_CLOSED
 
     def server_end(self, whole: bool) -> None:
         """The server's stream has ended."""
@@ -305,6 +307,6 @@ class Http1:
 
     def _emit(self, exchange: Exchange) -> None:
         if not exchange.response_bytes and not exchange.flags & Flag.RESPONSE_GAP:
-            exchange.flags |= Flag.NO_RESPONSE
+            exchange.flags = (exchange.flags | Flag.NO_RESPONSE) & ~Flag.HALF_CLOSED
         self.connection.exchanges += 1
         self.framing.out.append(exchange)

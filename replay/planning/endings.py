@@ -1,9 +1,10 @@
 """How the recorded connections ended: the connections of a tape joined to the rows of a plan.
 
 `close_after` is how long after a request's start its connection was closed, so it stays true
-wherever a later stage moves the request to; -1 where the recording did not see the end. Where the
-tape is sent lap after lap such a connection ends with its lap: else each lap would add its own to
-those that stay open, and the target would seem to leak them.
+wherever a later stage moves the request to; -1 where nobody ended it, or not within what is sent:
+such a connection stays open to the end of the run. Where the tape is sent lap after lap it ends
+with its lap: else each lap would add its own to those that stay open, and the target would seem to
+leak them.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ from capture.exchange import NEVER, Close
 if TYPE_CHECKING:
     from capture.tape import Tape
 
-_STAYS_OPEN = (Close.CAPTURE_END, Close.REUSED)
+_STAYS_OPEN = (Close.CAPTURE_END, Close.IDLE, Close.REUSED)
 
 
 class Endings:
-    """The ends of all connections of a tape, 17 bytes each; none after `until`, if given."""
+    """The ends of all connections of a tape, 17 bytes each, that were before `until`.
 
-    def __init__(self, tape: Tape, until: int = NEVER) -> None:
-        self._until = until
+    With `laps` those that stayed open end at `until`.
+    """
+
+    def __init__(self, tape: Tape, until: int, laps: bool = False) -> None:
+        self._until, self._laps = until, laps
         blocks = list(tape.connections(["connection", "closed_ns", "close"]))
         self._numbers = _whole(blocks, "connection", np.int64)
         self._closed = _whole(blocks, "closed_ns", np.int64)
@@ -42,13 +46,14 @@ class Endings:
         close = self._close[place].astype(np.int64)
         closed = self._closed[place]
         known = (self._numbers[place] == connections) & (closed != NEVER)
+        known &= closed < self._until
         known &= ~np.isin(close, _STAYS_OPEN)
         after = np.where(known, np.maximum(closed - started, 0), NEVER)
         return self._with_laps(started, known, after, close)
 
     def _with_laps(self, started: Any, known: Any, after: Any, close: Any) -> tuple[Any, Any]:
         rest, end = NEVER, Close.CAPTURE_END
-        if self._until != NEVER:
+        if self._laps:
             rest, end = np.maximum(self._until - started, 0), Close.FIN_CLIENT
         return np.where(known, after, rest), np.where(known, close, int(end)).astype(np.int64)
 

@@ -113,8 +113,8 @@ def _lap(tape: Tape, options: PlanOptions) -> Iterator[Chunk]:
     if (min(ends) - start) / options.speed > _FURTHEST_NS:
         raise ReplayError(f"--speed {options.speed:g}: the plan would outlast the clock.")
     blocks = tape.in_order(COLUMNS, start, min(ends))
-    laps = options.soak or options.loop > 1
-    endings = Endings(tape, min(last, *ends) if laps else NEVER)
+    laps = bool(options.soak or options.loop > 1)
+    endings = Endings(tape, min([last, *ends] if laps else [_MOST_NS, *ends[1:]]), laps)
     clock = _RecordedClock(start, options, endings)
     chunks = (clock(chunk) for block in blocks if len((chunk := _select(block, options))["kind"]))
     if options.think == "keep" and not options.at_max and options.speed != 1:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from capture.exchange import NEVER
+from capture.exchange import NEVER, Close
 
 from ..options import ReplayOptions
 from .more import clones
@@ -40,16 +40,17 @@ def silent_connections(
     moved = options.max_gap or options.think == "keep" or options.connections != "recorded"
     if options.at_max or moved or clones(options) or options.arrivals or options.soak:
         return []
-    first, last = tape.span_ns
+    first, _ = tape.span_ns
     start = first + options.start
-    end = min(last, *(bound for bound in _bounds(options, first, start)))
+    end = min(_bounds(options, first, start))
     found: list[Silent] = []
     for block in tape.connections(_COLUMNS):
         opened, number = np.asarray(block["opened_ns"]), np.asarray(block["connection"])
         mine = (np.asarray(block["exchanges"]) == 0) & (opened >= start) & (opened <= end)
         mine &= (number.astype(np.uint64) * _GOLDEN >> np.uint64(33)) % np.uint64(of) == shard
         closed, how = np.asarray(block["closed_ns"])[mine], np.asarray(block["close"])[mine]
-        ends = np.where(closed == NEVER, NEVER, _due(closed, start, options.speed))
+        stays = (closed == NEVER) | (closed > end) | (how == Close.IDLE)
+        ends = np.where(stays, NEVER, _due(closed, start, options.speed))
         clients = np.asarray(block["client"])[mine].view(np.int64)
         columns = (_due(opened[mine], start, options.speed), number[mine], clients, ends, how)
         found += [Silent(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]

@@ -17,7 +17,7 @@ import struct
 from collections import deque
 from typing import Any, Protocol
 
-from capture.exchange import NEVER, Close, Lateness, Outcome, RequestEnd, Reuse
+from capture.exchange import NEVER, Close, Lateness, Outcome, Reuse
 
 from ..workers.batch import CONNECT, HEAD, STATUS_BITS, Batch
 from .clock import now_ns
@@ -140,7 +140,7 @@ class Wire:
             return
         batch.sent_last[row] = now
         if batch.ended[row]:
-            self._cut_off(batch, row)
+            self.settle.ended(self, batch, row)
 
     def _put_in_parts(self, batch: Batch, row: int, request: bytes) -> None:
         """The first piece; the others follow when they are due."""
@@ -174,7 +174,7 @@ class Wire:
                 batch, row = self.outstanding[place]
                 batch.sent_last[row] = now_ns()
                 if batch.ended[row]:
-                    self._cut_off(batch, row)
+                    self.settle.ended(self, batch, row)
             if self.state != OPEN or not self.behind:
                 return
             batch, row = self.behind.popleft()
@@ -202,25 +202,10 @@ class Wire:
             self.sent += sent
             self.rest = memoryview(self.rest)[sent:]
 
-    def _cut_off(self, batch: Batch, row: int) -> None:
-        """A cut-off request ends when its connection did; at once where that is unknown.
-
-        Nobody can answer what has no end, so it is given up, unless others wait for answers here.
-        """
-        if batch.close_after[row] >= 0:
-            return
-        ended = batch.ended[row]
-        if ended == RequestEnd.RST:
-            self.end_as(Close.RST_CLIENT)
-        elif ended == RequestEnd.FIN or len(self.outstanding) + len(self.waiting) > 1:
-            self.half_close()
-        else:
-            self.end_as(Close.FIN_CLIENT)
-
     def half_close(self) -> None:
         """Say that no more will come, and wait for what the target does."""
         try:
-            self.sock.shutdown(socket.SHUT_WR)
+            socket.socket.shutdown(self.sock, socket.SHUT_WR)  # of TCP: TLS is still to be read
         except OSError:
             pass
 
@@ -297,10 +282,11 @@ class Wire:
             self.settle.answered(self, batch, row)
         self.fail(Outcome.SHORT if self.reader.started else Outcome.CLOSED)
 
-    def fail(self, outcome: Outcome) -> None:
+    def fail(self, outcome: Outcome, how: Close = Close.FIN_CLIENT) -> None:
         """Close, and book this outcome for every request that was on its way.
 
-        What waited for an open wire was never sent: it gets another one.
+        What waited for an open wire was never sent: it gets another one. `how` it ends is told
+        where nothing else is known.
         """
         if self.state == CLOSED:
             return
@@ -313,10 +299,10 @@ class Wire:
         if outcome == Outcome.RESET:
             self.closing = Close.RST_SERVER
         elif self.closing == Close.CAPTURE_END:
-            self.closing = Close.FIN_CLIENT
+            self.closing = how
         for number, (batch, row) in enumerate(lost):
             booked = Outcome.CLOSED if number and outcome == Outcome.SHORT else outcome
-            if batch.ended[row] and batch.sent_last[row] >= 0:
+            if batch.cut_off(row) and batch.sent_last[row] >= 0:
                 booked = Outcome.ABANDONED
             batch.outcome[row] = booked
             if number == 0 and self.outstanding and self.reader.started:
@@ -339,6 +325,10 @@ class Settle(Protocol):
         self, wire: Wire, lost: list[tuple[Batch, int]], unsent: list[tuple[Batch, int]]
     ) -> None:
         """The wire is closed; some requests were on their way, others waited for their turn."""
+        ...
+
+    def ended(self, wire: Wire, batch: Batch, row: int) -> None:
+        """A request after which the recorded client's side ended was written."""
         ...
 
     def kept(self, batch: Batch, row: int, head: bytes, body: bytes) -> None:

@@ -16,7 +16,7 @@ import gc
 import select
 from collections.abc import Callable
 
-from capture.exchange import NEVER, Lateness, Outcome
+from capture.exchange import NEVER, Close, Lateness, Outcome
 
 from ..options import ReplayOptions
 from ..planning.silent import Silent
@@ -25,6 +25,7 @@ from ..workers.batch import Batch
 from ..workers.channel import Intake
 from .clock import NS, SPIN_NS, alarm, now_ns
 from .connection import OPEN, Wire
+from .ends import FAR
 from .lanes import Lanes
 
 LATE_NS = 1_000_000
@@ -59,6 +60,8 @@ class Engine(Lanes):
             self._poll.register(self._alarm.fd, select.EPOLLIN)
         self._head_start = [TLS_HEAD_START_NS if t.secure else HEAD_START_NS for t in targets]
         self._sweep_at = 0
+        self._reached = 0  # all that is due before this was dispatched
+        self._to_open = 0  # of connections without a request
         self._next: Batch | None = None
         self.sent = 0
         self.stopping = False
@@ -84,10 +87,13 @@ class Engine(Lanes):
         batch, row, rows, kept_back = None, 0, 0, False
         while True:
             now = now_ns()
+            if batch is None and self._carried_out():
+                return
             if self._over(now, batch.due[row] if batch and row < rows else NEVER):
                 break
             if timers.next_at <= now:
                 self._ring(now)
+            self._end_lanes(now)
             turn, blocked = 0, False
             while turn < EVENTS_A_TURN:
                 if batch is None or row == rows:
@@ -110,12 +116,27 @@ class Engine(Lanes):
                 turn += 1
                 if not turn & 7:
                     now = now_ns()
-            if batch is None and self._intake.ended and not self.in_flight:
-                return
             held = turn == EVENTS_A_TURN
+            if batch is not None and row < rows:
+                self._reached = batch.due[row]
+            elif batch is None and self._intake.ended:
+                self._reached = FAR
             due = now if held else start + batch.due[row] if batch and row < rows else 0
             self._wait(0 if blocked else due, held)
         self._drain()
+
+    def _carried_out(self) -> bool:
+        """Whether the plan is at its end: all answered, and all that ended in it has ended."""
+        if not self._intake.ended or self.in_flight:
+            return False
+        return self.stopping or not (self._ends or self._to_open)
+
+    def _end_lanes(self, now: int) -> None:
+        """End the lanes whose recorded end has come, and for which nothing more will come."""
+        until = min(now - self._start, self._reached)
+        if self._ends.next_at < until:
+            for key, close in self._ends.come(until):
+                self._end_lane(key, close)
 
     def _over(self, now: int, due: int) -> bool:
         """Whether sending ends here; where, if nothing that was due is to be left out."""
@@ -149,11 +170,14 @@ class Engine(Lanes):
         return batch
 
     def _schedule_silent(self, silent: Silent, target: int) -> None:
-        who = (silent.connection, target, silent.client)
-        self._timers.add(self._start + silent.opened, self._open_ahead, who)
+        self._to_open += 1
+        self._timers.add(self._start + silent.opened, self._open_silent, (silent, target))
+
+    def _open_silent(self, silent: Silent, target: int) -> None:
+        self._to_open -= 1
+        self._open_ahead(silent.connection, target, silent.client)
         if silent.closed != NEVER:
-            how = ((silent.connection, target), silent.close)
-            self._timers.add(self._start + silent.closed, self._end_lane, how)
+            self._ends.plan((silent.connection, target), silent.closed, silent.close)
 
     def _schedule(self, batch: Batch) -> None:
         """Wires open when they were opened, or with a head start before their first request.
@@ -179,6 +203,8 @@ class Engine(Lanes):
         """Take what the sockets have; wait for it no longer than to the next deadline."""
         now = now_ns()
         deadline = self._timers.next_at
+        if self._ends.next_at < self._reached:
+            deadline = min(deadline, self._start + self._ends.next_at + 1)
         if due and due < deadline:
             deadline = due
         timeout = 0.0
@@ -235,6 +261,9 @@ class Engine(Lanes):
 
     def _dispatch(self, batch: Batch, row: int, now: int) -> None:
         """Send a row on its lane, or have it wait there, or take a spare."""
+        key = (batch.lane[row], batch.targets[row])
+        if batch.close_after[row] >= 0:
+            self._plan_end(key, batch, row)
         if batch.sizes[row] < 0:
             self._settle_row(batch, row, Outcome.UNSENT)
             return
@@ -246,15 +275,12 @@ class Engine(Lanes):
         if self._openings.size:
             self._aside(batch, row, cause)
             return
-        key = (batch.lane[row], batch.targets[row])
         wire: Wire | None = self._lanes.get(key)
         if wire is None:
             wire = self._connect(batch, row)
             if wire is None:
                 return
             self._lanes[key] = wire
-        if batch.close_after[row] >= 0:
-            self._end_later(batch, row, key)
         if wire.state != OPEN:
             wire.waiting.append((batch, row))
         elif wire.idle:
@@ -277,7 +303,7 @@ class Engine(Lanes):
 
     def _end(self) -> None:
         for wire in list(self._wires.values()):
-            wire.fail(Outcome.ABANDONED)
+            wire.fail(Outcome.ABANDONED, Close.CAPTURE_END)
         self._live.clear()
         self._poll.close()
         if self._alarm is not None:

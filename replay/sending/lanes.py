@@ -1,7 +1,8 @@
 """Lanes: which wire carries a request, and what becomes of wires as answers come.
 
-A lane stands for a recorded connection. Its wire opens when that was opened and ends as it ended;
-a request whose lane is busy goes out on a spare wire, or waits where order is strict. This is the
+A lane stands for a recorded connection. Its wire opens when that was opened and ends as and when
+that ended, but not before its last answer has come, unless the recorded client gave up waiting.
+A request whose lane is busy goes out on a spare wire, or waits where order is strict. This is the
 part of the engine that knows connections; the loop in engine.py knows time.
 """
 
@@ -16,9 +17,11 @@ from capture.exchange import Close, Flag, Lateness, Outcome, RequestEnd, Reuse
 from ..options import ReplayOptions
 from ..planning.openings import NEW, openings_of
 from ..targets import Target
-from ..workers.batch import Batch
+from ..workers.batch import HALF_CLOSED, Batch
+from .clock import now_ns
 from .connection import CONNECTING, HANDSHAKE, OPEN, Settle, Wire
 from .dialer import Dialer
+from .ends import Ends, Key
 from .spares import Spares
 from .timers import Timers
 
@@ -45,11 +48,11 @@ class Lanes(Settle):
         self._strict = options.order == "strict" or options.at_max
         self._dialer = Dialer(targets, options, poll, self)
         self._wires = self._dialer.wires
-        self._lanes: dict[tuple[int, int], Wire] = {}
+        self._lanes: dict[Key, Wire] = {}
         self._openings = openings_of(options.connections)
         self._spares = [Spares(self._openings.size) for _ in targets]
         self._timers = Timers()
-        self._ending: set[tuple[int, int]] = set()
+        self._ends = Ends()
         self._sweeping = iter(list[Wire]())
         self._live: dict[int, Batch] = {}
         self._start = 0
@@ -134,28 +137,35 @@ class Lanes(Settle):
                 wire.closing = Close.FIN_CLIENT  # after its answer
         return wire
 
-    def _end_later(self, batch: Batch, row: int, key: tuple[int, int]) -> None:
-        if key not in self._ending and not self._options.at_max:
-            self._ending.add(key)
-            instant = self._start + batch.due[row] + batch.close_after[row]
-            self._timers.add(instant, self._end_lane, (key, batch.close[row]))
+    def _plan_end(self, key: Key, batch: Batch, row: int) -> None:
+        after = batch.close_after[row]
+        if after >= 0:
+            self._ends.plan(key, batch.due[row] + after, batch.close[row])
 
-    def _end_lane(self, key: tuple[int, int], close: int) -> None:
+    def _end_lane(self, key: Key, close: int) -> None:
         """The recorded connection ended now: so does its wire, once it has nothing on its way."""
-        self._ending.discard(key)
         wire = self._lanes.get(key)
         if wire is None:
             return
+        wire.take_back()
         if wire.idle:
             wire.end_as(close)
             return
         batch, row = wire.outstanding[0] if wire.outstanding else wire.waiting[0]
         if batch.ended[row] == RequestEnd.FIN and close == Close.FIN_CLIENT:
             wire.half_close()
-        elif batch.ended[row] or (batch.flags[row] & Flag.NO_RESPONSE and _ours(close)):
-            wire.end_as(close)
+        elif batch.cut_off(row) or (batch.flags[row] & Flag.NO_RESPONSE and _ours(close)):
+            self._give_up(wire, batch, row, close)
         else:
             wire.closing = Close(close)
+
+    def _give_up(self, wire: Wire, batch: Batch, row: int, close: int) -> None:
+        """End what was not waited for, after as long as the recorded client waited."""
+        patient_until = batch.sent_first[row] + batch.close_after[row]
+        if wire.outstanding and now_ns() < patient_until:
+            self._timers.add(patient_until, self._end_lane, ((wire.lane, wire.target), close))
+        else:
+            wire.end_as(close)
 
     def kept(self, batch: Batch, row: int, head: bytes, body: bytes) -> None:
         """See Settle."""
@@ -225,11 +235,39 @@ class Lanes(Settle):
             wire = self._connect(batch, row)
         if wire is not None:
             self._lanes[key] = wire
+            self._plan_end(key, batch, row)
             batch.reuse[row] = Reuse.SPARE
             if wire.idle and wire.state == OPEN:
                 self._send(wire, batch, row, Lateness.CONNECTION)
             else:
                 wire.waiting.append((batch, row))
+
+    def ended(self, wire: Wire, batch: Batch, row: int) -> None:
+        """See Settle. What was cut off ends when its connection did; else at once.
+
+        Nobody can answer what has no end, so it is given up, unless others wait for answers here.
+        """
+        how, others = batch.ended[row], len(wire.outstanding) + len(wire.waiting) > 1
+        if how == HALF_CLOSED:
+            wire.half_close()
+        elif batch.close_after[row] >= 0:
+            return
+        elif how == RequestEnd.RST:
+            wire.end_as(Close.RST_CLIENT)
+        elif how == RequestEnd.FIN or others:
+            wire.half_close()
+        elif how == RequestEnd.SILENCE:
+            self._abandon(wire, batch, row)
+        else:
+            wire.end_as(Close.FIN_CLIENT)
+
+    def _abandon(self, wire: Wire, batch: Batch, row: int) -> None:
+        """The client fell silent, and nobody closed: the wire stays open, and is not used again."""
+        wire.outstanding.clear()
+        if self._lanes.get(key := (wire.lane, wire.target)) is wire:
+            del self._lanes[key]
+        self.in_flight -= 1
+        self._settle_row(batch, row, Outcome.ABANDONED)
 
     def closed(
         self, wire: Wire, lost: list[tuple[Batch, int]], unsent: list[tuple[Batch, int]]
@@ -239,6 +277,7 @@ class Lanes(Settle):
         key = (wire.lane, wire.target)
         if self._lanes.get(key) is wire:
             del self._lanes[key]
+            self._ends.forget(key)
         for batch, _row in lost:
             self.in_flight -= 1
             self._row_settled(batch)
@@ -264,4 +303,4 @@ class Lanes(Settle):
 
 
 def _ours(close: int) -> bool:
-    return close in (Close.FIN_CLIENT, Close.RST_CLIENT, Close.IDLE)
+    return close in (Close.FIN_CLIENT, Close.RST_CLIENT)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from capture.exchange import NEVER, Outcome, Reuse
+from capture.exchange import NEVER, Flag, Outcome, RequestEnd, Reuse
 
 from ..planning.plan import Chunk, rows_in
 from .memory import Region
@@ -36,6 +36,9 @@ RESULTS = (*(name for name in STORED if name != "answer"), "status", "response_b
 COLUMNS = (*PLANNED, *STORED)
 STATUS_BITS = 16
 OTHER, HEAD, CONNECT = range(3)
+HALF_CLOSED = 16
+"""What `ended` says, beside the ends of `RequestEnd`, of a whole request after which the client
+closed its side and waited for the answer."""
 _METHODS = {"HEAD": HEAD, "CONNECT": CONNECT}
 _PLACES = {name: place for place, name in enumerate(COLUMNS)}
 _SAME = {"request_last_ns": "request_first_ns", "response_first_ns": "response_last_ns"}
@@ -104,10 +107,12 @@ class Written:
         counts = np.asarray([len(each) for each in pieces], np.int64) if pieces else 0
         planned: Chunk = {**chunk, "size": data.sizes, "at": data.starts, "pieces": counts}
         planned["pieces_at"] = np.cumsum(counts) - counts if pieces else 0
+        half = (chunk["ended"] == 0) & (chunk["flags"] & np.uint32(Flag.HALF_CLOSED) != 0)
+        planned["ended"] = np.where(half, HALF_CLOSED, chunk["ended"])
         planned["following"], planned["led"] = NEVER, 0
         if led:
             plain = (data.sizes > 0) & (counts == 0) & (chunk["fill"] == 0)
-            plain &= (chunk["method"] == OTHER) & (chunk["ended"] == 0)
+            plain &= (chunk["method"] == OTHER) & (planned["ended"] == 0)
             planned["following"], planned["led"] = following(planned, plain)
         self.table[len(PLANNED) :] = 0
         for name in STORED:
@@ -237,6 +242,10 @@ class Batch:
             not self.piece_count[row] and not self.fill[row] and not self.ended[row]
             and self.methods[row] == OTHER
         )  # fmt: skip
+
+    def cut_off(self, row: int) -> bool:
+        """Whether the recorded request has no end."""
+        return self.ended[row] not in (RequestEnd.COMPLETE, HALF_CLOSED)
 
     def turn(self, start: int) -> list[int]:
         """The rows from `start` to before `reached` that no other row will lead to."""

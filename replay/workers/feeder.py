@@ -23,6 +23,7 @@ from ..observe.glance import Glancer
 from ..options import ReplayOptions
 from ..planning.plan import Chunk, plan_chunks, rows_in, take
 from ..planning.silent import Silent
+from .batch import NOT_DUE
 from .channel import (
     BEGUN,
     CONNECTION,
@@ -127,12 +128,12 @@ class Feeder:
 
     def _offer(self, made: Made | None) -> None:
         try:
+            until = NOT_DUE if made is None else int(made.chunk["due_ns"].max())
+            while self._silent and self._silent[0].opened <= until:
+                offer_silent(self._end, self._silent.popleft())
             if made is None:
                 offer_end(self._end)
             else:
-                until = int(made.chunk["due_ns"].max())
-                while self._silent and self._silent[0].opened <= until:
-                    offer_silent(self._end, self._silent.popleft())
                 offer(self._end, self._number, made.written)
         except (BrokenPipeError, ConnectionResetError):
             self._fed = True

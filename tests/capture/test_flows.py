@@ -227,6 +227,14 @@ def test_an_answer_after_the_client_closed_its_side_still_counts() -> None:
                   talk.down(ok(b"b" * 50)[30:], FIN | 16)])  # fmt: skip
     (one,) = heard.exchanges
     assert (one.status, one.response_bytes) == (200, len(ok(b"b" * 50)))
+    assert one.flags & Flag.HALF_CLOSED
+
+
+def test_only_who_waits_for_an_answer_has_half_closed() -> None:
+    talk, gave_up = Talk(), Talk(port=40_001)
+    heard = hear([*talk.opening(), talk.up(get()), talk.down(ok()), *talk.closing(),
+                  *gave_up.opening(), gave_up.up(get()), *gave_up.closing()])  # fmt: skip
+    assert [one.flags & Flag.HALF_CLOSED for one in heard.exchanges] == [Flag.NONE] * 2
 
 
 def test_bytes_lost_to_the_snap_length_are_missing_not_skipped() -> None:
