@@ -62,9 +62,8 @@ lint: setup ## ruff and strict mypy.
 
 test: setup test-programs lint ## Everything that must hold before a change lands.
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m coverage run -m pytest
-	@$(BIN)/python -m coverage combine -q
-	@$(BIN)/python -m coverage report
+	@$(BIN)/python -m pytest -m 'not alone' -n auto --maxprocesses 4 --cov --cov-report=
+	@$(BIN)/python -m pytest -m alone --cov --cov-append
 
 bench: setup bench-programs ## Measure, beside the peers.
 	@$(BIN)/python -m tests.bench

@@ -16,6 +16,8 @@ import pytest
 
 from tests.bench.bench_faults import Fault, kinds, report_of, sample_tape
 
+pytestmark = pytest.mark.alone
+
 SMALL = ("--rows", "20000")
 CROWDED = 0.1
 """The share of the shop's processor that others may take before its slowness proves nothing."""

@@ -15,6 +15,8 @@ from capture.live.steady import SteadyClock
 from capture.tape import Tape
 from tests.capture.live.agent import HERE, Agent, Namespace, namespace
 
+pytestmark = pytest.mark.alone
+
 Start = Callable[..., Agent]
 SECOND = 1_000_000_000
 

@@ -12,6 +12,8 @@ from replay.canary.cli import canary
 from replay.canary.state import PROMOTED, RUNNING, UNFAITHFUL, State, read_state
 from tests.replay.canary.services import service, users_tape
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def tape(tmp_path_factory: pytest.TempPathFactory) -> Path:

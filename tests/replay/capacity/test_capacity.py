@@ -18,6 +18,8 @@ from replay.verdict.gate import parse
 from tests.replay.capacity.pool import arrivals_tape, pool
 from tests.replay.runs import rows_of, run, run_columns
 
+pytestmark = pytest.mark.alone
+
 OBJECTIVE = parse("p99 < 100ms and errors < 1%")
 
 

@@ -20,6 +20,8 @@ from tests.replay.canary.services import service, users_tape
 from tests.replay.recorder import get, recorder, write_tape
 from tests.replay.runs import rows_of, run_columns
 
+pytestmark = pytest.mark.alone
+
 
 def _run(seed: int, slow: float = 1.0, failing: float = 0.0):
     """A run with 3 % noise of its own."""
