@@ -23,6 +23,7 @@ from capture.exchange import NEVER
 from ..options import PlanOptions
 from .endings import Endings
 from .more import more_load
+from .silences import Silences
 
 if TYPE_CHECKING:
     from capture.tape import Tape
@@ -112,11 +113,19 @@ def _lap(tape: Tape, options: PlanOptions) -> Iterator[Chunk]:
         ends.append(start + options.length)
     if (min(ends) - start) / options.speed > _FURTHEST_NS:
         raise ReplayError(f"--speed {options.speed:g}: the plan would outlast the clock.")
-    blocks = tape.in_order(COLUMNS, start, min(ends))
     laps = bool(options.soak or options.loop > 1)
     endings = Endings(tape, min([last, *ends] if laps else [_MOST_NS, *ends[1:]]), laps)
-    clock = _RecordedClock(start, options, endings)
-    chunks = (clock(chunk) for block in blocks if len((chunk := _select(block, options))["kind"]))
+
+    def selected() -> Iterator[Chunk]:
+        blocks = tape.in_order(COLUMNS, start, min(ends))
+        return (chunk for block in blocks if len((chunk := _select(block, options))["kind"]))
+
+    silences = None
+    if options.max_gap:
+        times = (chunk["request_first_ns"] for chunk in selected())
+        silences = Silences(times, start, options.max_gap)
+    clock = _RecordedClock(start, options, endings, silences)
+    chunks = (clock(chunk) for chunk in selected())
     if options.think == "keep" and not options.at_max and options.speed != 1:
         return keep_think_times(chunks, options.speed)
     return chunks
@@ -125,35 +134,35 @@ def _lap(tape: Tape, options: PlanOptions) -> Iterator[Chunk]:
 class _RecordedClock:
     """Turns recorded times into due times: silences shortened, then divided by the speed."""
 
-    def __init__(self, start: int, options: PlanOptions, endings: Endings) -> None:
+    def __init__(
+        self, start: int, options: PlanOptions, endings: Endings, silences: Silences | None
+    ) -> None:
         self._endings = endings
+        self._silences = silences
         self._start = start
-        self._previous = start
-        self._cut = 0
-        self._max_gap = options.max_gap
         keep = options.think == "keep"
         self._speed = 1.0 if options.at_max or keep else options.speed
         self._pace = 0.0 if options.at_max else 1 / self._speed
 
     def __call__(self, chunk: Chunk) -> Chunk:
         times = chunk["request_first_ns"]
-        cut = np.zeros(len(times), np.int64)
-        if self._max_gap:
-            gaps = np.diff(times, prepend=self._previous)
-            cut = np.cumsum(np.maximum(gaps - self._max_gap, 0)) + self._cut
-            self._cut = int(cut[-1])
-            self._previous = int(times[-1])
         opened = np.where(chunk["opened_ns"] == NEVER, times, chunk["opened_ns"])
-        chunk["due_ns"] = self._scaled(times - cut)
-        chunk["open_ns"] = np.minimum(self._scaled(opened - cut), chunk["due_ns"])
         after, chunk["close"] = self._endings.of(chunk["connection"], times)
-        chunk["close_after"] = np.where(after == NEVER, NEVER, np.rint(after * self._pace))
+        known = after != NEVER
+        closed = self._shortened(times + after)
+        times, opened = self._shortened(times), self._shortened(opened)
+        chunk["due_ns"] = self._scaled(times)
+        chunk["open_ns"] = np.minimum(self._scaled(opened), chunk["due_ns"])
+        chunk["close_after"] = np.where(known, np.rint((closed - times) * self._pace), NEVER)
         chunk["close_after"] = chunk["close_after"].astype(np.int64)
         chunk["first"] = (chunk["position"] == 0).astype(np.int64)
         chunk["pace"] = np.full(len(times), self._pace)
         chunk["source"] = chunk.pop("exchange")
         chunk["clone"] = np.zeros(len(times), np.int32)
         return chunk
+
+    def _shortened(self, times: Any) -> Any:
+        return times - self._silences.left_out(times) if self._silences is not None else times
 
     def _scaled(self, times: Any) -> Any:
         since = times - self._start

@@ -3,7 +3,7 @@
 Where a run is behind its plan, requests of a connection may still be to come when its recorded end
 has passed. So an end has come only when every row that is due before it was dispatched: whoever
 asks says up to where that is so. Rows of one lane may tell different ends, where sessions that
-shared a connection were moved apart: the last one counts.
+shared a connection were moved apart: what the last row says counts.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import heapq
 from collections.abc import Iterator
 
 FAR = 1 << 62
+_SAME_NS = 1000  # ends that differ by rounding alone
 _FORGOTTEN = (-FAR, 0)
 Key = tuple[int, int]
 
@@ -30,13 +31,13 @@ class Ends:
         return bool(self._last)
 
     def plan(self, key: Key, at: int, close: int) -> None:
-        """The lane ends at `at` as `close` says, or later where another row of it says so."""
+        """The lane ends at `at` as `close` says, whatever was said before."""
         known = self._last.get(key)
-        if known is None:
+        if known is not None and -_SAME_NS < at - known[0] < _SAME_NS:
+            return
+        if known is None or at < known[0]:
             heapq.heappush(self._heap, (at, key))
             self.next_at = self._heap[0][0]
-        elif at <= known[0]:
-            return
         self._last[key] = at, close
 
     def forget(self, key: Key) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from capture.exchange import Close, Flag
 from capture.tape import Tape
+from replay.planning.plan import joined, plan_chunks
 from replay.run import replay
 from replay.sending.ends import Ends
 from tests.replay.recorder import ANSWER, get, recorder
@@ -32,13 +33,29 @@ def test_an_end_has_come_only_when_all_that_is_due_before_was_sent() -> None:
 
 def test_of_different_ends_of_a_lane_the_last_counts_and_a_lane_that_is_gone_has_none() -> None:
     ends = Ends()
-    for at in (10, 30, 20):
+    for at in (10_000, 40_000, 30_000):
         ends.plan((1, 0), at, at)
-    ends.plan((2, 0), 15, 1)
+    ends.plan((2, 0), 15_000, 1)
     ends.forget((2, 0))
-    assert list(ends.come(25)) == []
-    ends.plan((2, 0), 40, 1)
-    assert list(ends.come(100)) == [((1, 0), 30), ((2, 0), 1)]
+    assert list(ends.come(25_000)) == []
+    ends.plan((2, 0), 50_000, 1)
+    assert list(ends.come(100_000)) == [((1, 0), 30_000), ((2, 0), 1)]
+    assert list(ends.come(100_000)) == []
+
+
+def test_an_end_in_a_shortened_silence_falls_into_what_is_left_of_it(
+    tmp_path: Path,
+) -> None:
+    second = 1_000_000_000
+    requests = [Request(1, 0, get()), Request(2, 60_000, get()), Request(2, 61_000, get())]
+    closed = {1: (30_000.0, Close.FIN_CLIENT), 2: (400_000.0, Close.FIN_SERVER)}
+    tape = tape_of(tmp_path / "x.tape", requests, {2: 59_000}, closed)
+    with Tape.open(tape) as opened:
+        chunks = list(plan_chunks(opened, options("http://127.0.0.1:1", max_gap=5 * second)))
+    plan = joined(chunks)
+    assert plan["due_ns"].tolist() == [0, 5 * second, 6 * second]
+    assert plan["open_ns"].tolist() == [0, 5 * second, 5 * second]
+    assert plan["close_after"].tolist() == [5 * second, 6 * second, 5 * second]
 
 
 @pytest.mark.parametrize(("close", "heard"), [(Close.FIN_CLIENT, "fin"), (Close.RST_CLIENT, "rst")])
