@@ -11,8 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from shapes.amplify import Starts, constant, scaled
+from shapes.amplify import Starts, scaled
 from shapes.counts import Counts
+from shapes.load import Load
 
 K, SPAN_S, RATE = 10, 1200, 5.0
 Ints = NDArray[np.int64]
@@ -59,7 +60,7 @@ def methods(plan: dict[str, Ints], seed: int) -> dict[str, Ints]:
 
 def _cloned(plan: dict[str, Ints], seed: int, nearest: int) -> Ints:
     starts = Starts([(plan["session"].astype(np.uint64), plan["due_ns"])], nearest)
-    found = [chunk["due_ns"] for chunk in scaled([dict(plan)], starts, constant(K), seed)]
+    found = [chunk["due_ns"] for chunk in scaled([dict(plan)], starts, Load(scale=K), seed)]
     return np.concatenate(found)
 
 

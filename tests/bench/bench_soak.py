@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from samples.services import started
 from tests.bench.common import ROOT, median, nginx, rss_mb
@@ -37,7 +38,7 @@ def make_tape(path: Path, rate: float, seconds: float, paths: tuple[str, ...]) -
     write_tape(path, requests)
 
 
-def soak_shop(tape: Path, folder: Path, leak: int) -> dict[str, object]:
+def soak_shop(tape: Path, folder: Path, leak: int) -> dict[str, Any]:
     """Soak a copy of the shop; its report."""
     with started("samples.shop", "--port", "0", "--rows", "2000", "--leak", str(leak)) as process:
         assert process.stdout is not None
@@ -48,7 +49,7 @@ def soak_shop(tape: Path, folder: Path, leak: int) -> dict[str, object]:
              "--segment", "60s"],
             cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-    found: dict[str, object] = json.loads((folder / "report.json").read_text())
+    found: dict[str, Any] = json.loads((folder / "report.json").read_text())
     return found
 
 
@@ -117,7 +118,7 @@ def main() -> None:
             found = soak_shop(folder / "t.tape", folder / f"soak{leak}", leak)
             told = [
                 f"{f['sentence']} (told after {f['first_s']:,.0f} s)" for f in found["findings"]
-            ]  # type: ignore[attr-defined]
+            ]
             print(f"\nshop with a leak of {leak} bytes a request: {'; '.join(told) or 'nothing'}")
 
 

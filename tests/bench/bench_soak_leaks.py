@@ -29,13 +29,7 @@ def shop_like(seed: int, leak: float) -> float:
     at = np.arange(0.0, 600.0, EVERY_S) + noise.uniform(0, 0.8 * EVERY_S, 120)
     base = rng.uniform(40, 250) * MB
     tooth = (at / rng.uniform(0.5, 30)) % 1.0 * rng.uniform(0.01, 0.15) * base
-    watched = Watched("rss_bytes", read_budget("10%"), 86_400.0)
-    for now, value in zip(at.tolist(), (base + tooth + leak * at).tolist(), strict=True):
-        watched.add(now, value)
-        watched.look(now, 3)
-        if watched.leaks:
-            return now
-    return math.inf
+    return told_at(at, base + tooth + leak * at)
 
 
 def target(seed: int, seconds: float, leak: float) -> tuple[np.ndarray, np.ndarray]:
@@ -57,8 +51,13 @@ def target(seed: int, seconds: float, leak: float) -> tuple[np.ndarray, np.ndarr
 
 def first_alarm(seed: int, seconds: float, leak: float) -> float:
     """When the test first says leak, in s; inf where it never does."""
+    return told_at(*target(seed, seconds, leak))
+
+
+def told_at(at: np.ndarray, values: np.ndarray) -> float:
+    """When the test first says that these values leak, in s; inf where it never does."""
     watched = Watched("rss_bytes", read_budget("10%"), 86_400.0)
-    at, values = target(seed, seconds, leak)
+    now: float
     for now, value in zip(at.tolist(), values.tolist(), strict=True):
         watched.add(now, value)
         watched.look(now, 3)
