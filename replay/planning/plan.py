@@ -153,7 +153,7 @@ class _RecordedClock:
         times, opened = self._shortened(times), self._shortened(opened)
         chunk["due_ns"] = self._scaled(times)
         chunk["open_ns"] = np.minimum(self._scaled(opened), chunk["due_ns"])
-        chunk["close_after"] = np.where(known, np.rint((closed - times) * self._pace), NEVER)
+        chunk["close_after"] = np.where(known, np.rint((closed - times) / self._speed), NEVER)
         chunk["close_after"] = chunk["close_after"].astype(np.int64)
         chunk["first"] = (chunk["position"] == 0).astype(np.int64)
         chunk["pace"] = np.full(len(times), self._pace)

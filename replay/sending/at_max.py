@@ -2,7 +2,8 @@
 
 At most a window of requests is under way, in the order of the plan. A request goes out when the one
 before it on its connection was answered, so those of one connection need no queue: the plan says
-which row follows (`Batch.following`), and a row counts as waiting once the plan has reached it.
+which row follows (`Batch.following`), and a row counts as waiting once the plan has reached it. A
+lane ends once the plan has reached all that was recorded before its end.
 
 What takes the time here is the path of a plain request whose answer comes whole: one recv, one
 look-up, one send, five stores. That path is written out below, without calls; a wire on it is
@@ -21,6 +22,7 @@ from ..workers.batch import Batch
 from .answers import Answers
 from .clock import NS, now_ns
 from .connection import RECEIVE, Wire
+from .ends import FAR, Key
 from .engine import SWEEP_NS, Engine
 from .refusal import outcome_of
 
@@ -48,6 +50,7 @@ class EngineAtMax(Engine):
                 self._ring(now)
             self._admit()
             over = self._batch is None and self._intake.ended
+            self._end_lanes(FAR if over and not self._released else self._reached)
             if over and not self.in_flight and not self._released:
                 return
             self._wait(0, held=False)
@@ -83,6 +86,7 @@ class EngineAtMax(Engine):
             first = batch.reached
             batch.reached = min(batch.rows, first + room)
             turn = batch.turn(first)
+            self._reached = batch.opened[batch.reached - 1]
             led = batch.reached - first - len(turn)
             self.in_flight += led
             self.sent += led
@@ -92,6 +96,9 @@ class EngineAtMax(Engine):
     def _dispatch(self, batch: Batch, row: int, now: int) -> None:
         batch.due[row] = now - self._start
         super()._dispatch(batch, row, now)
+
+    def _plan_end(self, key: Key, batch: Batch, row: int) -> None:
+        self._ends.plan(key, batch.opened[row] + batch.close_after[row], batch.close[row])
 
     def _turn(self, timeout: float) -> None:
         """Take what the sockets have; where a connection's next request may go out, it does."""

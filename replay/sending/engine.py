@@ -93,7 +93,7 @@ class Engine(Lanes):
                 break
             if timers.next_at <= now:
                 self._ring(now)
-            self._end_lanes(now)
+            self._end_lanes(min(now - start, self._reached))
             turn, blocked = 0, False
             while turn < EVENTS_A_TURN:
                 if batch is None or row == rows:
@@ -131,9 +131,8 @@ class Engine(Lanes):
             return False
         return self.stopping or not (self._ends or self._to_open)
 
-    def _end_lanes(self, now: int) -> None:
-        """End the lanes whose recorded end has come, and for which nothing more will come."""
-        until = min(now - self._start, self._reached)
+    def _end_lanes(self, until: int) -> None:
+        """End the lanes that ended before `until` (ns since due time 0): nothing more will come."""
         if self._ends.next_at < until:
             for key, close in self._ends.come(until):
                 self._end_lane(key, close)

@@ -138,9 +138,7 @@ class Lanes(Settle):
         return wire
 
     def _plan_end(self, key: Key, batch: Batch, row: int) -> None:
-        after = batch.close_after[row]
-        if after >= 0:
-            self._ends.plan(key, batch.due[row] + after, batch.close[row])
+        self._ends.plan(key, batch.due[row] + batch.close_after[row], batch.close[row])
 
     def _end_lane(self, key: Key, close: int) -> None:
         """The recorded connection ended now: so does its wire, once it has nothing on its way."""
@@ -235,7 +233,8 @@ class Lanes(Settle):
             wire = self._connect(batch, row)
         if wire is not None:
             self._lanes[key] = wire
-            self._plan_end(key, batch, row)
+            if batch.close_after[row] >= 0:
+                self._plan_end(key, batch, row)
             batch.reuse[row] = Reuse.SPARE
             if wire.idle and wire.state == OPEN:
                 self._send(wire, batch, row, Lateness.CONNECTION)
@@ -250,7 +249,7 @@ class Lanes(Settle):
         how, others = batch.ended[row], len(wire.outstanding) + len(wire.waiting) > 1
         if how == HALF_CLOSED:
             wire.half_close()
-        elif batch.close_after[row] >= 0:
+        elif batch.close_after[row] >= 0 and not self._options.at_max:
             return
         elif how == RequestEnd.RST:
             wire.end_as(Close.RST_CLIENT)

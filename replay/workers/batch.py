@@ -14,7 +14,6 @@ sent. `Written.column` gives the columns as they are meant.
 from __future__ import annotations
 
 import mmap
-from array import array
 from typing import Any
 
 import numpy as np
@@ -124,6 +123,7 @@ class Written:
             unsigned = getattr(values, "dtype", None) == np.uint64
             self.table[place] = values.view(np.int64) if unsigned else values
         if at_max:
+            self.table[_PLACES["open_ns"]] = self.table[_PLACES["due_ns"]]
             self.table[_PLACES["due_ns"]] = NOT_DUE
         np.frombuffer(region.map, np.int64, len(flat), len(COLUMNS) * rows * 8)[:] = flat
         self._blob = slice(ints * 8, ints * 8 + len(data.blob))
@@ -230,7 +230,6 @@ class Batch:
         """Get ready for being sent as fast as answers come."""
         base = self._base
         self.following = self._following.tolist()
-        self.close_after = memoryview(array("q", [NEVER]) * self.rows)  # no clock: ends at once
         self.quick = (
             self._memory, [base + place for place in self._at.tolist()], self.sizes.tolist(),
             self.following, self.sent_first, self.answered_last, self.digest, self.answer,

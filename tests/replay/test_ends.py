@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 import time
@@ -198,3 +199,27 @@ def test_a_client_that_gave_up_is_as_patient_where_its_request_is_late(tmp_path:
     with recorder(behave) as target:
         replay(tape, options(target.url, max_in_flight=1), tmp_path / "run.tape")
     assert between(seen, "data", "fin") > 0.1
+
+
+def test_at_full_speed_no_more_is_open_than_is_on_its_way_or_was_recorded_as_open(
+    tmp_path: Path,
+) -> None:
+    requests = [Request(n, 10 * n, get(f"/{n}")) for n in range(60)]
+    opened = {n: 10.0 * n for n in range(60)}
+    closed = {n: (10.0 * n + 9, Close.RST_CLIENT if n % 2 else Close.FIN_CLIENT) for n in range(60)}
+    tape = tape_of(tmp_path / "x.tape", requests, opened, closed)
+    seen: Seen = []
+    with recorder(watching(seen)) as target:
+        fast = options(target.url, speed=math.inf, max_in_flight=4)
+        summary = replay(tape, fast, tmp_path / "run.tape")
+    assert summary.outcomes == {"ANSWERED": 60}
+    assert Counter(what for _, what in seen) == {"open": 60, "data": 60, "fin": 30, "rst": 30}
+    with Tape.open(tmp_path / "run.tape") as run:
+        ends = [np.asarray(block["close"]) for block in run.connections(["close"])]
+        (first, *_), (last, *_) = [
+            [np.asarray(block[name]) for block in run.connections([name])]
+            for name in ("opened_ns", "closed_ns")
+        ]
+    assert sorted(set(np.concatenate(ends).tolist())) == [Close.FIN_CLIENT, Close.RST_CLIENT]
+    most = max(int(np.sum((first <= at) & (last > at))) for at in first)
+    assert most <= 8
