@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from capture.columns import EXCHANGES
 from capture.errors import ReplayError
-from capture.exchange import NEVER, Outcome
+from capture.exchange import Outcome
 from capture.ledger import Ledger
 from capture.tape import Tape, TapeHeader, TapeWriter
 from shapes.score import ALTERED, PAYLOADS
@@ -160,7 +160,7 @@ class Collector:
         self._lost(shard, status)
         until = None
         if options.soak:
-            until = time.time_ns() if self.start else NEVER
+            until = time.time_ns()
             self.stopped = self.enough = True
         for number, rows in unsent_rows(tape_path, options, shard, self.workers, self.start):
             if until is not None and int(rows["due_ns"].min()) > until:

@@ -35,6 +35,7 @@ class Crew:
         self._processes: dict[Any, tuple[int, Any]] = {}
         self._all: list[Any] = []
         self._ready: list[Any] = []
+        self._dead: list[tuple[int, int]] = []  # before there was a start: shard and exit code
         self._failure: BaseException | None = None
         self._stopped = False
 
@@ -77,6 +78,11 @@ class Crew:
             while self._processes:
                 for pipe in multiprocessing.connection.wait(list(self._processes)):
                     self._hear(pipe)
+            if self._dead and not self._collector.failures:
+                raise ReplayError(
+                    f"No worker lived to send the first request (exit {self._dead[0][1]}): nothing "
+                    "was sent. If the system ended them for want of memory, give fewer --workers."
+                )
         except (OSError, WiretapeError) as failure:
             self._failure = (
                 failure
@@ -96,7 +102,9 @@ class Crew:
             del self._processes[pipe]
             pipe.close()
             process.join()
-            self._collector.gone(shard, process.exitcode or 0, self._tape_path, self._options)
+            self._dead.append((shard, process.exitcode or 0))
+            if self._collector.start:
+                self._book_dead()
             self._ready = [other for other in self._ready if other is not pipe]
             self._start_if_ready()
             return
@@ -119,6 +127,12 @@ class Crew:
             except BrokenPipeError:
                 pass
         self._ready = []
+        self._book_dead()
+
+    def _book_dead(self) -> None:
+        """The share of those that died; of who died before the start only now, with its times."""
+        while self._dead:
+            self._collector.gone(*self._dead.pop(), self._tape_path, self._options)
 
     def _stop_sending(self) -> None:
         """Send no more, wait for what is on its way; only once, for a second signal ends it."""

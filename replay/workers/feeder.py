@@ -201,12 +201,13 @@ class Feeder:
         """
         if self._soaks and self.stopped_at == NEVER and (self._live or not self._fed):
             self.stopped_at = time.monotonic_ns()
+        now = time.monotonic_ns() - (self._times[0] - self._times[1])
         for number in list(self._live):
-            self._live[number].book_unsent()
+            self._live[number].book_unsent(now)
             self._settle(number)
         if self.stopped_at == NEVER:
             for made in self._source:
-                made.book_unsent()
+                made.book_unsent(now)
                 self._live[self._number] = made
                 self._settle(self._number)
                 self._number += 1
@@ -228,6 +229,6 @@ def unsent_rows(
     with Tape.open(tape_path) as tape:
         loader = Loader(tape, options, authorities)
         for number, made in enumerate(loader.batches(plan_chunks(tape, options, shard, of))):
-            made.book_unsent()
+            made.book_unsent(time.time_ns() - start)
             yield number, made.rows(start, 0, shard)
             loader.give_back(made.written.region)

@@ -20,7 +20,7 @@ from ..planning.openings import openings_of, rearranged
 from ..planning.plan import Chunk, rows_in, take
 from ..planning.split import routes
 from ..rewrite import Rewriter
-from .batch import RESULTS, TIMES, Bytes, Pieces, Written, method_codes
+from .batch import NOT_DUE, RESULTS, TIMES, Bytes, Pieces, Written, method_codes
 from .bulk import Bulk, fill
 from .memory import Regions
 
@@ -96,8 +96,13 @@ class Made:
         self.altered = int(np.count_nonzero(sent & (found != self._digests)))
         return found
 
-    def book_unsent(self) -> None:
-        """Nobody will send what was not sent, nor hear what was not answered."""
+    def book_unsent(self, now: int) -> None:
+        """Nobody will send what was not sent, nor hear what was not answered.
+
+        What had no due time yet gets `now`, in ns since due time 0.
+        """
+        due = self.written.stored("due_ns")
+        due[due == NOT_DUE] = now
         outcome, known = self.written.stored("outcome"), self.written.column("outcome")
         sent = self.written.stored("request_first_ns")
         outcome[(known == 0) & (sent == NEVER)] = Outcome.UNSENT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +23,8 @@ from capture.tape import Tape
 from replay.cli import replay as command
 from replay.options import ReplayOptions
 from replay.run import replay
+from replay.workers import crew
+from replay.workers.worker import worker_main
 from tests.replay.recorder import ANSWER, get, recorder, waited
 from tests.replay.taping import Request, tape_of
 
@@ -112,6 +116,38 @@ def test_a_dead_workers_share_is_booked_as_unsent_and_the_rest_goes_on(
     assert Outcome.UNSENT in outcomes
     sources = rows_of(tmp_path / "run.tape", "source")
     assert sorted(sources.tolist()) == list(range(200))
+
+
+@pytest.mark.parametrize("speed", [1.0, math.inf])
+def test_the_share_of_a_worker_that_died_before_the_start_has_the_times_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speed: float
+) -> None:
+    def dies(pipe: Any, tape: str, options: ReplayOptions, shard: int, of: int) -> None:
+        if not shard:
+            os._exit(9)
+        time.sleep(0.2)  # so that it dies first
+        worker_main(pipe, tape, options, shard, of)
+
+    monkeypatch.setattr(crew, "worker_main", dies)
+    tape = tape_of(tmp_path / "x.tape", [Request(n, n, get(f"/{n}")) for n in range(40)])
+    began = time.time_ns()
+    with recorder() as target:
+        chosen = options(target.url, workers=2, speed=speed)
+        summary = replay(tape, chosen, tmp_path / "run.tape")
+    assert set(summary.outcomes) == {"ANSWERED", "UNSENT"}
+    assert any("died" in warning for warning in summary.warnings)
+    due = rows_of(tmp_path / "run.tape", "due_ns")
+    assert len(due) == 40
+    assert began <= due.min() <= due.max() <= time.time_ns() + 40_000_000
+
+
+def test_where_every_worker_died_before_the_start_nothing_could_be_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "worker_main", lambda *_: os._exit(9))
+    tape = tape_of(tmp_path / "x.tape", [Request(1, 0, get())])
+    with pytest.raises(WiretapeError, match="No worker lived to send the first request"):
+        replay(tape, options("http://127.0.0.1:9", workers=2), tmp_path / "run.tape")
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
