@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "wiretape": {"capture", "shapes", "replay"},
 }
 SHAPES_MAY_SEE = {"tape", "exchange", "columns", "errors", "ledger", "defects", "options"}
+STEPS_OF_A_REPLAY = ("planning", "handover", "sending", "workers")  # each knows those before it
 MODULE = {"hdrhistogram": "hdrh"}  # whose module has another name than its package
 CODE = [
     ROOT / "wiretape.py",
@@ -58,6 +59,15 @@ def test_imports_run_one_way(path: Path) -> None:
             assert other in MAY_IMPORT[top], f"{path.relative_to(ROOT)} imports {name}"
         if top == "shapes" and other == "capture" and rest:
             assert rest.split(".")[0] in SHAPES_MAY_SEE, f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("step", STEPS_OF_A_REPLAY)
+def test_a_step_of_a_replay_knows_only_those_before_it(step: str) -> None:
+    later = STEPS_OF_A_REPLAY[STEPS_OF_A_REPLAY.index(step) + 1 :]
+    for path in (ROOT / "replay" / step).rglob("*.py"):
+        for name in imports(path):
+            top, _, rest = name.partition(".")
+            assert top != "replay" or rest.split(".")[0] not in later, f"{path.name} imports {name}"
 
 
 def test_no_import_cycles_within_the_project() -> None:

@@ -7,7 +7,7 @@ that reads all others; what is not one whole answer on a connection that stays o
 
 from __future__ import annotations
 
-from ..workers.batch import STATUS_BITS
+from ..handover.batch import STATUS_BITS
 from .framing import Garbage, ResponseReader
 
 LARGEST = 2048

@@ -18,7 +18,7 @@ import ssl
 
 from capture.exchange import NEVER, Close, Lateness, Outcome
 
-from ..workers.batch import Batch
+from ..handover.batch import Batch
 from .answers import Answers
 from .clock import NS, now_ns
 from .connection import RECEIVE, Wire

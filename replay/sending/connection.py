@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from capture.exchange import NEVER, Close, Lateness, Outcome, Reuse
 
-from ..workers.batch import CONNECT, HEAD, STATUS_BITS, Batch
+from ..handover.batch import CONNECT, HEAD, STATUS_BITS, Batch
 from .clock import now_ns
 from .framing import Garbage, ResponseReader
 from .refusal import outcome_of

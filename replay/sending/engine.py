@@ -18,11 +18,11 @@ from collections.abc import Callable
 
 from capture.exchange import NEVER, Close, Lateness, Outcome
 
+from ..handover.batch import Batch
+from ..handover.channel import Intake
 from ..options import ReplayOptions
 from ..planning.silent import Silent
 from ..targets import Target
-from ..workers.batch import Batch
-from ..workers.channel import Intake
 from .clock import NS, SPIN_NS, alarm, now_ns
 from .connection import OPEN, Wire
 from .ends import FAR

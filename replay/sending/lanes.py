@@ -14,10 +14,10 @@ from collections.abc import Callable
 
 from capture.exchange import Close, Flag, Lateness, Outcome, RequestEnd, Reuse
 
+from ..handover.batch import HALF_CLOSED, Batch
 from ..options import ReplayOptions
 from ..planning.openings import NEW, openings_of
 from ..targets import Target
-from ..workers.batch import HALF_CLOSED, Batch
 from .clock import now_ns
 from .connection import CONNECTING, HANDSHAKE, OPEN, Settle, Wire
 from .dialer import Dialer

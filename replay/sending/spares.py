@@ -12,7 +12,7 @@ from collections import deque
 
 from capture.exchange import Lateness
 
-from ..workers.batch import Batch
+from ..handover.batch import Batch
 from .connection import OPEN, Wire
 
 MOST_OPENING = 64

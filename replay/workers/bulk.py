@@ -12,9 +12,9 @@ import numpy as np
 
 from capture.exchange import Flag
 
+from ..handover.batch import Bytes
 from ..planning.plan import Chunk, rows_in
 from ..rewrite import Rewriter
-from .batch import Bytes
 
 if TYPE_CHECKING:
     from capture.tape import Tape

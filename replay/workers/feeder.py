@@ -18,13 +18,8 @@ import numpy as np
 
 from capture.exchange import NEVER
 
-from ..keeping import Kept, read_kept
-from ..observe.glance import Glancer
-from ..options import ReplayOptions
-from ..planning.plan import Chunk, plan_chunks, rows_in, take
-from ..planning.silent import Silent
-from .batch import NOT_DUE
-from .channel import (
+from ..handover.batch import NOT_DUE
+from ..handover.channel import (
     BEGUN,
     CONNECTION,
     COUNT,
@@ -37,6 +32,11 @@ from .channel import (
     offer_silent,
     offer_start,
 )
+from ..keeping import Kept, read_kept
+from ..observe.glance import Glancer
+from ..options import ReplayOptions
+from ..planning.plan import Chunk, plan_chunks, rows_in, take
+from ..planning.silent import Silent
 from .loading import Loader, Made
 from .priority import give_way
 

@@ -16,13 +16,13 @@ import xxhash
 
 from capture.exchange import NEVER, Flag, Outcome
 
+from ..handover.batch import NOT_DUE, RESULTS, TIMES, Bytes, Pieces, Written, method_codes
+from ..handover.memory import Regions
 from ..planning.openings import openings_of, rearranged
 from ..planning.plan import Chunk, rows_in, take
 from ..planning.split import routes
 from ..rewrite import Rewriter
-from .batch import NOT_DUE, RESULTS, TIMES, Bytes, Pieces, Written, method_codes
 from .bulk import Bulk, fill
-from .memory import Regions
 
 if TYPE_CHECKING:
     from capture.tape import Tape

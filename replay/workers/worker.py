@@ -20,6 +20,8 @@ from typing import Any
 from capture.errors import WiretapeError
 from capture.tape import Tape
 
+from ..handover.batch import Batch
+from ..handover.channel import BEGUN, CONNECTION, COUNT, SETTLED, STOPPED, Intake, pair, tell
 from ..keeping import Keeper
 from ..options import ReplayOptions
 from ..planning.openings import openings_of
@@ -30,8 +32,6 @@ from ..sending.clock import NS, WallClock, now_ns
 from ..sending.connection import Wire
 from ..sending.engine import Engine
 from ..targets import Target, targets_of
-from .batch import Batch
-from .channel import BEGUN, CONNECTION, COUNT, SETTLED, STOPPED, Intake, pair, tell
 from .feeder import Emit, Feeder
 from .loading import Loader
 from .priority import go_first
