@@ -40,7 +40,10 @@ def option(
     type: Any = None,
     **click_options: Any,
 ) -> Any:
-    """A dataclass field that is also a click option; `names` are further spellings (`-i`)."""
+    """A dataclass field that is also a click option.
+
+    `names` are further spellings (`-i`), or instead of the field's own name (`--for`).
+    """
     spec = {"help": help, "names": names, "type": type, **click_options}
     return dataclasses.field(default=default, metadata={"option": spec})
 
@@ -103,7 +106,7 @@ def _click_option(field: dataclasses.Field[Any], section: str) -> Callable[[Any]
     spec = dict(field.metadata["option"])
     own = "--" + field.name.replace("_", "-")
     names = (*spec.pop("names"), field.name)
-    if not any(name.startswith(own + "/") for name in names):  # `--index/--no-index` has it
+    if not any(name.startswith("--") for name in names):
         names = (own, *names)
     if isinstance(field.default, bool):
         spec.setdefault("is_flag", True)

@@ -58,7 +58,7 @@ class PlanOptions:
     end: int = option(
         0, names=("--to",), help="Leave out what is after this time in the tape.", type=SPAN
     )
-    length: int = option(0, names=("--for",), help="Replay this much of the tape.", type=SPAN)
+    length: int = option(0, names=("--for",), help="Send this much of the tape.", type=SPAN)
     loop: int = option(1, help="Replay the tape this many times in a row.", type=click.IntRange(1))
     only: tuple[str, ...] = option(
         (), help="Send only endpoints like this ('GET /api/*').", metavar="PATTERN"
@@ -140,7 +140,7 @@ class SendOptions(PlanOptions):
         0, help="Begin at this time (ISO 8601, local if it names no zone, or seconds since 1970).",
         metavar="TIME", type=START_AT, show_default=False,
     )  # fmt: skip
-    duration: int = option(0, help="Stop after this much real time.", type=SPAN)
+    duration: int = option(0, help="End the run after this much real time.", type=SPAN)
     workers: int = option(1, help="Processes that send, or auto.", type=WORKERS)
     resume: bool = option(False, help="Go on with a soak where the run that -o names had come to.")
     connections: str = option(

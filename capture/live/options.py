@@ -20,7 +20,7 @@ class LiveOptions(RecordOptions):
         metavar="IFACE",
     )  # fmt: skip
     duration: int = option(
-        0, help="Stop after this long (default: on Ctrl-C).", names=("--for",), type=DURATION
+        0, help="Record for so long (default: until Ctrl-C).", names=("--for",), type=DURATION
     )
     filter: str = option("", help="A tcpdump expression for the kernel instead of --port.")
     promiscuous: bool = option(False, help="See packets for other hosts, too.")

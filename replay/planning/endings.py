@@ -1,4 +1,4 @@
-"""How the recorded connections ended: the connections of a tape joined to the rows of a plan.
+"""How the recorded connections began and ended: those of a tape joined to the rows of a plan.
 
 `close_after` is how long after a request's start its connection was closed, so it stays true
 wherever a later stage moves the request to; -1 where nobody ended it, or not within what is sent:
@@ -22,7 +22,7 @@ _STAYS_OPEN = (Close.CAPTURE_END, Close.IDLE, Close.REUSED)
 
 
 class Endings:
-    """The ends of all connections of a tape, 17 bytes each, that were before `until`.
+    """The ends of all connections of a tape, 18 bytes each, that were before `until`.
 
     With `laps` those that stayed open end at `until`.
     """
@@ -36,20 +36,40 @@ class Endings:
         order = np.argsort(self._numbers, kind="stable")
         self._numbers, self._closed = self._numbers[order], self._closed[order]
         self._close = self._close[order]
+        self._met = np.zeros(len(order), bool)
+
+    def first(self, connections: Any, positions: Any) -> Any:
+        """Which rows are the first on their connection that are sent, asked in their order.
+
+        Where the tape does not tell of a connection, that is the row at position 0.
+        """
+        place, known = self._places(connections)
+        fresh = positions == 0
+        rows = np.flatnonzero(known)
+        place, again = np.unique(place[rows], return_index=True)
+        fresh[rows] = False
+        fresh[rows[again]] = ~self._met[place]
+        self._met[place] = True
+        return fresh
 
     def of(self, connections: Any, started: Any) -> tuple[Any, Any]:
         """(close_after, close) of requests on these connections that started at those times."""
+        place, known = self._places(connections)
         if not len(self._numbers):
-            nobody = np.zeros(len(started), bool)
-            return self._with_laps(started, nobody, np.full(len(started), NEVER), nobody)
-        place = np.minimum(np.searchsorted(self._numbers, connections), len(self._numbers) - 1)
+            return self._with_laps(started, known, np.full(len(started), NEVER), known)
         close = self._close[place].astype(np.int64)
         closed = self._closed[place]
-        known = (self._numbers[place] == connections) & (closed != NEVER)
-        known &= closed < self._until
-        known &= ~np.isin(close, _STAYS_OPEN)
+        known &= (closed != NEVER) & (closed < self._until) & ~np.isin(close, _STAYS_OPEN)
         after = np.where(known, np.maximum(closed - started, 0), NEVER)
         return self._with_laps(started, known, after, close)
+
+    def _places(self, connections: Any) -> tuple[Any, Any]:
+        """Where each connection is in the table, and whether it is there at all."""
+        last = len(self._numbers) - 1
+        if last < 0:
+            return np.zeros(len(connections), np.int64), np.zeros(len(connections), bool)
+        place = np.minimum(np.searchsorted(self._numbers, connections), last)
+        return place, self._numbers[place] == connections
 
     def _with_laps(self, started: Any, known: Any, after: Any, close: Any) -> tuple[Any, Any]:
         rest, end = NEVER, Close.CAPTURE_END

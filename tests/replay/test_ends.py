@@ -44,6 +44,21 @@ def test_of_different_ends_of_a_lane_the_last_counts_and_a_lane_that_is_gone_has
     assert list(ends.come(100_000)) == []
 
 
+@pytest.mark.parametrize("part", [{"start": 5_000_000}, {"drop": ("*/first",)}])
+def test_the_first_request_that_is_sent_opens_its_connection(
+    tmp_path: Path, part: dict[str, object]
+) -> None:
+    requests = [
+        Request(1, 0, get("/first")), Request(2, 1, get("/first")), Request(1, 10, get("/b")),
+        Request(3, 12, get("/c")), Request(1, 20, get("/d")), Request(2, 30, get("/e")),
+    ]  # fmt: skip
+    closed = {1: (40.0, Close.FIN_CLIENT), 2: (40.0, Close.CAPTURE_END)}
+    tape = tape_of(tmp_path / "x.tape", requests, {3: 11}, closed)
+    with Tape.open(tape) as opened:
+        plan = joined(list(plan_chunks(opened, options("http://127.0.0.1:1", **part))))
+    assert plan["first"].tolist() == [1, 1, 0, 1]
+
+
 def test_an_end_in_a_shortened_silence_falls_into_what_is_left_of_it(
     tmp_path: Path,
 ) -> None:
