@@ -32,8 +32,8 @@ Chunk = dict[str, Any]
 Stage = Callable[[Iterator[Chunk]], Iterator[Chunk]]
 
 CHUNK_ROWS = 2048
+CHUNK_ROWS_AT_MAX = 8192
 CHUNK_NS = 5_000_000_000
-_MOST_NS = 1 << 61
 COLUMNS = (
     "connection", "position", "kind", "client", "session", "method", "endpoint", "target", "host",
     "content_type", "key", "opened_ns", "request_first_ns", "request_last_ns",
@@ -61,7 +61,7 @@ def plan_chunks(
     if of > 1:
         chunks = (_shard(chunk, shard, of) for chunk in chunks)
     for chunk in chunks:
-        yield from _cut(chunk, _MOST_NS if options.at_max else CHUNK_NS)
+        yield from _even(chunk) if options.at_max else _cut(chunk)
 
 
 def take(chunk: Chunk, index: Any) -> Chunk:
@@ -281,11 +281,19 @@ def _shard(chunk: Chunk, shard: int, of: int) -> Chunk:
     return take(chunk, mixed % np.uint64(of) == np.uint64(shard))
 
 
-def _cut(chunk: Chunk, longest_ns: int) -> Iterator[Chunk]:
+def _cut(chunk: Chunk) -> Iterator[Chunk]:
     """Chunks of so many rows and so much time: what is sent slowly is booked as it goes, too."""
     due, start = chunk["due_ns"], 0
     while start < len(due):
-        end = int(np.searchsorted(due, due[start] + longest_ns, "right"))
+        end = int(np.searchsorted(due, due[start] + CHUNK_NS, "right"))
         end = min(end, start + CHUNK_ROWS)
         yield take(chunk, slice(start, end))
         start = end
+
+
+def _even(chunk: Chunk) -> Iterator[Chunk]:
+    """Chunks of about as many rows each: where nothing is due, larger ones cost less a row."""
+    rows = rows_in(chunk)
+    parts = -(-rows // CHUNK_ROWS_AT_MAX)
+    for part in range(parts):
+        yield take(chunk, slice(rows * part // parts, rows * (part + 1) // parts))

@@ -95,19 +95,33 @@ class Bulk:
 
     def _with_host(self, data: Bytes, heads: Any, host: bytes) -> Bytes | None:
         """As they are with another Host; None where a host line is not where it usually is."""
-        first = data.blob.find(_HOST)
-        line = data.blob[first : data.blob.find(b"\n", first + 1) + 1]
-        if first < 0 or not line.endswith(b"\r\n") or line.count(b"\r") > 1:
-            return None
-        parts = data.blob.split(line)
-        if len(parts) != len(heads) + 1 or data.blob.count(_HOST) != len(heads):
+        blob, places = data.blob, _host_lines(data.blob)
+        if not len(places) or len(places) != len(heads):
             return None  # several hosts, or none, or a body that looks like a head
-        lengths = np.fromiter(map(len, parts), np.int64, len(parts))
-        places = np.cumsum(lengths + len(line))[:-1] - len(line) - data.starts
-        if (places < 0).any() or (places + len(line) > heads).any():
+        first = int(places[0])
+        line = blob[first : blob.find(b"\n", first + 1) + 1]
+        if not line.endswith(b"\r\n") or line.count(b"\r") > 1:
+            return None
+        ends = places + len(line)
+        heads_end = data.starts + np.minimum(heads, data.sizes)
+        if (places < data.starts).any() or (ends > heads_end).any():
+            return None
+        text = np.frombuffer(blob, np.uint8)
+        if any((text[places + at] != byte).any() for at, byte in enumerate(line)):
             return None
         old = line[len(_HOST) : -2]
         if old == host:
             return data
         self._rewriter.counts["host"] += len(heads)
+        between = zip([0, *ends.tolist()], [*places.tolist(), len(blob)], strict=True)
+        parts = [blob[start:end] for start, end in between]
         return Bytes((_HOST + host + b"\r\n").join(parts), data.sizes + len(host) - len(old))
+
+
+def _host_lines(blob: bytes) -> Any:
+    """Where in the bytes each `Host` that begins a line does so, its line feed included."""
+    text = np.frombuffer(blob, np.uint8)
+    places = np.flatnonzero(text[: len(text) - len(_HOST) + 1] == _HOST[0])
+    for at, byte in enumerate(_HOST):
+        places = places[text[places + at] == byte]
+    return places

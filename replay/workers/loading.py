@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ..options import ReplayOptions
 
-MAX_BATCH_BYTES = 2 << 20
+MAX_BATCH_BYTES = 4 << 20
 _OF_PLAN = (
     "lane",
     "order_ns",
@@ -111,9 +111,8 @@ class Made:
 
 def _digests(blob: Any, starts: Any, sizes: Any) -> Any:
     digest = xxhash.xxh3_64_intdigest
-    places = zip(starts.tolist(), np.maximum(sizes, 0).tolist(), strict=True)
-    with memoryview(blob) as view:
-        return np.asarray([digest(view[at : at + size]) for at, size in places], np.uint64)
+    places = zip(starts.tolist(), (starts + np.maximum(sizes, 0)).tolist(), strict=True)
+    return np.asarray([digest(blob[start:end]) for start, end in places], np.uint64)
 
 
 def _compact(column: Any) -> Any:
