@@ -114,7 +114,7 @@ def _lap(tape: Tape, options: PlanOptions) -> Iterator[Chunk]:
     if (min(ends) - start) / options.speed > _FURTHEST_NS:
         raise ReplayError(f"--speed {options.speed:g}: the plan would outlast the clock.")
     laps = bool(options.soak or options.loop > 1)
-    endings = Endings(tape, min([last, *ends] if laps else [_MOST_NS, *ends[1:]]), laps)
+    endings = Endings(tape, min([last, *ends] if laps else [_FURTHEST_NS, *ends[1:]]), laps)
 
     def selected() -> Iterator[Chunk]:
         blocks = tape.in_order(COLUMNS, start, min(ends))

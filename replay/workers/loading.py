@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ..options import ReplayOptions
 
-MAX_BATCH_BYTES = 4 << 20
+MAX_BATCH_BYTES = 2 << 20
 _OF_PLAN = (
     "lane",
     "order_ns",
@@ -187,12 +187,13 @@ def _as_cloned(chunk: Chunk, payloads: list[Any], rewrite: Rewriter) -> list[byt
 
 
 def _bounded(chunk: Chunk) -> Iterator[Chunk]:
-    """A chunk cut so that what the tape holds of its requests fits the memory of a batch."""
+    """A chunk cut evenly so that what the tape holds of its requests fits a batch's memory."""
     sums = np.cumsum(chunk["request_kept"])
     if sums[-1] <= MAX_BATCH_BYTES:
         yield chunk
         return
-    parts = sums // MAX_BATCH_BYTES
+    count = -(-sums[-1] // MAX_BATCH_BYTES)
+    parts = (sums - 1) * count // sums[-1]
     for part in np.unique(parts):
         yield take(chunk, parts == part)
 

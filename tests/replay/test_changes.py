@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 from capture.exchange import Flag
+from capture.tape import Tape
 from replay.options import ReplayOptions
+from replay.planning.plan import plan_chunks
+from replay.rewrite import Rewriter
 from replay.run import replay
+from replay.workers.loading import Loader
 from tests.replay.recorder import get, recorder
 from tests.replay.taping import Request, tape_of
 
@@ -104,3 +108,36 @@ def test_a_share_of_sessions_is_the_same_every_time(tmp_path: Path) -> None:
     some = sent(tmp_path, requests, sessions=0.5)
     assert some == sent(tmp_path, requests, sessions=0.5)
     assert 2 < len(some) < 18
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"",
+        get("/c", "other.test"),
+        get("/c", "shop.test "),
+        b"GET /c HTTP/1.1\r\nHost: shop.test\r\nHost: shop.test\r\n\r\n",
+        b"GET /c HTTP/1.0\r\n\r\n",
+        b"GET /c HTTP/1.1\nHost: shop.test\n\n\r\n\r\n",
+        b"POST /c HTTP/1.0\r\nContent-Length: 17\r\n\r\n\nHost: shop.test\r\n",
+        ODD,
+    ],
+)
+@pytest.mark.parametrize("place", [0, 2, 3])
+def test_a_host_is_changed_in_many_requests_at_once_as_it_is_in_one(
+    tmp_path: Path, odd: bytes, place: int
+) -> None:
+    raw = [get("/a"), get("/b"), POST]
+    raw[place:place] = [odd] if odd else []
+    tape = tape_of(tmp_path / "x.tape", [Request(n, n, each) for n, each in enumerate(raw)])
+    options = ReplayOptions(target=("http://a.test:8080",))
+    one = Rewriter(options)
+    with Tape.open(tape) as opened:
+        loader = Loader(opened, options, ["a.test:8080"])
+        (made,) = loader.batches(plan_chunks(opened, options))
+        with made.written.blob as blob:
+            sent = bytes(blob)
+    heads = [max(0, each.find(b"\r\n\r\n") + 4) if b"\r\n\r\n" in each else 0 for each in raw]
+    pairs = zip(raw, heads, strict=True)
+    assert sent == b"".join(one(each, head, "a.test:8080") or b"" for each, head in pairs)
+    assert loader.rewriter.counts == one.counts
