@@ -6,6 +6,7 @@ Shape: S = 100 · min over τ ≥ 1 ms of [1 − |ln IDC_run/IDC_plan| / max(|ln
 floored at 0, and no more than the mix term (1 − total variation of the endpoints) and the session
 term (1 − share of a session's requests that are missing). The minimum and not the mean, which hides
 one timescale that is badly off. τ* is the smallest τ from which on |Δ ln IDC| ≤ 0.05 at every τ.
+What chance does to the quantiles and to the IDC of few requests is allowed for (chance.py).
 
     meter = FidelityMeter(); meter.add(columns of a block of the run); meter.render() -> Fidelity
 
@@ -23,17 +24,20 @@ from numpy.typing import NDArray
 
 from capture.exchange import Lateness, Outcome, Reuse
 
+from .chance import least_quantile
 from .counts import Counts, Ints
 from .score import (
     ALTERED,
     INVALID,
     LIMITS,
     PAYLOADS,
+    beyond_chance,
     gates,
     horizon,
     idc_curve,
     idc_error,
     judge,
+    rate_error,
     shape_score,
 )
 from .score import Fidelity as Fidelity
@@ -66,6 +70,7 @@ _UNSENT_BLAME = {
     Outcome.CONNECT_TIMED_OUT: "network",
     Outcome.UNREACHABLE: "network",
 }
+_QUANTILES = {"lateness_p50_ns": 0.5, "lateness_p99_ns": 0.99, "lateness_p999_ns": 0.999}
 _NEVER_SENT_NS = 1_000_000_000
 """Blame is shared by how late requests were, not by how many: one never sent weighs a second."""
 
@@ -191,20 +196,20 @@ class FidelityMeter:
         total = max(planned or 0, self._rows if self._sent else self._rows + ahead)
         curve = idc_curve(self._plan, self._run, self._first, self._last)
         mix, sessions = self._mix_term(), self._session_term(total)
-        shape = shape_score(curve)
-        late = self._late
+        beyond = beyond_chance(curve, self._plan, self._first, self._last, self._late_s())
+        shape = shape_score(beyond)
+        late, took = self._late, self._sent_last - self._sent_first
         measures = {
-            "lateness_p50_ns": late.quantile(0.5),
-            "lateness_p99_ns": late.quantile(0.99),
-            "lateness_p999_ns": late.quantile(0.999),
-            "rate_error": self._rate_error(total),
-            "idc_error": idc_error(curve),
+            **{name: late.quantile(q) for name, q in _QUANTILES.items()},
+            "rate_error": rate_error(total, self._sent, self._last - self._first, took),
+            "idc_error": idc_error(beyond),
             "s": 100 * min(shape, mix, sessions),
         }
         repeated = self._seen.repeated() + self._unplanned
         inversions = self._order.inversions()
         failed = gates(total, self._sent, repeated, altered, inversions)
-        verdict, reasons = judge(measures, failed)
+        sure = {name: least_quantile(late, q) for name, q in _QUANTILES.items()}
+        verdict, reasons = judge(measures, failed, sure)
         return Fidelity(
             planned=total,
             sent=self._sent,
@@ -298,13 +303,6 @@ class FidelityMeter:
         kept = self._sessions.kept_share()
         return kept if kept is not None else (self._sent / total if total else 1.0)
 
-    def _rate_error(self, total: int) -> float:
-        if self._sent < 2 or self._last <= self._first:
-            return 0.0 if self._sent == total else 1.0
-        planned = total / (self._last - self._first)
-        achieved = self._sent / max(self._sent_last - self._sent_first, 1)
-        return abs(achieved / planned - 1)
-
     def _drift_ppm(self) -> float:
         n, x, xx, y, xy = self._moments.tolist()
         below = n * xx - x * x
@@ -312,8 +310,11 @@ class FidelityMeter:
 
     def _we_were_late(self) -> bool:
         """Whether our own lateness alone is more than acceptable."""
-        shares = {"lateness_p50_ns": 0.5, "lateness_p99_ns": 0.99, "lateness_p999_ns": 0.999}
-        return any(self._ours.quantile(q) > LIMITS[name][1] for name, q in shares.items())
+        sure = {name: least_quantile(self._ours, q) for name, q in _QUANTILES.items()}
+        return any(value > LIMITS[name][1] for name, value in sure.items())
+
+    def _late_s(self) -> float:
+        return max(float(self._moments[3]) / max(float(self._moments[0]), 1.0), 0.0)
 
     def _to_blame(self, total: int) -> str:
         if total > self._rows or self._we_were_late():

@@ -2,7 +2,8 @@
 
 Both are counted over the same span, so that a run that stretched is not forgiven; τ runs up to a
 thirtieth of it. A constant stream has an IDC of 0: it is held above a floor before the logarithm,
-which makes 0 against 0 equal and 0 against anything very different.
+which makes 0 against 0 equal and 0 against anything very different. What counts is by how much they
+differ beyond what chance explains (chance.py).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .chance import chance_in_idc
 from .counts import FEWEST_BINS, Counts
 
 EXCELLENT, VALID, INVALID = "EXCELLENT", "VALID", "INVALID"
@@ -21,6 +23,8 @@ PAYLOADS, ALTERED = "payloads", "altered"
 
 Curve = list[tuple[float, float, float, float]]
 """(τ in s, IDC of the plan, IDC of the run, ln of their ratio)"""
+Beyond = list[tuple[float, float, float]]
+"""(τ in s, IDC of the plan, |ln of the ratio| beyond chance), from 1 ms on"""
 
 LIMITS: Mapping[str, tuple[float, float]] = {
     # measure: (excellent, acceptable)
@@ -52,7 +56,7 @@ class Fidelity:
     lateness_max_ns: float
     rate_error: float
     drift_ppm: float
-    idc_error: float  # the largest |Δ ln IDC| at τ ≥ 1 ms
+    idc_error: float  # the largest |Δ ln IDC| at τ ≥ 1 ms, beyond chance
     idc: list[tuple[float, float, float, float]]  # τ (s), plan, run, Δ ln
     mix_term: float
     session_term: float
@@ -88,19 +92,37 @@ def idc_curve(plan: Counts, run: Counts, first_ns: int, last_ns: int) -> Curve:
     return curve
 
 
-def shape_score(curve: Curve) -> float:
-    """The worst agreement over the timescales from 1 ms on, between 0 and 1."""
+def beyond_chance(curve: Curve, plan: Counts, first_ns: int, last_ns: int, late_s: float) -> Beyond:
+    """By how much the curves differ, less what requests late by `late_s` on average explain."""
+    by_tau = {round(moment.tau_s, 9): moment for moment in plan.cascade(first_ns, last_ns)}
+    return [
+        (tau, idc, max(0.0, abs(apart) - chance_in_idc(by_tau[tau], late_s)))
+        for tau, idc, _, apart in curve
+        if tau >= _FROM_S
+    ]
+
+
+def shape_score(beyond: Beyond) -> float:
+    """The worst agreement over the timescales, between 0 and 1."""
     worst = 1.0
-    for tau, plan, _, apart in curve:
-        if tau >= _FROM_S:
-            scale = max(abs(math.log(max(plan, _FLOOR))), math.log(1.5))
-            worst = min(worst, 1 - abs(apart) / scale)
+    for _, plan, apart in beyond:
+        scale = max(abs(math.log(max(plan, _FLOOR))), math.log(1.5))
+        worst = min(worst, 1 - apart / scale)
     return max(worst, 0.0)
 
 
-def idc_error(curve: Curve) -> float:
-    """The largest |Δ ln IDC| at timescales from 1 ms on."""
-    return max((abs(apart) for tau, _, _, apart in curve if tau >= _FROM_S), default=0.0)
+def idc_error(beyond: Beyond) -> float:
+    """The largest |Δ ln IDC| beyond chance."""
+    return max((apart for _, _, apart in beyond), default=0.0)
+
+
+def rate_error(planned: int, sent: int, span_ns: int, took_ns: int) -> float:
+    """By what share the rate was off; spans are from the first to the last request."""
+    if sent < 2 or span_ns <= 0:
+        return 0.0 if sent == planned else 1.0
+    if abs(took_ns - span_ns) < LIMITS["lateness_p99_ns"][0]:
+        took_ns = span_ns  # the first or the last was late: that is lateness, and no rate
+    return abs(sent / max(took_ns, 1) / (planned / span_ns) - 1)
 
 
 def horizon(curve: Curve) -> float | None:
@@ -131,16 +153,18 @@ def gates(planned: int, sent: int, repeated: int, altered: int, inversions: int)
     return failed
 
 
-def judge(measures: Mapping[str, float], failed_gates: Sequence[str]) -> tuple[str, list[str]]:
-    """The verdict, and what kept it from being better."""
+def judge(
+    measures: Mapping[str, float], failed_gates: Sequence[str], sure: Mapping[str, float]
+) -> tuple[str, list[str]]:
+    """The verdict, and what kept it from being better; of some measures, what they surely are."""
     broken, imperfect = list(failed_gates), []
     for name, (excellent, acceptable) in LIMITS.items():
-        value = measures[name]
+        value = sure.get(name, measures[name])
         sign = -1 if name == "s" else 1
         if sign * value > sign * acceptable:
-            broken.append(_say(name, value, acceptable))
+            broken.append(_say(name, measures[name], acceptable))
         elif sign * value > sign * excellent:
-            imperfect.append(_say(name, value, excellent))
+            imperfect.append(_say(name, measures[name], excellent))
     if broken:
         return INVALID, broken
     return (VALID, imperfect) if imperfect else (EXCELLENT, [])

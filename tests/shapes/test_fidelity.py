@@ -1,8 +1,10 @@
 """Fidelity: what is excellent, what is not, and who is to blame."""
 
 import numpy as np
+import pytest
 
 from capture.exchange import Lateness, Outcome
+from shapes.chance import most_by_chance
 from shapes.fidelity import FidelityMeter, fidelity
 
 N = 30_000
@@ -46,6 +48,42 @@ def test_counts_refilled_evenly_within_each_second_fail_at_small_timescales() ->
     counts = np.searchsorted(second, second, "right") - first
     even = second * 10**9 + place * 10**9 // counts
     assert fidelity(due, even).s < 50
+
+
+@pytest.mark.parametrize(("n", "rate"), [(100, 100), (100, 1000), (300, 50), (300, 1000)])
+def test_a_short_run_that_was_on_time_is_not_judged_by_chance(n: int, rate: int) -> None:
+    random = np.random.default_rng(n + rate)
+    for _ in range(30):
+        due = (1.7e18 + np.cumsum(random.exponential(1e9 / rate, n))).astype(np.int64)
+        found = fidelity(due, due + random.integers(0, 500_000, n))
+        assert found.valid, found.reasons
+
+
+def test_a_short_run_whose_bursts_were_spread_is_found_out() -> None:
+    burst = np.repeat(1_700_000_000_000_000_000 + np.arange(10) * 300_000_000, 20)
+    place = np.tile(np.arange(20), 10)
+    found = fidelity(burst + place * 10_000, burst + place * 2_000_000)
+    assert found.s < 50
+
+
+def test_a_limit_is_exceeded_where_more_are_late_than_chance_allows() -> None:
+    due = plan()[:300]
+    late = np.full(300, 20_000)
+    late[7] = 60_000_000
+    once = fidelity(due, due + late)
+    assert once.lateness_p999_ns > 50e6
+    assert not any("p99.9" in reason for reason in once.reasons)
+    late[[90, 170, 260]] = 60_000_000
+    often = fidelity(due, due + late)
+    assert any("p99.9" in reason for reason in often.reasons)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.01, 0.001])
+def test_what_chance_allows_is_what_the_binomial_distribution_says(share: float) -> None:
+    from scipy.stats import binom
+
+    for n in (1, 2, 10, 59, 300, 2_000, 20_000):
+        assert abs(most_by_chance(n, share) - binom.ppf(0.95, n, share)) <= 1, n
 
 
 def test_a_request_sent_twice_and_one_that_overtook_are_found() -> None:
