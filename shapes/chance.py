@@ -5,24 +5,34 @@ limit on a quantile is exceeded only where more are late than that is at 95 %; i
 held against the lower confidence bound of the quantile, an order statistic (David & Nagaraja, Order
 Statistics, 7.1).
 
-Dispersion: a request that goes out δ after it was due falls into another bin of width τ with
-probability about δ/τ, even where the traffic is as bursty as before. Such a move changes Σ N² by
-2 (N[k+1] − N[k] + 1). Around a request the rate is E N + IDC − 1 (where few are near each other and
-that is hardly anything, E N · IDC), so the variance of the bracket is twice that. The moves of a
-share p of n requests in m bins thus give ln IDC a standard deviation of
-2 √(2 n p (E N + IDC − 1)) / (m Var N), and Var N = IDC · E N. Three of them are allowed for.
+Dispersion: a request that goes out a little late (1 ms) may fall into another bin, even where the
+traffic is as bursty as before. A share p of n requests that moved so, by chance, makes IDC
+    IDC' = IDC + 2 p (1 − p) (1 − IDC)
+of independent counts. That is allowed for below 1: on time to the microsecond, a clockwork still
+has an edge somewhere. (Above 1 it is bursts that were smoothed, and is not.) And it is noise: a
+move changes Σ N² by 2 (N[k+1] − N[k] + 1); around a request the rate is E N + IDC − 1 (where few
+are near each other and that is hardly anything, E N · IDC), so the variance of the bracket is twice
+that, and over m bins ln IDC has a standard deviation of 2 √(2 n p (E N + IDC − 1)) / (m Var N).
+Three of them are allowed for, too.
 """
 
 from __future__ import annotations
 
 import math
 
-from .counts import Moments
+import numpy as np
+
+from .counts import Ints, Moments
 from .sketch import Sketch
 
 _ONE_SIDED_95 = 1.645
 _SIGMAS = 3.0  # the worst of some twenty timescales is judged
 _MANY = 25.0
+_ENOUGH = 1_000_000
+_TAUS_NS = [step * 10**power for power in range(6, 12) for step in (1, 2, 5)]
+A_LITTLE_NS = 1_000_000
+FLOOR = 1e-3
+"""A constant stream has an IDC of 0: it is held above this before the logarithm."""
 
 
 def most_by_chance(n: int, share: float) -> int:
@@ -45,11 +55,39 @@ def least_quantile(sketch: Sketch, q: float) -> float:
     return sketch.quantile((n - most_by_chance(n, 1 - q)) / n) if n else 0.0
 
 
-def chance_in_idc(moment: Moments, late_s: float) -> float:
-    """How far ln IDC at this timescale may be off by requests being late by `late_s` on average."""
-    around = max(moment.mean + moment.idc - 1, moment.mean * min(moment.idc, 1.0))
-    variance = moment.bins * moment.idc * moment.mean
-    if variance <= 0 or late_s <= 0:
+class Moves:
+    """Counts requests that were a little late, and so in another bin, at each timescale."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._moved = np.zeros(len(_TAUS_NS), np.int64)
+
+    def add(self, due: Ints, sent: Ints) -> None:
+        """Look at requests that were sent; a million of them tell the share well enough."""
+        if self._rows < _ENOUGH:
+            self._rows += due.size
+            little = np.abs(sent - due) <= A_LITTLE_NS
+            due, sent = due[little], sent[little]
+            self._moved += [np.count_nonzero(due // tau != sent // tau) for tau in _TAUS_NS]
+
+    def merge(self, other: Moves) -> None:
+        """Add what another one counted."""
+        self._rows += other._rows
+        self._moved += other._moved
+
+    def share(self, tau_s: float) -> float:
+        """The share of requests that moved at this timescale."""
+        place = int(np.searchsorted(_TAUS_NS, round(tau_s * 1e9)))
+        return float(self._moved[min(place, len(_TAUS_NS) - 1)]) / max(self._rows, 1)
+
+
+def chance_in_idc(moment: Moments, moved: float) -> float:
+    """How far ln IDC may be off at this timescale where so many requests are in other bins."""
+    p, idc = min(moved, 0.5), max(moment.idc, FLOOR)
+    moved_idc = idc + 2 * p * (1 - p) * max(1 - idc, 0.0)
+    around = max(moment.mean + moved_idc - 1, moment.mean * min(moved_idc, 1.0))
+    variance = moment.bins * moment.mean * moved_idc
+    if variance <= 0:
         return 0.0
-    moved = moment.bins * moment.mean * min(late_s / moment.tau_s, 1.0)
-    return _SIGMAS * 2 * math.sqrt(2 * moved * around) / variance
+    noise = 2 * math.sqrt(2 * moment.bins * moment.mean * moved * around) / variance
+    return math.log(moved_idc / idc) + _SIGMAS * noise

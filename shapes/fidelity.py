@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from capture.exchange import Lateness, Outcome, Reuse
 
-from .chance import least_quantile
+from .chance import Moves, least_quantile
 from .counts import Counts, Ints
 from .score import (
     ALTERED,
@@ -102,6 +102,7 @@ class FidelityMeter:
 
     def __init__(self) -> None:
         self._plan, self._run = Counts(), Counts()
+        self._moves = Moves()
         self._late, self._ours = Sketch(), Sketch()  # of all; of what was late by our own fault
         self._rows = self._sent = self._unplanned = 0
         self._first = self._last = self._sent_first = self._sent_last = -1
@@ -166,6 +167,7 @@ class FidelityMeter:
         """Add what another meter saw."""
         self._plan.merge(other._plan)
         self._run.merge(other._run)
+        self._moves.merge(other._moves)
         self._late.merge(other._late)
         self._ours.merge(other._ours)
         self._rows += other._rows
@@ -196,7 +198,7 @@ class FidelityMeter:
         total = max(planned or 0, self._rows if self._sent else self._rows + ahead)
         curve = idc_curve(self._plan, self._run, self._first, self._last)
         mix, sessions = self._mix_term(), self._session_term(total)
-        beyond = beyond_chance(curve, self._plan, self._first, self._last, self._late_s())
+        beyond = beyond_chance(curve, self._plan, self._first, self._last, self._moves)
         shape = shape_score(beyond)
         late, took = self._late, self._sent_last - self._sent_first
         measures = {
@@ -241,6 +243,7 @@ class FidelityMeter:
 
     def _add_lateness(self, due: Ints, sent: Ints) -> None:
         late = sent - due
+        self._moves.add(due, sent)
         self._late.add(np.maximum(late, 0))
         if late.size:
             self._max_late = max(self._max_late, int(late.max()))
@@ -312,9 +315,6 @@ class FidelityMeter:
         """Whether our own lateness alone is more than acceptable."""
         sure = {name: least_quantile(self._ours, q) for name, q in _QUANTILES.items()}
         return any(value > LIMITS[name][1] for name, value in sure.items())
-
-    def _late_s(self) -> float:
-        return max(float(self._moments[3]) / max(float(self._moments[0]), 1.0), 0.0)
 
     def _to_blame(self, total: int) -> str:
         if total > self._rows or self._we_were_late():

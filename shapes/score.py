@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .chance import chance_in_idc
+from .chance import FLOOR, Moves, chance_in_idc
 from .counts import FEWEST_BINS, Counts
 
 EXCELLENT, VALID, INVALID = "EXCELLENT", "VALID", "INVALID"
@@ -36,7 +36,6 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "s": (98.0, 90.0),
 }
 
-_FLOOR = 1e-3
 _FEWEST_ARRIVALS = 30
 _FROM_S = 0.000_999
 
@@ -88,15 +87,15 @@ def idc_curve(plan: Counts, run: Counts, first_ns: int, last_ns: int) -> Curve:
         tau = round(moment.tau_s, 9)
         if tau in theirs and moment.bins >= FEWEST_BINS:
             a, b = moment.idc, theirs[tau]
-            curve.append((tau, a, b, math.log(max(b, _FLOOR) / max(a, _FLOOR))))
+            curve.append((tau, a, b, math.log(max(b, FLOOR) / max(a, FLOOR))))
     return curve
 
 
-def beyond_chance(curve: Curve, plan: Counts, first_ns: int, last_ns: int, late_s: float) -> Beyond:
-    """By how much the curves differ, less what requests late by `late_s` on average explain."""
+def beyond_chance(curve: Curve, plan: Counts, first_ns: int, last_ns: int, moves: Moves) -> Beyond:
+    """By how much the curves differ, less what requests that moved to other bins explain."""
     by_tau = {round(moment.tau_s, 9): moment for moment in plan.cascade(first_ns, last_ns)}
     return [
-        (tau, idc, max(0.0, abs(apart) - chance_in_idc(by_tau[tau], late_s)))
+        (tau, idc, max(0.0, abs(apart) - chance_in_idc(by_tau[tau], moves.share(tau))))
         for tau, idc, _, apart in curve
         if tau >= _FROM_S
     ]
@@ -106,7 +105,7 @@ def shape_score(beyond: Beyond) -> float:
     """The worst agreement over the timescales, between 0 and 1."""
     worst = 1.0
     for _, plan, apart in beyond:
-        scale = max(abs(math.log(max(plan, _FLOOR))), math.log(1.5))
+        scale = max(abs(math.log(max(plan, FLOOR))), math.log(1.5))
         worst = min(worst, 1 - apart / scale)
     return max(worst, 0.0)
 

@@ -59,6 +59,17 @@ def test_a_short_run_that_was_on_time_is_not_judged_by_chance(n: int, rate: int)
         assert found.valid, found.reasons
 
 
+@pytest.mark.parametrize("phase", [0, 2_400_000, 4_950_000])
+def test_a_clockwork_that_was_on_time_is_a_clockwork_wherever_bins_begin(phase: int) -> None:
+    due = 1_700_000_000_000_000_000 + phase + np.arange(400) * 5_000_000
+    late = np.random.default_rng(3).integers(20_000, 200_000, 400)
+    found = fidelity(due, due + late)
+    assert found.valid, found.reasons
+    random = np.random.default_rng(4).exponential(5e6, 400)
+    poisson = due[0] + np.cumsum(random).astype(np.int64)
+    assert fidelity(due, np.maximum(due, poisson)).s < 90
+
+
 def test_a_short_run_whose_bursts_were_spread_is_found_out() -> None:
     burst = np.repeat(1_700_000_000_000_000_000 + np.arange(10) * 300_000_000, 20)
     place = np.tile(np.arange(20), 10)
