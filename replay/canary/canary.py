@@ -26,6 +26,7 @@ from capture.tape import Tape
 
 from ..options import ReplayOptions
 from ..outcome import Summary
+from ..verdict.silence import CHECK
 from .judge import Rules, StepJudge
 from .options import CanaryOptions
 from .state import PROMOTED, ROLLED_BACK, UNFAITHFUL, State, read_state
@@ -112,6 +113,7 @@ class _Steps:
                 f"to the candidate for {options.step_for / 1e9:g} s"
             )
             lost = self._carry_out(judge)
+            self._stop_if_lost(judge)
             word, why = judge.word()
             if lost and word != "worse":
                 word, why = "unfaithful", lost
@@ -119,6 +121,22 @@ class _Steps:
             if word in ("clean", "worse"):
                 break
         self._go_on(word, why)
+
+    def _stop_if_lost(self, judge: StepJudge) -> None:
+        """Without a baseline there is nothing to compare with, however long one waits."""
+        baseline, candidate = judge.lost
+        if not baseline:
+            return
+        self._state.share = 0.0
+        self._state.write(self._options.state)
+        asked, of = judge.counts()[0], self._options
+        who = (
+            f"{of.baseline} and {of.candidate} both" if candidate else f"The baseline {of.baseline}"
+        )
+        raise ReplayError(
+            f"{who} failed all requests ({asked:,} of the baseline), so there is nothing to "
+            f"compare with: {CHECK}."
+        )
 
     def _judge(self) -> StepJudge:
         options = self._options

@@ -154,6 +154,14 @@ class StepJudge:
         baseline, candidate = (sum(map(len, seen)) for seen in self._seen)
         return baseline, candidate
 
+    @property
+    def lost(self) -> tuple[bool, bool]:
+        """Whether every request failed, of the baseline and of the candidate."""
+        baseline, candidate = (
+            bool(seen) and all(bool(each.failed.all()) for each in seen) for seen in self._seen
+        )
+        return baseline, candidate
+
     def standings(self) -> list[Standing]:
         """Every subject that was bet on, the one nearest to its alarm first."""
         found = [self._standing(name) for name, bets in self._bets.items() if bets.blocks]

@@ -20,11 +20,13 @@ from typing import Any
 
 import numpy as np
 
+from capture.errors import ReplayError
 from capture.exchange import NEVER
 
 from ..verdict.gate import Gate, slo
 from ..verdict.judge import judge
 from ..verdict.rows import Rows, read_rows
+from ..verdict.silence import CHECK, silence
 from .options import CapacityOptions
 from .search import BREAKS, GENERATOR, HOLDS, INVALID, Search
 
@@ -46,6 +48,7 @@ class Probe:
     failed: float  # share
     in_flight: float  # on average
     s: float | None  # fidelity
+    silent: bool = False  # whether nothing at all was answered
 
     @property
     def power(self) -> float:
@@ -121,6 +124,8 @@ def capacity(tape: Path, options: CapacityOptions, objective: Gate, tell: Tell) 
             number = len(probes) + 1
             path = Path(where) / f"{number}-{scale:.4g}.tape"
             probe = _probe(tape, options, objective, scale, number, path)
+            if probe.silent:
+                _stop_if_gone(probes, probe, options.target[0])
             probes.append(probe)
             search.told(scale, probe.word)
             tell(_line(number, probe))
@@ -129,6 +134,17 @@ def capacity(tape: Path, options: CapacityOptions, objective: Gate, tell: Tell) 
     return Capacity(
         objective.text, low, above, search.bound_by, search.confirmed, tuple(probes)
     )  # fmt: skip
+
+
+def _stop_if_gone(probes: list[Probe], probe: Probe, target: str) -> None:
+    """A silent target has no capacity; one that another probe has killed will not show it."""
+    if not probes:
+        raise ReplayError(f"{target} is silent: {probe.why}; {CHECK}.")
+    if probes[-1].silent:
+        raise ReplayError(
+            f"{target} is silent since the probe at scale {probes[-1].scale:.3g}: {probe.why}. "
+            "Start it again, and look below that with --highest."
+        )
 
 
 def _probe(
@@ -152,6 +168,7 @@ def probe_of(rows: Rows, objective: Gate, scale: float) -> Probe:
     held = slo(objective, rows, verdict)
     word = INVALID if verdict.refused else BREAKS if held.failed else HOLDS
     why = "; ".join(kept.reasons[:2]) if kept is not None and verdict.refused else held.why
+    silent = silence(rows)
     due = rows["due_ns"][rows["due_ns"] != NEVER]
     good = rows.answered & ~rows.failed
     took = rows.response_ns[good] / 1e6
@@ -162,8 +179,9 @@ def probe_of(rows: Rows, objective: Gate, scale: float) -> Probe:
     answered = len(took) / lasted if lasted else 0.0
     mean = float(took.mean()) if len(took) else 0.0
     return Probe(
-        scale, word, why, len(due) / span if span else 0.0, answered, p50, p99, mean,
+        scale, word, silent or why, len(due) / span if span else 0.0, answered, p50, p99, mean,
         float(rows.failed.mean()), answered * mean / 1000, kept.s if kept is not None else None,
+        bool(silent),
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from .pairing import same_requests
 from .pairs import NEEDED, QUANTILES
 from .responses import Responses
 from .rows import Array, Rows
+from .silence import silence
 
 WINDOWS = 40
 DRAWS = 400
@@ -129,6 +130,9 @@ def compare(a: Rows, b: Rows, seed: int = 1) -> Comparison:
 
 def _refused(a: Rows, b: Rows) -> str:
     """Why nothing is judged; empty where it is."""
+    if silent := silence(a):
+        where = ", for in A and in B" if silence(b) else " with, for in A"
+        return f"there is nothing to compare{where} {silent}."
     for name, rows in (("A", a), ("B", b)):
         kept = fidelity_of_rows(rows)
         if kept is not None and not kept.valid and kept.blame != "target":

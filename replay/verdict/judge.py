@@ -18,6 +18,7 @@ from shapes.fidelity import Fidelity
 from .fidelity import BLAMED, fidelity_of_rows
 from .queueing import Queue, alone_ns, find_queue, in_flight_at_send, same_wait_ns
 from .rows import Array, Rows
+from .silence import silence
 
 MS = 1_000_000
 SLOWER = 2.0  # a ratio below this is left to `trial`, which can tell it from noise
@@ -120,7 +121,9 @@ def judge(rows: Rows, evidence: tuple[Finding, ...] = ()) -> Verdict:
     in_flight = in_flight_at_send(rows)
     table = tuple(_endpoint(rows, code, in_flight) for code in range(len(rows.endpoints)))
     findings = [*evidence]
-    if rows.is_run:
+    if silent := silence(rows):
+        findings.append(Finding("errors", "the target", silent, 100, (0,)))
+    elif rows.is_run:
         twice = _duplicates(rows)
         told = {finding.subject for finding in twice}
         findings += _causes(rows, table, in_flight) + twice + _statuses(rows, told)

@@ -15,21 +15,12 @@ from capture.exchange import NEVER, Outcome
 
 from .judge import Finding, human
 from .rows import Array, Rows
+from .silence import BROKEN
 
 BINS = 200
 BURST = 3.0
 SLOW = 5.0
 EACH = 4  # of a kind, the largest
-
-_BROKEN = {
-    Outcome.REFUSED: "connections refused",
-    Outcome.RESET: "connections reset",
-    Outcome.CLOSED: "connections closed without an answer",
-    Outcome.SHORT: "answers cut short",
-    Outcome.TIMED_OUT: "requests timed out",
-    Outcome.UNREACHABLE: "the target could not be reached",
-    Outcome.NO_RESOURCES: "this machine ran out of descriptors or ports",
-}
 
 
 @dataclass(frozen=True)
@@ -102,7 +93,7 @@ def _slow(rows: Rows, start: int) -> Iterator[Moment]:
 
 
 def _aborts(rows: Rows, start: int) -> Iterator[Moment]:
-    for outcome, text in _BROKEN.items():
+    for outcome, text in BROKEN.items():
         places = np.flatnonzero(rows["outcome"] == outcome)
         if len(places):
             at = _time(rows, int(places[0]))

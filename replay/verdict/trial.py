@@ -17,10 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from capture.errors import ReplayError
+
 from ..plain import plain
+from ..targets import targets_of
 from .judge import Verdict, judge
 from .pairs import NEEDED, QUANTILES, Decision, decide
 from .rows import Rows, read_rows
+from .silence import CHECK, silence
 from .trial_options import TrialOptions
 
 Side = dict[str, float]
@@ -35,10 +39,13 @@ class TrialResult:
     pairs: int
     left_out: tuple[str, ...]
     causes: tuple[str, ...] = ()  # what the candidate's runs show of themselves, most of them
+    silent: str = ""  # how the candidate answered nothing where the baseline did
 
     @property
     def word(self) -> str:
         """FAIL where any subject fails, PASS where all pass, else INCONCLUSIVE (or suspect)."""
+        if self.silent:
+            return "FAIL"
         words = {decision.word for decision in self.decisions}
         for word in ("FAIL", "suspect", "INCONCLUSIVE"):
             if word in words:
@@ -51,6 +58,7 @@ class TrialResult:
             "verdict": self.word,
             "pairs": self.pairs,
             "left_out": list(self.left_out),
+            "silent": self.silent,
             "causes": list(self.causes),
             "decisions": [plain(asdict(decision)) for decision in self.decisions],
         }
@@ -58,20 +66,40 @@ class TrialResult:
 
 def trial(tape: Path, options: TrialOptions, tell: Callable[[str], None]) -> TrialResult:
     """Run the pairs and decide. A pair that is left out is made up for, `options.extra` times."""
-    taken, left_out = Taken(), list[str]()
+    for side in SIDES:  # a name that cannot be resolved is told before anything is sent
+        targets_of(options.toward(getattr(options, side)))
+    taken, left_out, silent = Taken(), list[str](), ""
     with _folder(options.keep) as folder:
         for number in range(1, options.pairs + options.extra + 1):
             if taken.pairs == options.pairs:
                 break
             tell(f"pair {number}, of which {options.pairs} are wanted")
             sides, why = _pair(tape, options, number, folder)
-            if why:
+            silent = _silent(sides, options)
+            if why and not silent:
                 left_out.append(why)
                 tell(why)
             else:
                 taken.add(*(sides[side][0] for side in SIDES))
                 taken.look(*(sides[side][1] for side in SIDES))
-    return taken.result(left_out, options.margin, options.budget)
+            if silent:
+                break
+    told = taken.result(left_out, options.margin, options.budget)
+    return replace(told, silent=silent, causes=()) if silent else told
+
+
+def _silent(sides: dict[str, tuple[Rows, Verdict]], options: TrialOptions) -> str:
+    """How the candidate alone answered nothing; an error where the baseline did not either."""
+    said = {side: silence(rows) for side, (rows, _) in sides.items()}
+    baseline, candidate = said.get("baseline", ""), said.get("candidate", "")
+    if baseline and candidate:
+        raise ReplayError(
+            f"Neither {options.baseline} nor {options.candidate} answered: of the baseline "
+            f"{baseline}, of the candidate {candidate}. Check their URLs and whether they run."
+        )
+    if baseline:
+        raise ReplayError(f"The baseline {options.baseline} is silent: {baseline}; {CHECK}.")
+    return f"of {options.candidate} {candidate}" if candidate else ""
 
 
 def _pair(
@@ -187,7 +215,9 @@ def _folder(keep: str) -> Iterator[Path]:
 
 def as_text(told: TrialResult) -> str:
     """The result, for a person."""
-    lines = [f"{told.word} after {told.pairs} pairs of runs", *told.left_out]
+    silent = f": {told.silent}" if told.silent else ""
+    pairs = "1 pair" if told.pairs == 1 else f"{told.pairs} pairs"
+    lines = [f"{told.word} after {pairs} of runs{silent}", *told.left_out]
     lines += [f"seen in most runs of the candidate: {cause}" for cause in told.causes] + [""]
     lines.append(f"{'':<14}{'subject':<44}{'candidate / baseline':>22}")
     for each in told.decisions:

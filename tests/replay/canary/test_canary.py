@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from replay.canary.cli import canary
 from replay.canary.state import PROMOTED, RUNNING, UNFAITHFUL, State, read_state
 from tests.replay.canary.services import service, users_tape
+from tests.replay.test_hard_targets import free_port
 
 pytestmark = pytest.mark.alone
 
@@ -72,6 +73,19 @@ def test_a_candidate_like_the_baseline_is_promoted_from_the_step_that_was_not_de
     assert (told["word"], done.return_value) in (("promoted", 0), ("unfaithful", 4)), done.output
     if told["word"] == "promoted":
         assert json.loads(again.stdout) == told  # what is over is not begun again
+
+
+def test_a_baseline_that_does_not_run_is_named_and_the_candidate_gets_nothing(
+    tape: Path, tmp_path: Path
+):
+    state, url = tmp_path / "canary.json", f"http://127.0.0.1:{free_port()}"
+    with service() as new:
+        done = _canary(
+            tape, url, new.url, "--steps", "50", "--step-for", "2s", "--state", str(state)
+        )
+    assert str(done.exception).startswith(f"The baseline {url} failed all requests (")
+    told = json.loads(state.read_text())
+    assert (told["word"], told["share"]) == (RUNNING, 0)
 
 
 def read_tape_id(path: Path) -> str:

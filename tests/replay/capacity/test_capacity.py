@@ -17,6 +17,7 @@ from replay.capacity.search import BREAKS, GENERATOR, HOLDS, INVALID, TARGET, Se
 from replay.verdict.gate import parse
 from tests.replay.capacity.pool import arrivals_tape, pool
 from tests.replay.runs import rows_of, run, run_columns
+from tests.replay.test_hard_targets import free_port
 
 pytestmark = pytest.mark.alone
 
@@ -115,3 +116,13 @@ def test_a_search_that_makes_no_sense_is_a_usage_error(tmp_path: Path, given: li
     tape = arrivals_tape(tmp_path / "x.tape", 0.2, 40)
     done = CliRunner().invoke(capacity, [str(tape), *given])
     assert done.exit_code == 2, done.output
+
+
+def test_a_target_that_does_not_run_is_named_at_once(tmp_path: Path):
+    tape = arrivals_tape(tmp_path / "x.tape", 0.2, 40)
+    url = f"http://127.0.0.1:{free_port()}"
+    done = CliRunner().invoke(
+        capacity, [str(tape), "--target", url, "--slo", "p99 < 1s", "--no-calibrate"]
+    )
+    assert str(done.exception).startswith(f"{url} is silent: none of ")
+    assert "probe" not in done.stderr

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from capture.exchange import Lateness
+from capture.exchange import NEVER, Lateness, Outcome
+from replay.verdict.compare import compare
 from replay.verdict.judge import judge
 from tests.replay.runs import rows_of, run, run_columns
 
@@ -118,3 +119,19 @@ def test_conflicts_that_met_another_request_of_the_same_order_are_no_finding():
     assert judge(rows_of(columns)).findings == ()
     columns["status"] = np.where(which <= 2, 409, 200)
     assert [finding.kind for finding in judge(rows_of(columns)).findings] == ["status"]
+
+
+def test_a_run_that_nothing_answered_is_one_finding_and_nothing_to_compare_with():
+    columns = run_columns()
+    columns["outcome"] = np.full(2000, Outcome.REFUSED)
+    columns["status"] = np.zeros(2000, np.int64)
+    columns["response_last_ns"] = np.full(2000, NEVER)
+    dead = rows_of(columns)
+    (found,) = judge(dead).findings
+    assert found.sentence == "none of 2,000 requests was answered (connections refused)"
+    told = compare(dead, run())
+    assert told.word == "INVALID"
+    assert told.refused.endswith(
+        "for in A none of 2,000 requests was answered (connections refused)."
+    )
+    assert compare(run(), dead).word == "suspect"

@@ -19,6 +19,7 @@ from replay.verdict.trial import Taken, as_text, result
 from tests.replay.canary.services import service, users_tape
 from tests.replay.recorder import get, recorder, write_tape
 from tests.replay.runs import rows_of, run_columns
+from tests.replay.test_hard_targets import free_port
 
 pytestmark = pytest.mark.alone
 
@@ -119,6 +120,39 @@ def test_a_candidate_that_is_slow_at_one_page_fails_a_real_trial_there(tmp_path:
     failed = {each["subject"] for each in told["decisions"] if each["word"] == "FAIL"}
     assert done.exit_code == 3
     assert failed == {"p50(GET /cart)"}
+
+
+@pytest.mark.parametrize(
+    ("dead", "code", "said"),
+    [
+        (("baseline", "candidate"), 1, "Neither http://"),
+        (("baseline",), 1, "The baseline http://"),
+        (("candidate",), 3, "FAIL after "),
+        (("name",), 1, "'no-such.invalid' cannot be resolved"),
+    ],
+)
+def test_a_side_that_answers_nothing_ends_a_trial_with_the_first_pair(
+    tmp_path: Path, dead: tuple[str, ...], code: int, said: str
+):
+    tape = write_tape(tmp_path / "x.tape", [(n, n * 5, get("/same")) for n in range(10)])
+    with recorder() as target:
+        sides = dict.fromkeys(("baseline", "candidate"), target.url)
+        if dead == ("name",):
+            sides["candidate"] = "http://no-such.invalid"
+        else:
+            sides |= {side: f"http://127.0.0.1:{free_port()}" for side in dead}
+        given = [word for side, url in sides.items() for word in (f"--{side}", url)]
+        done = CliRunner().invoke(
+            trial, [str(tape), *given, "--no-calibrate", "--extra", "0"], standalone_mode=False
+        )
+    ended = done.exception if code == 1 else None
+    told = str(ended or done.stdout)
+    assert said in told
+    assert ended or done.return_value == code
+    if dead != ("name",):
+        assert "none of 10 requests was answered (connections refused)" in told
+        assert all(sides[side] in told for side in dead)
+        assert "pair 2" not in done.stderr
 
 
 def test_ctrl_c_ends_a_trial_and_not_only_the_run_under_way(tmp_path: Path):
