@@ -179,8 +179,8 @@ class Batch:
         "_at", "_base", "_following", "_led", "_memory", "_pieces", "answer", "answered_first",
         "answered_last", "client", "close", "close_after", "connect", "digest", "due", "ended",
         "fill", "first", "flags", "following", "lane", "late_cause", "methods", "number",
-        "open_rows", "opened", "outcome", "parked", "piece_count", "pieces_at", "quick", "reached",
-        "reuse", "rows", "sent_first", "sent_last", "sizes", "targets", "tls",
+        "open_rows", "opened", "outcome", "outgoing", "parked", "piece_count", "pieces_at",
+        "quick", "reached", "reuse", "rows", "sent_first", "sent_last", "sizes", "targets", "tls",
     )  # fmt: skip
 
     def __init__(self, memory: mmap.mmap, number: int, rows: int, pieces: int) -> None:
@@ -224,16 +224,16 @@ class Batch:
         self.following: list[int] = []
         self.reached = 0
         self.parked: set[int] = set()
+        self.outgoing: tuple[Any, ...] = ()
         self.quick: tuple[Any, ...] = ()
 
     def hasten(self) -> None:
         """Get ready for being sent as fast as answers come."""
         base = self._base
         self.following = self._following.tolist()
-        self.quick = (
-            self._memory, [base + place for place in self._at.tolist()], self.sizes.tolist(),
-            self.following, self.sent_first, self.answered_last, self.digest, self.answer,
-        )  # fmt: skip
+        at = [base + place for place in self._at.tolist()]
+        self.outgoing = (self._memory, at, self.sizes.tolist(), self.sent_first)
+        self.quick = (self.following, self.answered_last, self.answer, self.digest)
 
     def plain(self, row: int) -> bool:
         """Whether it is sent in one piece, whole, and its answer framed as most are."""
