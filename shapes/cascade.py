@@ -13,7 +13,7 @@ tape would be, and the wanted curve bent by what it was off, a few times over, t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,37 +21,45 @@ from numpy.typing import NDArray
 from .counts import Counts, Ints
 
 FINEST_NS = 50_000
-_ROUNDS = 12
-_NEAR = 0.08  # good enough: |Δ ln IDC| at all timescales
+_ROUNDS = 10
+_NEAR = 0.09  # good enough: |Δ ln IDC| at all timescales
 _LEAST = 1e-3
 Curve = Sequence[Sequence[float]]
+Moved = Callable[[Ints], Ints]
 
 
 def arrivals(
-    idc: Curve, total: int, span_ns: int, seed: int, from_s: float = 0.01, to_s: float = math.inf
-) -> Ints:
+    idc: Curve, total: int, span_ns: int, seed: int, from_s: float = 0.01, to_s: float = math.inf,
+    moved: Moved | None = None,
+) -> Ints:  # fmt: skip
     """So many arrival times within a span, whose IDC follows a curve [[tau_s, value], …].
 
-    The curve is kept most closely between `from_s` and `to_s`.
+    The curve is kept most closely between `from_s` and `to_s`. Where the times are moved somewhat
+    before they are used, `moved` says to where: those are the ones that follow the curve.
     """
     if total < 2 or len(idc) < 2:
         random = np.random.default_rng(seed)
         return np.sort(random.integers(0, max(span_ns, 1), total))
     wanted = {round(tau, 9): max(value, _LEAST) for tau, value in idc}
     bent = dict(wanted)
-    best, least = np.empty(0, np.int64), math.inf
-    for turn in range(_ROUNDS):
-        random = np.random.default_rng([seed & 0x7FFFFFFF, turn])
-        times = _cascade(bent, total, span_ns, random)
-        off = _off(times, wanted, span_ns)
-        worst = max((abs(e) for tau, e in off.items() if from_s <= tau <= to_s), default=0.0)
-        if worst < least:
-            best, least = times, worst
-        if least < _NEAR:
-            break
-        for tau, error in off.items():
-            bent[tau] = max(bent[tau] * math.exp(-0.5 * error), _LEAST)
-    return best
+    random = np.random.default_rng([seed & 0x7FFFFFFF, 0])
+
+    def follow(rounds: int, moved: Moved | None) -> Ints:
+        best, least = np.empty(0, np.int64), math.inf
+        for _ in range(rounds):
+            times = _cascade(bent, total, span_ns, random)
+            off = _off(times if moved is None else moved(times), wanted, span_ns)
+            worst = max((abs(e) for tau, e in off.items() if from_s <= tau <= to_s), default=0.0)
+            if worst < least:
+                best, least = times, worst
+            if least < _NEAR:
+                break
+            for tau, error in off.items():
+                bent[tau] = max(bent[tau] * math.exp(-0.5 * error), _LEAST)
+        return best
+
+    times = follow(_ROUNDS, None)
+    return times if moved is None else follow(_ROUNDS, moved)
 
 
 def _off(times: Ints, wanted: dict[float, float], span_ns: int) -> dict[float, float]:

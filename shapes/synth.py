@@ -21,9 +21,10 @@ from capture.errors import TapeError
 from capture.exchange import NEVER, Close, Connection, Exchange, Flag
 from capture.tape.made import MadeTape
 
-from .cascade import arrivals
+from .cascade import Moved, arrivals
 from .counts import Ints
-from .walks import Chain, Quantiles, Step, walks
+from .quantiles import Drawn, Quantiles
+from .walks import Chain, Step, walks
 
 BEGIN_NS = 1_704_067_200_000_000_000
 _BATCH = 1000
@@ -48,16 +49,23 @@ def synthesize(
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Made:  # fmt: skip
     """Write a tape like a shape, that lasts so long."""
-    times = times_of(shape, for_ns, seed)
     chain = Chain(shape["mix"], shape["sessions"]["first"], shape["sessions"]["count"])
     if not chain.names:
         raise TapeError("This shape has no endpoint of HTTP/1, so there is nothing to ask.")
-    random = np.random.default_rng([seed & 0x7FFFFFFF, 11])
-    maker = _Maker(shape, chain, random)
+
+    def steps(times: Ints) -> Iterator[Step]:
+        return walks(shape, chain, times, np.random.default_rng([seed & 0x7FFFFFFF, 11]))
+
+    def moved(times: Ints) -> Ints:
+        return np.fromiter((step.at_ns for step in steps(times)), np.int64, times.size)
+
+    times = times_of(shape, for_ns, seed, moved)
+    maker = _Maker(shape, chain, np.random.default_rng([seed & 0x7FFFFFFF, 12]))
     made = 0
     with MadeTape(path, "synthetic", seed) as tape:
         batch: list[Exchange] = []
-        for step in walks(shape, chain, times + BEGIN_NS, random):
+        for step in steps(times):
+            step.at_ns += BEGIN_NS
             exchange, ended = maker.make(step)
             batch.append(exchange)
             if ended is not None:
@@ -74,13 +82,14 @@ def synthesize(
     return Made(times.size, maker.users, maker.connections)
 
 
-def times_of(shape: dict[str, Any], for_ns: int, seed: int = 0) -> Ints:
-    """When the requests of the tape are sent, in ns from its start."""
+def times_of(shape: dict[str, Any], for_ns: int, seed: int = 0, moved: Moved | None = None) -> Ints:
+    """When requests arrive, in ns from the start, before `moved` moves them to those sent."""
     said = shape["arrivals"]
     total = round(said["rate_per_s"] * for_ns / 1e9)
     if total < 1:
         raise TapeError("This shape has too low a rate to make a request in that time.")
-    return arrivals(said["idc"], total, for_ns, seed, to_s=said["span_s"] / 30 * 1.001)
+    return arrivals(said["idc"], total, for_ns, seed, to_s=said["span_s"] / 30 * 1.001,
+                    moved=moved)  # fmt: skip
 
 
 class _Maker:
@@ -111,7 +120,7 @@ class _Maker:
         head, body = kind.request(self._path(step.endpoint, kind), step.user)
         exchange.request = head + body
         exchange.request_bytes, exchange.head_bytes = len(exchange.request), len(head)
-        kind.answer(exchange)
+        kind.answer(exchange, step.took_ns)
         connection.exchanges += 1
         connection.client_bytes += exchange.request_bytes
         connection.server_bytes += exchange.response_bytes
@@ -158,9 +167,8 @@ class _Endpoint:
     def __init__(self, name: str, said: dict[str, Any], random: np.random.Generator) -> None:
         self._method, _, self._template = name.partition(" ")
         self._random = random
-        self._requests = _Drawn(Quantiles(said["request_bytes"]), random)
-        self._responses = _Drawn(Quantiles(said["response_bytes"]), random)
-        self._service = _Drawn(Quantiles(said["service_s"]), random)
+        self._requests = Drawn(Quantiles(said["request_bytes"]), random)
+        self._responses = Drawn(Quantiles(said["response_bytes"]), random)
         self._statuses = np.array([int(code) for code in said["statuses"]] or [200])
         weights = np.array(list(said["statuses"].values()) or [1], float)
         self._shares = np.cumsum(weights) / weights.sum()
@@ -184,15 +192,14 @@ class _Endpoint:
         head = f"{lines}Content-Length: {len(body)}\r\n\r\n"
         return head.encode("latin-1", "replace"), body
 
-    def answer(self, exchange: Exchange) -> None:
-        """Say how it was answered; a status of 0 is no answer."""
+    def answer(self, exchange: Exchange, took: int) -> None:
+        """Say how it was answered, after so many ns; a status of 0 is no answer."""
         at = int(np.searchsorted(self._shares, self._random.random(), "right"))
         exchange.status = int(self._statuses[min(at, self._statuses.size - 1)])
         if not exchange.status:
             exchange.flags |= Flag.NO_RESPONSE
             exchange.response_first_ns = exchange.response_last_ns = NEVER
             return
-        took = int(self._service.next() * 1e9)
         exchange.response_bytes = int(self._responses.next())
         exchange.response_first_ns = exchange.request_last_ns + took * 9 // 10
         exchange.response_last_ns = exchange.request_last_ns + took
@@ -208,17 +215,3 @@ class _Endpoint:
         if kind == "email":
             return f"user{number % 100_000}@{_HOST}"
         return f"{number:016x}" if kind == "hex" else f"t{number:020x}Z"
-
-
-class _Drawn:
-    """Values drawn ahead, many at once."""
-
-    def __init__(self, quantiles: Quantiles, random: np.random.Generator) -> None:
-        self._quantiles, self._random = quantiles, random
-        self._values: list[float] = []
-
-    def next(self) -> float:
-        """The next of them."""
-        if not self._values:
-            self._values = self._quantiles.draw(self._random, 256).tolist()
-        return self._values.pop()

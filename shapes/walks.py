@@ -1,11 +1,11 @@
 """Users made from a shape: who asks at which arrival, and what, as the mix of sessions says.
 
-Arrivals come first, since bursts are a matter of the whole stream. Each goes to the user who has
-waited for it the longest, past their pause; where nobody is ready, somebody new comes. So a burst
-brings new users, as it does in truth, and a lull makes users wait a little longer. How long
-they pause is drawn from the quantiles of the shape; what they ask is a Markov chain of endpoints:
-which begin sessions, which follow which, and after which sessions end. A chain that did not end
-by itself would be caught where users leave: who has paid would pay again and again.
+Arrivals come first, since bursts are a matter of the whole stream. Whoever goes on takes a later
+one that is a pause away (`pauses`); an arrival that nobody has taken is somebody new. So a burst
+brings new users, as it does in truth, and pauses keep their quantiles. What users ask is a
+Markov chain of endpoints: which begin sessions, which follow which, and after which sessions end. A
+chain that did not end by itself would be caught where users leave: who has paid would pay again and
+again.
 
 How likely a session ends here is what its endpoint and its length so far say together: their odds
 multiply, and each is counted against the odds of all (as two witnesses are joined who do not know
@@ -22,34 +22,25 @@ from typing import Any
 import numpy as np
 
 from .counts import Ints
+from .pauses import Pauses
+from .quantiles import Drawn, Quantiles
 
-_AHEAD = 4096
 _LONGEST = 10_000
 
 
 @dataclass(slots=True)
 class Step:
-    """One request: when, by whom, after how many, whether the last, the number of its endpoint."""
+    """One request: when, by whom, after how many, whether the last, the number of its endpoint.
+
+    `took_ns` is how long its answer takes, if it has one.
+    """
 
     at_ns: int
     user: int
     turn: int
     last: bool
     endpoint: int
-
-
-class Quantiles:
-    """Draws from a distribution of which some quantiles are known: {"p50": …, "p99": …}."""
-
-    def __init__(self, known: dict[str, float], least: float = 0.0) -> None:
-        pairs = sorted((float(name[1:]) / 100, value) for name, value in known.items())
-        self._q = np.array([0.0, *(q for q, _ in pairs), 1.0])
-        values = [value for _, value in pairs] or [least]
-        self._values = np.maximum([values[0], *values, values[-1]], least)
-
-    def draw(self, random: np.random.Generator, count: int) -> Any:
-        """So many values, on straight lines between the quantiles."""
-        return np.interp(random.random(count), self._q, self._values)
+    took_ns: int
 
 
 class Chain:
@@ -88,28 +79,35 @@ class Chain:
 def walks(
     shape: dict[str, Any], chain: Chain, arrivals: Ints, random: np.random.Generator
 ) -> Iterator[Step]:
-    """A step for every arrival, in order of time."""
+    """As many steps as arrivals, in order of time; where pauses ask for it, not quite at them."""
     users = shape["sessions"]
-    pauses, ending = Quantiles(users["think_s"]), _Ending(users, chain, random)
-    service = Quantiles(shape["mix"]["service_s"])
-    ready: list[tuple[int, int, int, int]] = []  # when, user, turn, endpoint before
+    ending = _Ending(users, chain, random)
+    services = {each["endpoint"]: each["service_s"] for each in shape["mix"]["endpoints"]}
+    took = [Drawn(Quantiles(services[name]), random) for name in chain.names]
+    pauses = Pauses(Quantiles({"p0": 0.0, **users["think_s"]}), arrivals.tolist(), random)
+    even = Drawn(Quantiles({"p0": 0.0, "p100": 1.0}), random)
+    back: list[tuple[int, int, int, int]] = []  # when, user, turn, endpoint before
+
+    def step(at: int, user: int, turn: int, endpoint: int) -> Step:
+        took_ns = int(took[endpoint].next() * 1e9)
+        last = even.next() < ending.chance(endpoint, turn + 1)
+        again = None if last else pauses.take(at, at + took_ns)
+        if again is not None:
+            heapq.heappush(back, (again, user, turn + 1, endpoint))
+        return Step(at, user, turn, last, endpoint, took_ns)
+
     user = 0
-    for begin in range(0, arrivals.size, _AHEAD):
-        part = arrivals[begin : begin + _AHEAD]
-        waits = pauses.draw(random, part.size) + service.draw(random, part.size)
-        drawn, left = random.random(part.size).tolist(), random.random(part.size).tolist()
-        columns = zip(part.tolist(), (waits * 1e9).tolist(), drawn, left, strict=True)
-        for at, wait, u, leaves in columns:
-            if ready and ready[0][0] <= at:
-                _, who, turn, endpoint = heapq.heappop(ready)
-                endpoint = chain.after(endpoint, u)
-            else:
-                user += 1
-                who, turn, endpoint = user, 0, chain.first(u)
-            last = leaves < ending.chance(endpoint, turn + 1)
-            yield Step(at, who, turn, last, endpoint)
-            if not last:
-                heapq.heappush(ready, (at + int(wait), who, turn + 1, endpoint))
+    for number, at in enumerate(arrivals.tolist()):
+        while back and back[0][0] <= at:
+            when, who, turn, before = heapq.heappop(back)
+            yield step(when, who, turn, chain.after(before, even.next()))
+        if pauses.free(number):
+            pauses.use(number)
+            user += 1
+            yield step(at, user, 0, chain.first(even.next()))
+    while back:
+        when, who, turn, before = heapq.heappop(back)
+        yield step(when, who, turn, chain.after(before, even.next()))
 
 
 class _Ending:

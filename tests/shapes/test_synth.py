@@ -17,9 +17,11 @@ from capture.tape import Tape
 from shapes.cascade import arrivals
 from shapes.cli import shapes as command
 from shapes.counts import Counts
+from shapes.pauses import Pauses
+from shapes.quantiles import Quantiles
 from shapes.shape import describe, save
 from shapes.synth import synthesize
-from shapes.walks import Chain, Quantiles, walks
+from shapes.walks import Chain, walks
 from tests.shapes.shape_tapes import recorded, write
 from tests.shapes.synthetic import AZURE, azure, furthest, tape_at
 
@@ -35,7 +37,7 @@ def shape_of(path: Path) -> dict[str, Any]:
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any], Path]:
     """The shape of a source, that of what was made of it, and the tape that was."""
     folder = tmp_path_factory.mktemp("synth")
-    source = shape_of(write(folder / "x.tape", recorded(12_000, gap_ns=4e6)))
+    source = shape_of(write(folder / "x.tape", recorded(6_000, gap_ns=8e6)))
     path = folder / "made.tape"
     synthesize(source, str(path), round(source["arrivals"]["span_s"] * S), seed=1)
     return source, shape_of(path), path
@@ -58,13 +60,20 @@ def test_a_synthetic_tape_is_as_bursty_as_a_real_trace(name: str, tmp_path: Path
     assert furthest(source, shape_of(tmp_path / "y.tape"))[0] <= 0.25
 
 
-def test_a_synthetic_tape_is_as_bursty_as_the_sample_capture(tmp_path: Path) -> None:
+def test_a_synthetic_tape_is_as_bursty_as_the_sample_and_its_users_pause_alike(
+    tmp_path: Path,
+) -> None:
     sample = Path(__file__).parents[2] / "samples" / "pcaps" / "shop.pcap.gz"
     args = ["pcap", str(sample), "-o", str(tmp_path / "x.tape")]
     assert CliRunner().invoke(capture, args).exit_code == 0
     source = shape_of(tmp_path / "x.tape")
     synthesize(source, str(tmp_path / "y.tape"), round(source["arrivals"]["span_s"] * S), seed=1)
-    assert furthest(source, shape_of(tmp_path / "y.tape"))[0] <= 0.25
+    found = shape_of(tmp_path / "y.tape")
+    assert furthest(source, found)[0] <= 0.25
+    theirs, mine = source["sessions"]["think_s"], found["sessions"]["think_s"]
+    for q in ("p50", "p75", "p90"):
+        assert mine[q] == pytest.approx(theirs[q], rel=0.15), f"users pause otherwise at {q}"
+    assert mine["p10"] < 0.001, "requests that follow at once came apart"
 
 
 def test_endpoints_sizes_statuses_and_users_are_those_of_the_shape(made: Any) -> None:
@@ -91,9 +100,19 @@ def test_users_leave_after_what_they_leave_after_and_do_not_repeat_it() -> None:
     shape = {
         "mix": {
             "endpoints": [
-                {"endpoint": "GET /a", "exchanges": 100, "share": 0.25},
-                {"endpoint": "GET /b", "exchanges": 200, "share": 0.5},
-                {"endpoint": "POST /pay", "exchanges": 100, "share": 0.25},
+                {
+                    "endpoint": "GET /a",
+                    "exchanges": 100,
+                    "share": 0.25,
+                    "service_s": {"p50": 0.001},
+                },
+                {"endpoint": "GET /b", "exchanges": 200, "share": 0.5, "service_s": {"p50": 0.001}},
+                {
+                    "endpoint": "POST /pay",
+                    "exchanges": 100,
+                    "share": 0.25,
+                    "service_s": {"p50": 0.001},
+                },
             ],
             "bigrams": [
                 ["GET /a", "GET /b", 100],
@@ -101,7 +120,6 @@ def test_users_leave_after_what_they_leave_after_and_do_not_repeat_it() -> None:
                 ["GET /b", "POST /pay", 98],
                 ["POST /pay", "POST /pay", 2],
             ],
-            "service_s": {"p50": 0.001},
         },
         "sessions": {
             "count": 100,
@@ -125,7 +143,7 @@ def test_its_requests_are_whole_http_and_sound(made: Any) -> None:
         assert tape.verify() == []
         kinds = np.concatenate([block["kind"] for block in tape.columns(("kind",))])
         assert set(kinds.tolist()) == {Kind.HTTP1}
-        for payload in tape.payloads(np.arange(0, 12_000, 97)):
+        for payload in tape.payloads(np.arange(0, 6_000, 97)):
             head, _, body = payload.request.partition(b"\r\n\r\n")
             assert head.split(b"\r\n")[0].endswith(b" HTTP/1.1")
             if head.startswith(b"POST"):
@@ -146,6 +164,29 @@ def test_the_same_seed_makes_the_same_requests_and_another_makes_others(tmp_path
 
     assert digests(1) == digests(1)
     assert digests(1) != digests(2)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.integers(0, 10**9), min_size=2, max_size=60),
+    st.lists(st.floats(0, 2), min_size=3, max_size=3),
+    st.integers(0, 2**40),
+)
+def test_every_arrival_is_taken_once_and_nobody_asks_before_they_asked(
+    times: list[int], quantiles: list[float], seed: int
+) -> None:
+    known = dict(zip(("p10", "p50", "p99"), sorted(quantiles), strict=True))
+    arrivals = sorted(times)
+    pauses = Pauses(Quantiles(known), arrivals, np.random.default_rng(seed))
+    taken = 0
+    for number, at in enumerate(arrivals):
+        if pauses.free(number):
+            pauses.use(number)
+            again = pauses.take(at, at + 1000)
+            assert again is None or at <= again <= arrivals[-1]
+            taken += again is not None
+    assert sum(pauses.free(number) for number in range(len(arrivals))) == 0
+    assert taken < len(arrivals)
 
 
 @settings(max_examples=25, deadline=None)
