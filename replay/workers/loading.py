@@ -151,6 +151,8 @@ class Loader:
                 data = self._bulk.load(chunk) if self._bulk is not None else None
                 if data is None:
                     chunk, data = self._one_by_one(chunk)
+                if not rows_in(chunk):
+                    continue
                 led = self._at_max and not self._openings.size
                 yield Made(chunk, data, self._regions, self._at_max, led)
 
@@ -166,9 +168,15 @@ class Loader:
             else self.rewriter(request, heads[row], self._authorities[target])
             for row, target in zip(rows, to.tolist(), strict=True)
         ]  # fmt: skip
-        if len(rows) > len(raw):
-            chunk = take(chunk, np.asarray(rows))
-            payloads = [payloads[row] for row in rows]
+        left = [
+            place
+            for place, row in enumerate(rows)
+            if requests[place] is not None or raw[row] is None
+        ]  # what a hook dropped is not planned
+        if left != list(range(len(raw))):
+            chunk = take(chunk, np.asarray(rows)[left])
+            payloads, to = [payloads[rows[place]] for place in left], to[left]
+            requests = [requests[place] for place in left]
         chunk["target_index"] = to
         return chunk, Bytes.of(requests, _pieces(chunk, payloads, requests))
 

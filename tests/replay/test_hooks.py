@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from capture.errors import ReplayError
 from replay.cli import replay as command
 from replay.hooks import Hook, _apart
+from replay.options import ReplayOptions
+from replay.run import replay
 from tests.replay.recorder import get, recorder, write_tape
 
 ODD = (
@@ -103,3 +105,19 @@ def test_a_hook_that_cannot_be_loaded_is_told_before_a_run_is_written(tmp_path: 
 def test_whatever_the_bytes_nothing_is_lost_between_line_headers_and_rest(data: bytes) -> None:
     first, lines, rest = _apart(data)
     assert b"".join([first, *lines, rest]) == data
+
+
+def test_what_a_hook_drops_is_not_planned(tmp_path: Path) -> None:
+    text = "def rewrite(request):\n    return None if b'/odd' in request else request\n"
+    (tmp_path / "my.py").write_text(text)
+    requests = [(n % 2, float(n), get("/odd" if n % 2 else "/even")) for n in range(40)]
+    tape = write_tape(tmp_path / "x.tape", requests)
+    with recorder() as one, recorder() as other:
+        chosen = ReplayOptions(
+            target=(one.url, f"b={other.url}"), hook=str(tmp_path / "my.py"), no_calibrate=True
+        )
+        summary = replay(tape, chosen, tmp_path / "run.tape")
+        assert sum(map(len, one.received)) == sum(map(len, other.received)) == 20
+    assert summary.planned == 40
+    assert summary.outcomes == {"ANSWERED": 40}
+    assert summary.rewritten["dropped by hook"] == 40
