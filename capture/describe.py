@@ -12,6 +12,7 @@ of a block when that is sealed (tape/rows.py).
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 import xxhash
@@ -150,6 +151,15 @@ class Describer:
 def text_hash(text: str) -> int:
     """XXH3, 64 bits."""
     return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"))
+
+
+def named(endpoint: str, pattern: str) -> bool:
+    """Whether a pattern names an endpoint: `*` is anything, a path alone is of any method.
+
+    Nothing names everything; brackets, as of `/tags[]`, stand for themselves.
+    """
+    wanted = (pattern or "*").replace("[", "[[]")
+    return fnmatchcase(endpoint, f"* {wanted}" if wanted.startswith("/") else wanted)
 
 
 def template(path: str) -> str:

@@ -94,6 +94,10 @@ class Outcome(IntEnum):
     NO_RESOURCES = 13  # this machine ran out of file descriptors or ports
 
 
+FINE = (Outcome.NONE, Outcome.ANSWERED, Outcome.ABANDONED, Outcome.UNSENT)
+"""Outcomes in which the target did not fail: it answered in full, or no answer was waited for."""
+
+
 class Lateness(IntEnum):
     """Why a request of a run went out after it was due. Codes are stored in tapes."""
 

@@ -25,11 +25,11 @@ from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
+from capture.describe import named
 from capture.exchange import NEVER, Outcome
 from capture.options import SPAN
 
@@ -153,7 +153,7 @@ class _Share(_Meter):
         bad = known = 0
         pattern = "" if self.term.measure == "status" else self.term.argument
         for name, part, mask in each_endpoint(glance.parts):
-            if _like(name, pattern):
+            if named(name, pattern):
                 known += int(mask.sum())
                 bad += int((self._bad(part) & mask).sum())
         return bad, known
@@ -174,7 +174,7 @@ class _Quantile(_Meter):
         del flying
         found: dict[str, tuple[Histogram, Histogram]] = {}
         for name, part, mask in each_endpoint(glance.parts):
-            if _like(name, self.term.argument):
+            if named(name, self.term.argument):
                 pair = found.setdefault(name, (Histogram(), Histogram()))
                 whole = mask & (part.service_ns != NEVER)
                 pair[0].add(part.service_ns[whole])
@@ -256,7 +256,3 @@ def _quantile(parts: list[Histogram], q: float) -> float:
     for part in parts:
         whole.merge(part)
     return whole.quantile(q) / 1e6 if whole.total else math.nan
-
-
-def _like(name: str, pattern: str) -> bool:
-    return not pattern or fnmatchcase(name, pattern.replace("[", "[[]"))

@@ -46,8 +46,8 @@ class RunWriter(Protocol):
     ) -> None:
         """Write a block of rows."""
 
-    def close(self, ledger: Ledger | None = None) -> None:
-        """The run has ended, with this ledger."""
+    def close(self, ledger: Ledger | None = None, summary: Mapping[str, Any] | None = None) -> None:
+        """The run has ended, with this ledger and what it came to."""
 
 
 class _Booked:
@@ -190,10 +190,11 @@ class Collector:
             self._ledger.book("ends of the run", f"aborted: {aborted}")
         elif self.stopped:
             self._ledger.book("ends of the run", "stopped before its end")
-        self._writer.close(self._ledger)
+        noise = noise_of(floor)
+        kept = None if options.at_max else self._fidelity(noise)
+        self._writer.close(self._ledger, {"noise_floor": noise, "fidelity": kept})
         if self.bookmark is not None and not self.failures:
             self.bookmark.end(self.stopped)
-        noise = noise_of(floor)
         if self.failures:
             raise ReplayError(self.failures[0])
         if self.stopped and not aborted:
@@ -206,12 +207,23 @@ class Collector:
             )
         return self.tally.summary(
             noise_floor=noise,
-            fidelity=None if options.at_max else _fidelity(self.path, noise),
+            fidelity=kept,
             warnings=self.warnings,
             run=str(self.path),
             aborted=aborted,
             interrupted=self.interrupted,
         )
+
+    def _fidelity(self, noise: dict[str, int]) -> dict[str, Any]:
+        """How close the run, whose rows are all written, came to its plan."""
+        from shapes.fidelity import RUN_COLUMNS, FidelityMeter
+
+        meter = FidelityMeter()
+        with Tape.open(self.path) as run:
+            for block in run.columns(RUN_COLUMNS):
+                meter.add(block)
+        altered = self._ledger.count(PAYLOADS, ALTERED)
+        return meter.render(altered=altered, noise_p99_ns=noise.get("p99")).as_dict()
 
 
 def noise_of(floor: list[int]) -> dict[str, int]:
@@ -219,13 +231,6 @@ def noise_of(floor: list[int]) -> dict[str, int]:
     if not floor:
         return {}
     return {"p50": floor[len(floor) // 2], "p99": floor[len(floor) * 99 // 100]}
-
-
-def _fidelity(path: Path, noise: dict[str, int]) -> dict[str, Any]:
-    from shapes.fidelity import fidelity_of
-
-    with Tape.open(path) as run:
-        return fidelity_of(run, noise_p99_ns=noise.get("p99")).as_dict()
 
 
 def _storable(rows: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from capture.exchange import NEVER, Lateness, Outcome, Reuse
+from capture.exchange import FINE, NEVER, Lateness, Outcome, Reuse
 
 _HALF = 1024
 MAX_ENDPOINTS = 500
@@ -92,7 +92,8 @@ class EndpointTimes:
         )
         whole, gone = answered[here], sent != NEVER
         self.requests += len(due)
-        self.failed += int((~whole).sum() + (rows["status"][here][whole] >= 500).sum())
+        failed = ~np.isin(rows["outcome"][here], FINE) | (rows["status"][here] >= 500)
+        self.failed += int(failed.sum())
         self.lateness.add((sent - due)[gone])
         self.service.add((last - sent)[whole])
         self.response.add((last - due)[whole])
@@ -141,8 +142,7 @@ class Summary:
 
 
 def _failed(outcomes: Mapping[str, int], statuses: Mapping[str, int]) -> int:
-    fine = (Outcome.ANSWERED.name, Outcome.ABANDONED.name, Outcome.UNSENT.name)
-    failed = sum(count for name, count in outcomes.items() if name not in fine)
+    failed = sum(count for name, count in outcomes.items() if Outcome[name] not in FINE)
     return failed + sum(n for status, n in statuses.items() if status.startswith("5"))
 
 

@@ -71,7 +71,7 @@ class TapeFile:
         self.path = path
         self.cipher = cipher
         self.losses: list[Loss] = []
-        self.summary: dict[str, object] = {}
+        self.summary: dict[str, Any] = {}
         self.counts: dict[str, dict[str, int]] = {}
         self.rates: list[tuple[int, float]] = []  # changes of the share that was kept
         self.whole = False  # ended with an index, as a writer that was not killed leaves it

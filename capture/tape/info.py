@@ -61,6 +61,7 @@ def facts(tape: Tape) -> dict[str, Any]:
         "ledger": tape.ledger.as_dict(),
         "ledger_imbalances": tape.ledger.imbalances(),
         "losses": [str(loss) for loss in tape.losses],
+        "summary": tape.summary,
     }
 
 
@@ -170,6 +171,8 @@ def show(found: dict[str, Any]) -> None:
         if counts:
             shown = "  ".join(f"{key or 'none'} {n:,}" for key, n in counts.items())
             console.print(f"[bold]{name:<9}[/] {shown}", soft_wrap=True)
+    if kept := found["summary"].get("fidelity"):
+        console.print(f"[bold]{'fidelity':<9}[/] S {kept['s']:.1f}, {kept['verdict']}")
     console.print(_bar(found["request_sizes"]), soft_wrap=True)
     _show_ledger(console, found)
 

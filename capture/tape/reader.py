@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,7 +143,7 @@ class Tape:
         return kept / whole if whole else self.header.sample_rate
 
     @property
-    def summary(self) -> dict[str, object]:
+    def summary(self) -> dict[str, Any]:
         """What the writer of a run added at its end; empty for a recording."""
         return self.files[-1].summary
 

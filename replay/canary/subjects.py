@@ -32,7 +32,6 @@ FEWEST_BEFORE = 40  # requests of the baseline, for their p95 to mean something
 REMEMBERED = 2000
 UNKNOWN_NS = 10_000_000
 _NOT_JUDGED = (Outcome.ABANDONED, Outcome.UNSENT, Outcome.NONE)
-_FINE = (Outcome.ANSWERED,)
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def requests_of(
     rest = len(endpoints)
     codes = np.array([endpoints.get(name, rest) for name in part.endpoints] or [rest], np.int64)
     status, was = part.status.astype(np.int64), part.was_status.astype(np.int64)
-    failed = ~np.isin(part.outcome, _FINE) | (status >= 500)
+    failed = part.failed
     whole = (part.service_ns != NEVER) & ~failed
     changed = whole & (was > 0) & (was < 500) & (status // 100 != was // 100)
     told = Requests(

@@ -15,10 +15,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from capture.exchange import NEVER, Outcome
+from capture.exchange import FINE, NEVER, Outcome
 
 LOOK_EVERY_S = 0.5
-_FINE = (int(Outcome.ANSWERED), int(Outcome.ABANDONED), int(Outcome.UNSENT))
 
 
 class Written(Protocol):
@@ -59,7 +58,7 @@ class Part:
     @property
     def failed(self) -> Any:
         """Mask: the target gave no whole answer, or one of 5xx."""
-        return ~np.isin(self.outcome, _FINE) | (self.status >= 500)
+        return ~np.isin(self.outcome, FINE) | (self.status >= 500)
 
 
 @dataclass

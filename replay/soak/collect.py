@@ -82,7 +82,8 @@ class SoakCollector(Collector):
         """Close the last segment and sum up; fidelity is judged segment by segment."""
         del options
         self._book_outcomes()
-        self._writer.close(self._ledger)
+        noise = noise_of(floor)
+        self._writer.close(self._ledger, {"noise_floor": noise})
         if self.bookmark is not None and not self.failures:
             self.bookmark.end(self.stopped)
         if self.failures:
@@ -90,5 +91,5 @@ class SoakCollector(Collector):
         if self.stopped:
             self.warnings.append(STOPPED)
         return self.tally.summary(
-            noise_floor=noise_of(floor), fidelity=None, warnings=self.warnings, run=str(self.path)
+            noise_floor=noise, fidelity=None, warnings=self.warnings, run=str(self.path)
         )

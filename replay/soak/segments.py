@@ -68,9 +68,9 @@ class SegmentWriter:
                 self._say(f"Warning: {problem} The soak goes on; rows that are lost are counted.")
             self.lost_rows += count
 
-    def close(self, ledger: Ledger | None = None) -> None:
+    def close(self, ledger: Ledger | None = None, summary: Mapping[str, Any] | None = None) -> None:
         """The soak has ended."""
-        self._end_segment(ledger)
+        self._end_segment(ledger, summary)
 
     def _is_full(self) -> bool:
         assert self._writer is not None
@@ -83,12 +83,14 @@ class SegmentWriter:
         self._writer = TapeWriter(path, header)
         self._began, self.rows = time.monotonic(), 0
 
-    def _end_segment(self, ledger: Ledger | None = None) -> None:
+    def _end_segment(
+        self, ledger: Ledger | None = None, summary: Mapping[str, Any] | None = None
+    ) -> None:
         writer, self._writer = self._writer, None
         if writer is None:
             return
         try:
-            writer.close(ledger)
+            writer.close(ledger, summary)
         except TapeError as problem:
             self._say(f"Warning: {problem} The segment is readable all the same.")
         if self.rows:

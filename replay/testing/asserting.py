@@ -21,7 +21,7 @@ from capture.errors import ReplayError
 from ..options import ReplayOptions
 from ..verdict.gate import GateError, check, parse
 from ..verdict.judge import Finding, Verdict, judge
-from ..verdict.measures import named
+from ..verdict.measures import endpoints_of
 from ..verdict.report import as_markdown, report_of
 from ..verdict.rows import Rows, read_rows
 
@@ -80,7 +80,7 @@ class Run:
 
     def quantile(self, q: float, endpoint: str = "*") -> float:
         """A quantile of service time in ms, of the endpoints that a name or pattern means."""
-        codes = [self.rows.endpoints.index(name) for name in named(endpoint, self.rows)]
+        codes = [self.rows.endpoints.index(name) for name in endpoints_of(self.rows, endpoint)]
         if not codes:
             known = ", ".join(self.rows.endpoints[:10])
             raise ReplayError(f"No endpoint {endpoint!r} was replayed; there are {known}.")

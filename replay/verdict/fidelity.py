@@ -26,7 +26,7 @@ def fidelity_of_rows(rows: Rows) -> Fidelity | None:
     meter = FidelityMeter()
     columns = {name: rows[name] for name in RUN_COLUMNS if name in rows.numbers}
     meter.add({**columns, "endpoint": (rows.endpoint, rows.endpoints)})
-    return meter.render()
+    return meter.render(altered=rows.altered, noise_p99_ns=rows.noise_p99_ns)
 
 
 def in_a_line(fidelity: Fidelity | None) -> str:
@@ -47,16 +47,22 @@ def table(fidelity: Fidelity) -> list[tuple[str, str, str, str]]:
         ("lateness p99", _ms(fidelity.lateness_p99_ns), *_limits("lateness_p99_ns")),
         ("lateness p99.9", _ms(fidelity.lateness_p999_ns), *_limits("lateness_p999_ns")),
         ("lateness, largest", _ms(fidelity.lateness_max_ns), "", ""),
+        ("noise floor of the machine, p99", _noise(fidelity.noise_p99_ns), "", ""),
         ("rate error", f"{fidelity.rate_error:.3%}", *_limits("rate_error")),
-        ("drift", f"{fidelity.drift_ppm:.1f} ppm", "", ""),
+        ("clock drift", f"{fidelity.drift_ppm:.1f} ppm", "", ""),
         ("burstiness, |Δ ln IDC| from 1 ms on", f"{fidelity.idc_error:.3f}",
          *_limits("idc_error")),
         ("S", f"{fidelity.s:.1f}", *_limits("s")),
         ("horizon: from here on bursts are alike", horizon, "", ""),
         ("sent of planned", f"{fidelity.sent:,} of {fidelity.planned:,}", "all", "all"),
+        ("changed between plan and sending", f"{fidelity.altered:,}", "0", "0"),
         ("sent more than once", f"{fidelity.duplicated:,}", "0", "0"),
         ("overtook another on their connection", f"{fidelity.inversions:,}", "0", "0"),
     ]  # fmt: skip
+
+
+def _noise(ns: float | None) -> str:
+    return "not measured" if ns is None else _ms(ns)
 
 
 def _ms(ns: float) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from capture.describe import named
 from capture.exchange import NEVER
 
 from .judge import MS, Verdict, recorded_ns
@@ -67,12 +68,9 @@ def quantile(text: str) -> float:
     return float(text[1:]) / 100
 
 
-def named(pattern: str, rows: Rows) -> list[str]:
-    """Endpoints by name or pattern (`*` is anything); a path alone is of any method."""
-    wanted = (pattern or "*").replace("[", "[[]")
-    if wanted.startswith("/"):
-        wanted = f"* {wanted}"
-    return [name for name in rows.endpoints if fnmatchcase(name, wanted)]
+def endpoints_of(rows: Rows, pattern: str) -> list[str]:
+    """The endpoints that a pattern names."""
+    return [name for name in rows.endpoints if named(name, pattern)]
 
 
 def _service(rows: Rows, of: str) -> Array:
@@ -85,7 +83,7 @@ def _response(rows: Rows, of: str) -> Array:
 
 def _quantiles(rows: Rows, times: Array, q: float, pattern: str) -> Found:
     found = []
-    for name in named(pattern, rows):
+    for name in endpoints_of(rows, pattern):
         known = times[rows.of(name)]
         known = known[known >= 0]
         found.append((name, float(np.quantile(known, q)) / MS if len(known) else UNKNOWN))
@@ -104,7 +102,7 @@ def _errors(rows: Rows, pattern: str, of: str) -> float:
 
 
 def _at(rows: Rows, pattern: str) -> Array:
-    codes = [rows.endpoints.index(name) for name in named(pattern, rows)]
+    codes = [rows.endpoints.index(name) for name in endpoints_of(rows, pattern)]
     return np.asarray(np.isin(rows.endpoint, codes))
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from capture.errors import ReplayError
-from capture.exchange import NEVER, Lateness, Outcome
+from capture.exchange import FINE, NEVER, Lateness, Outcome
+from shapes.score import ALTERED, PAYLOADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,6 +44,8 @@ class Rows:
     paced: bool = True  # whether the clock, not the answers, said when to send
     tape_id: str = ""
     source_id: str = ""  # of a run: the id of the tape that was replayed
+    altered: int = 0  # of a run: payloads that changed between plan and sending
+    noise_p99_ns: float | None = None  # of a run: lateness of sends that write nothing
 
     def __len__(self) -> int:
         return len(self.endpoint)
@@ -66,12 +69,7 @@ class Rows:
     @cached_property
     def failed(self) -> Array:
         """Mask of the rows that the target failed: no whole response, or a status of 5xx."""
-        outcome = self["outcome"]
-        fine = np.isin(
-            outcome,
-            [Outcome.NONE, Outcome.ANSWERED, Outcome.ABANDONED, Outcome.UNSENT],
-        )
-        return np.asarray(~fine | (self["status"] >= 500))
+        return np.asarray(~np.isin(self["outcome"], FINE) | (self["status"] >= 500))
 
     @cached_property
     def service_ns(self) -> Array:
@@ -133,10 +131,15 @@ def read_rows(path: str | Path) -> Rows:
     with Tape.open(path) as tape:
         rows = gather(tape.columns((*NUMBERS, *TEXTS)))
         paced = tape.header.options.get("speed") != "inf"
+        altered = tape.ledger.count(PAYLOADS, ALTERED)
+        noise = tape.summary.get("noise_floor", {}).get("p99")
         tape_id, source_id = tape.header.tape_id, tape.header.source
     if not len(rows):
         raise ReplayError(f"{path}: holds no exchange, so there is nothing to judge.")
-    return replace(rows, paced=paced, tape_id=tape_id, source_id=source_id)
+    return replace(
+        rows, paced=paced, tape_id=tape_id, source_id=source_id, altered=altered,
+        noise_p99_ns=noise,
+    )  # fmt: skip
 
 
 def gather(blocks: Iterable[Mapping[str, Any]]) -> Rows:

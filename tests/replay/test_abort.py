@@ -51,6 +51,7 @@ def looked(text: str, looks: list[list[Part]], flying: int = 0, every_s: float =
     [
         ("errors > 5% for 3s", part([500] * 10 + [200] * 90), part([500] * 5 + [200] * 95)),
         ("errors(GET /a*) > 0 for 3s", part([503, 200]), part([404, 200])),
+        ("errors(/b) > 0 for 3s", part([503], endpoint="GET /b"), part([503])),
         ("errors(GET /b) > 0 for 3s", part([503], endpoint="GET /b"), part([503])),
         ("status(5xx) > 10 for 3s", part([503] * 5), part([503] * 3)),
         ("status(429) > 10% for 3s", part([429] + [200] * 8), part([429] + [200] * 9)),

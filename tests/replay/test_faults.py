@@ -62,7 +62,7 @@ def test_who_is_asked_to_end_leaves_a_valid_run_of_what_was_due_until_then(
     tape = long_tape(tmp_path / "x.tape")
     with recorder() as target:
         process = started(tape, tmp_path / "run.tape", target.url)
-        assert waited(lambda: sum(map(bool, target.received)) == 4)
+        assert waited(lambda: sum(map(bool, target.received)) >= 4)
         time.sleep(0.3)
         process.send_signal(number)
         said, error = process.communicate(timeout=20)
@@ -104,7 +104,7 @@ def test_a_dead_workers_share_is_booked_as_unsent_and_the_rest_goes_on(
     tape = long_tape(tmp_path / "x.tape", 2)
     with recorder() as target:
         process = started(tape, tmp_path / "run.tape", target.url, "--workers", "2")
-        assert waited(lambda: sum(map(bool, target.received)) == 4)
+        assert waited(lambda: sum(map(bool, target.received)) >= 4)
         feeder = children(process.pid)[0]
         os.kill(feeder if which == "feeder" else children(feeder)[0], signal.SIGKILL)
         said, error = process.communicate(timeout=20)
@@ -173,7 +173,7 @@ def test_where_the_parent_is_killed_nobody_goes_on_sending(tmp_path: Path) -> No
     tape = long_tape(tmp_path / "x.tape", 2)
     with recorder() as target:
         process = started(tape, tmp_path / "run.tape", target.url, "--workers", "2")
-        assert waited(lambda: sum(map(bool, target.received)) == 4)
+        assert waited(lambda: sum(map(bool, target.received)) >= 4)
         feeders = children(process.pid)
         family = [*feeders, *(pid for feeder in feeders for pid in children(feeder))]
         assert len(family) == 4

@@ -13,6 +13,8 @@ from capture.tape import Tape
 from replay.cli import replay as command
 from replay.options import ReplayOptions
 from replay.run import replay
+from replay.verdict.fidelity import fidelity_of_rows
+from replay.verdict.rows import read_rows
 from tests.replay.recorder import get, recorder, write_tape
 
 
@@ -50,6 +52,21 @@ def test_the_run_is_a_tape_with_due_sent_and_response_times(tmp_path: Path) -> N
     assert (sent >= due).all()
     assert (answered > sent).all()
     assert set(status.tolist()) == {200}
+
+
+def test_the_run_holds_what_its_own_summary_told(tmp_path: Path) -> None:
+    tape = write_tape(tmp_path / "x.tape", [(1, n, get(f"/{n}")) for n in range(0, 100, 10)])
+    with recorder() as target:
+        told = replay(tape, options(target.url, no_calibrate=False), tmp_path / "run.tape")
+    with Tape.open(tmp_path / "run.tape") as run:
+        assert run.summary["noise_floor"] == told.noise_floor != {}
+        kept = run.summary["fidelity"]
+    assert told.fidelity is not None
+    assert {"s", "verdict", "lateness_p99_ns", "horizon_s"} <= kept.keys()
+    assert (kept["s"], kept["sent"]) == (told.fidelity["s"], 10)
+    fidelity = fidelity_of_rows(read_rows(tmp_path / "run.tape"))
+    assert fidelity is not None
+    assert fidelity.noise_p99_ns == told.noise_floor["p99"]
 
 
 def test_a_busy_connection_makes_the_next_request_take_a_spare_one(tmp_path: Path) -> None:
