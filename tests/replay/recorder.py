@@ -108,7 +108,7 @@ def get(path: str = "/", host: str = "shop.test") -> bytes:
 
 
 def waited(condition: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while not condition() and time.monotonic() < end:
         time.sleep(0.01)
     return condition()
