@@ -65,7 +65,8 @@ def replay(
             options = replace(options, position=bookmark.go_on())
         ahead = foresee(tape, options)
         if not ahead.requests:
-            raise NothingToSend(tape_path, tape.exchange_count, options)
+            damaged = bool(tape.losses)
+            raise NothingToSend(tape_path, tape.exchange_count, options, damaged)
         _note_unsafe(tape, options, targets, on_note)
         header = TapeHeader(
             kind="run", source=tape.header.tape_id, level=tape.header.level,

@@ -31,8 +31,9 @@ _MANY = 25.0
 _ENOUGH = 1_000_000
 _TAUS_NS = [step * 10**power for power in range(6, 12) for step in (1, 2, 5)]
 A_LITTLE_NS = 1_000_000
-FLOOR = 1e-3
-"""A constant stream has an IDC of 0: it is held above this before the logarithm."""
+FLOOR = 0.1
+"""A constant stream has an IDC of 0: it is held above this before the logarithm. Waits in a queue
+go with c² of arrivals + c² of service (Kingman), so below it hardly anybody waits differently."""
 
 
 def most_by_chance(n: int, share: float) -> int:

@@ -2,8 +2,8 @@
 
 Both are counted over the same span, so that a run that stretched is not forgiven; τ runs up to a
 thirtieth of it. A constant stream has an IDC of 0: it is held above a floor before the logarithm,
-which makes 0 against 0 equal and 0 against anything very different. What counts is by how much they
-differ beyond what chance explains (chance.py).
+so that one clockwork is as good as another, and very different from anything else. What counts is
+by how much they differ beyond what chance explains (chance.py).
 """
 
 from __future__ import annotations

@@ -26,14 +26,21 @@ _FEW = 100_000  # exchanges whose sessions are found in no time
 class NothingToSend(ReplayError):
     """A plan without a request."""
 
-    def __init__(self, tape: object, exchanges: int, options: PlanOptions) -> None:
+    def __init__(
+        self, tape: object, exchanges: int, options: PlanOptions, damaged: bool = False
+    ) -> None:
         chosen = {
             "--only": options.only, "--drop": options.drop, "--read-only": options.read_only,
             "--sessions": options.sessions < 1, "--from": options.start, "--to": options.end,
             "--for": options.length, "--scale": options.scale < 1,
         }  # fmt: skip
         given = [name for name, value in chosen.items() if value]
-        if not exchanges or not given:
+        if damaged:
+            super().__init__(
+                f"{tape}: is damaged, and what can be read of it holds no request to send; "
+                f"`wiretape tape verify {tape}` says what is lost."
+            )
+        elif not exchanges or not given:
             super().__init__(f"{tape}: holds no request, so there is nothing to send.")
         else:
             super().__init__(

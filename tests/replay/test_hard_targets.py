@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from capture.errors import ReplayError
 from capture.exchange import Lateness
 from capture.tape import Tape
 from replay.options import ReplayOptions
@@ -231,3 +232,13 @@ def test_what_can_be_read_of_a_damaged_tape_is_sent(tmp_path: Path, speed: float
         summary = replay(tape, options(target.url, speed=speed), tmp_path / "run.tape")
     assert summary.answered == 20
     assert any("damaged" in warning for warning in summary.warnings) or summary.planned == 30
+
+
+def test_a_tape_of_which_nothing_can_be_read_is_called_damaged_not_empty(tmp_path: Path) -> None:
+    tape = tape_of(tmp_path / "x.tape", [Request(n, n, get(f"/{n}")) for n in range(30)])
+    data = bytearray(tape.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 40] = bytes(40)
+    tape.write_bytes(data)
+    with pytest.raises(ReplayError, match="is damaged"):
+        replay(tape, options("http://127.0.0.1:9"), tmp_path / "run.tape")
