@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.bench import senders
 from tests.bench.bench_replay import make_tape
 from tests.bench.common import (
     NGINX_CONFIG,
@@ -19,14 +20,12 @@ from tests.bench.common import (
     need,
     on_core,
     output_of,
-    read_h2load,
     running,
     stay_on_core,
     wait_for_port,
 )
 
 REQUESTS = 100_000
-CONNECTIONS = 64
 
 
 @contextmanager
@@ -68,9 +67,7 @@ def main() -> None:
         options = ReplayOptions(target=(url,), speed=math.inf, no_calibrate=True, insecure=True)
 
         def peer() -> float:
-            command = [need("h2load"), "--h1", "-t1", f"-c{CONNECTIONS}", f"-n{REQUESTS}"]
-            command += ["-H", f"X-Trace: {'a' * 300}", "-H", "Accept: */*", f"{url}/items/7"]
-            return read_h2load(output_of(on_core(SENDER_CORE, command))).rate
+            return senders.h2load(url, REQUESTS, Path(name)).rate
 
         def ours() -> float:
             summary = replay(tape, options, run)

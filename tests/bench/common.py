@@ -201,14 +201,6 @@ def read_wrk(said: str) -> Load:
     )
 
 
-def h2load(
-    url: str, requests: int = 200_000, connections: int = 64, core: int | None = SENDER_CORE
-) -> Load:
-    """h2load speaking HTTP/1.1 on one thread."""
-    command = [need("h2load"), "--h1", "-t1", f"-c{connections}", f"-n{requests}", url]
-    return read_h2load(output_of(on_core(core, command)))
-
-
 def read_h2load(said: str) -> Load:
     """h2load's figures; it tells minimum, maximum and mean only, so the mean stands for p50."""
     times = re.search(r"time for request:\s+(\S+)\s+(\S+)\s+(\S+)", said)
@@ -220,19 +212,6 @@ def read_h2load(said: str) -> Load:
         p99_ms=slowest,
         errors=int(_number(r"(\d+) failed", said, 0.0)),
     )
-
-
-def hey(
-    url: str,
-    seconds: int = 5,
-    connections: int = 64,
-    core: int | None = SENDER_CORE,
-    rate: float | None = None,
-) -> Load:
-    """hey (Go); `rate` is requests/s in all, for an open-loop comparison."""
-    paced = ["-q", str(rate / connections)] if rate else []
-    command = [need("hey"), "-z", f"{seconds}s", "-c", str(connections), "-cpus", "1", *paced, url]
-    return read_hey(output_of(on_core(core, command)))
 
 
 def read_hey(said: str) -> Load:
