@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .counts import Counts, Ints
+from .sampling import UNCORRECTED, Kin, Own, at, of_all
 from .sketch import Sketch
 
 QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999)
@@ -64,15 +65,23 @@ class Arrivals:
         self.first_ns = other.first_ns if self.first_ns < 0 else self.first_ns
         self.last_ns = max(self.last_ns, other.last_ns)
 
-    def render(self, kept_share: float = 1.0) -> dict[str, Any]:
-        """The statistics as plain values; `kept_share` corrects for sampling whole sessions."""
+    def render(self, kept_share: float = 1.0, kin: Kin | None = None) -> dict[str, Any]:
+        """The statistics as plain values, of all connections where a share of them was kept.
+
+        `kin` says which requests shared a connection; without it each is taken to stand alone.
+        """
         moments = self.counts.cascade()
+        own = kin.own([m.tau_s for m in moments]) if kin else [(m.tau_s, 1.0, 1.0) for m in moments]
+        idc, allan = (
+            [of_all(found, each[place], kept_share) for found, each in zip(seen, own, strict=True)]
+            for place, seen in ((1, [m.idc for m in moments]), (2, [m.allan for m in moments]))
+        )
         span_s = max(self.last_ns - self.first_ns, 0) / 1e9
         n = self.counts.total
         gap_n, total, squares = self._sums.tolist()
         mean = total / gap_n if gap_n else 0.0
         variance = max(squares / gap_n - mean * mean, 0.0) if gap_n else 0.0
-        idi = self._idi()
+        idi = self._idi(kept_share, mean, own)
         quantiles = self.gaps.quantiles(QUANTILES)
         gap_total = self.gaps.total()
         return {
@@ -84,14 +93,17 @@ class Arrivals:
             "zero_gap_share": float(self.gaps.counts[0, 0]) / gap_total if gap_total else 0.0,
             "dispersion_index": idi[-1][1] if idi else None,
             "idi": idi,
-            "idc": [[m.tau_s, 1 + (m.idc - 1) / kept_share] for m in moments],
-            "allan": [[m.tau_s, 1 + (m.allan - 1) / kept_share] for m in moments],
-            "excess": [[m.tau_s, m.excess] for m in moments],
+            "idc": [[m.tau_s, value] for m, value in zip(moments, idc, strict=True)],
+            "allan": [[m.tau_s, value] for m, value in zip(moments, allan, strict=True)],
+            "excess": [[m.tau_s, (value - 1) * kept_share / m.mean if m.mean else 0.0]
+                       for m, value in zip(moments, idc, strict=True)],
             "peak_to_mean": [[m.tau_s, m.peak_to_mean] for m in moments],
             "q999_to_mean": [[m.tau_s, m.q999_to_mean] for m in moments],
             "autocorrelation": self._autocorrelation(),
-            "hurst": hurst([(m.tau_s, m.allan, m.bins) for m in moments]),
-        }
+            "hurst": hurst([(m.tau_s, value, m.bins)
+                            for m, value in zip(moments, allan, strict=True)]),
+            "uncorrected": list(UNCORRECTED) if kept_share < 1 else [],
+        }  # fmt: skip
 
     def series(
         self, most: int = 600, within: tuple[int, int] | None = None
@@ -149,13 +161,16 @@ class Arrivals:
             self._intervals.append([0.0, 0.0, 0.0, -1.0])
         return self._intervals[level]
 
-    def _idi(self) -> list[list[float]]:
+    def _idi(self, kept_share: float, gap_s: float, own: Own) -> list[list[float]]:
         found = []
         for level, (n, total, squares, _) in enumerate(self._intervals):
             mean = total / n if n else 0.0
             if n >= _FEWEST_BLOCKS and mean > 0:
                 variance = max(squares / n - mean * mean, 0.0)
-                found.append([2.0**level, variance * 2**level / mean**2])
+                seen = variance * 2**level / mean**2
+                if kept_share < 1:
+                    seen = of_all(seen, at(own, gap_s * 2**level), kept_share)
+                found.append([2.0**level / kept_share, seen])
         return found
 
     def _autocorrelation(self) -> dict[str, Any]:

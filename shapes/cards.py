@@ -7,7 +7,7 @@ from typing import Any
 
 from .detail_cards import detail_cards, short
 from .plots import Card, Line, figure
-from .screen import duration, times
+from .screen import duration, of_sample, times
 
 _FEWEST_POINTS = 2
 
@@ -33,7 +33,7 @@ def facts_of(shape: dict[str, Any]) -> list[tuple[str, str]]:
         ("exchanges", f"{arrivals['exchanges']:,}"),
         ("span", duration(arrivals["span_s"])),
         ("requests/s", f"{arrivals['rate_per_s']:,.1f}"),
-        ("SCV of gaps (Poisson: 1)", f"{arrivals['gap_scv']:.2f}"),
+        (f"SCV of gaps{of_sample(arrivals, 'gap_scv')} (Poisson: 1)", f"{arrivals['gap_scv']:.2f}"),
         ("sessions", f"{shape['sessions']['count']:,}"),
         ("most in flight", f"{shape['in_flight']['peak']:,.0f}"),
         ("malformed", f"{shape['mix']['malformed_share']:.2%}"),

@@ -27,8 +27,6 @@ def differences(a: dict[str, Any], b: dict[str, Any]) -> list[Difference]:
     found = [
         _ratio("rate (1/s)", a["arrivals"]["rate_per_s"], b["arrivals"]["rate_per_s"],
                "more load", "less load"),
-        _ratio("SCV of gaps", a["arrivals"]["gap_scv"], b["arrivals"]["gap_scv"],
-               "gaps vary more", "gaps vary less"),
         _ratio("requests a session", a["sessions"]["mean_requests"],
                b["sessions"]["mean_requests"], "longer sessions", "shorter sessions"),
         _ratio("think time p50 (s)", a["sessions"]["think_s"]["p50"],
@@ -47,6 +45,9 @@ def differences(a: dict[str, Any], b: dict[str, Any]) -> list[Difference]:
                "tamer at this timescale")
         for tau in ours if tau in theirs
     ]  # fmt: skip
+    if not any("gap_scv" in each["arrivals"].get("uncorrected", ()) for each in (a, b)):
+        found.append(_ratio("SCV of gaps", a["arrivals"]["gap_scv"], b["arrivals"]["gap_scv"],
+                            "gaps vary more", "gaps vary less"))  # fmt: skip
     return sorted((d for d in found if d.weight > 0.05), key=lambda d: -d.weight)
 
 

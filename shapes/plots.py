@@ -123,6 +123,7 @@ paper_bgcolor:'rgba(0,0,0,0)',plot_bgcolor:'rgba(0,0,0,0)',
 font:{color:ink,size:12},margin:{l:50,r:12,t:8,b:44},legend:{orientation:'h',y:1.12}});
 for(const a of ['xaxis','yaxis'])Object.assign(l[a],{gridcolor:line,zerolinecolor:line});
 let data=JSON.stringify(f.data);if(dark.matches)data=data.replaceAll('#0072B2','#4DA3E0');
-Plotly.react('plot'+i,JSON.parse(data),l,{displayModeBar:false})})}
+Plotly.react('plot'+i,JSON.parse(data),l,{displayModeBar:false})});
+document.documentElement.dataset.drawn=performance.now()}
 dark.addEventListener('change',draw);addEventListener('resize',draw);draw();
 """

@@ -35,9 +35,9 @@ def show(name: str, shape: dict[str, Any]) -> None:
                   f"peak {max(a['series']['per_s'], default=0):,.0f}/s")  # fmt: skip
     idc = [value for _, value in a["idc"]]
     console.print(f"  burstiness  {sparkline(idc)}  " + at_decades(a["idc"]))
-    console.print(f"  peak/mean   {at_decades(a['peak_to_mean'])}")
+    console.print(f"  peak/mean   {at_decades(a['peak_to_mean'])}{of_sample(a, 'peak_to_mean')}")
     console.print(f"  gaps        SCV {a['gap_scv']:.3g} (Poisson: 1), "
-                  f"{a['zero_gap_share']:.1%} of them zero")  # fmt: skip
+                  f"{a['zero_gap_share']:.1%} of them zero{of_sample(a, 'gap_scv')}")  # fmt: skip
     console.print(
         f"  sessions    {users['count']:,}, {users['mean_requests']:.3g} requests each, "
         f"think p50 {duration(users['think_s']['p50'])}; "
@@ -84,6 +84,11 @@ def _details(shape: dict[str, Any]) -> list[str]:
         lines.append(f"  {name.replace('_', ' ')}: {found['exchanges']:,} in {found['runs']:,} "
                      f"runs, the longest {found['longest_run']:,}")  # fmt: skip
     return lines
+
+
+def of_sample(arrivals: dict[str, Any], statistic: str) -> str:
+    """A remark where a statistic is that of the sample that was kept, not of the whole stream."""
+    return " (of the sample)" if statistic in arrivals.get("uncorrected", ()) else ""
 
 
 def verdict_lines(found: Fidelity) -> list[str]:

@@ -23,6 +23,7 @@ from .connections import Connections
 from .in_flight import InFlight
 from .malformed import Runs
 from .mix import Mix
+from .sampling import Kin
 from .sessions import Askers, Users
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ _MOST_PAIRS = 1000
 
 
 class ShapeMeter:
-    """Accumulates the rows of a tape, given in time order."""
+    """Accumulates the rows of a tape, given in time order; `sampled` where a share was kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, sampled: bool = False) -> None:
+        self.kin = Kin() if sampled else None
         self.arrivals, self.mix, self.in_flight = Arrivals(), Mix(), InFlight()
         self.sessions, self.clients = Users(), Askers()
         self.runs, self.connections = Runs(), Connections()
@@ -58,6 +60,8 @@ class ShapeMeter:
         users["what"] = np.empty(0, np.int16)
         if asked.size:
             self.arrivals.add(asked)
+            if self.kin is not None:
+                self.kin.add(rows["connection"], asked)
             users["what"] = self.mix.add(rows)
             self.in_flight.add(asked, answered)
         return users
@@ -72,6 +76,8 @@ class ShapeMeter:
     def merge(self, later: ShapeMeter) -> None:
         """Add what another meter saw of a later span of the same stream."""
         self.arrivals.merge(later.arrivals)
+        if self.kin is not None and later.kin is not None:
+            self.kin.merge(later.kin)
         places = self.mix.merge(later.mix)
         self.in_flight.merge(later.in_flight)
         self.sessions.merge(later.sessions, places)
@@ -87,7 +93,11 @@ class ShapeMeter:
         return {
             "format": FORMAT,
             "kept_share": kept_share,
-            "arrivals": {**self.arrivals.render(kept_share), "series": series, "zooms": zooms},
+            "arrivals": {
+                **self.arrivals.render(kept_share, self.kin),
+                "series": series,
+                "zooms": zooms,
+            },
             "mix": {
                 **self.mix.render(),
                 "bigrams": self._bigrams(),
@@ -120,18 +130,19 @@ def describe(tape: Tape, on_progress: Callable[[int], None] | None = None) -> di
     """The shape of a tape."""
     first, last = tape.span_ns
     blocks = tape.in_order(COLUMNS, first, last + 1)
-    share = tape.sample_rate
-    meter = meter_of(blocks, on_progress)
+    share = tape.sample_rate if 0 < tape.sample_rate < 1 else 1.0
+    meter = meter_of(blocks, on_progress, sampled=share < 1)
     for block in tape.connections(CONNECTION_COLUMNS):
         meter.connections.add(block)
-    return meter.render(share if 0 < share < 1 else 1.0)
+    return meter.render(share)
 
 
 def meter_of(
-    blocks: Iterable[dict[str, Any]], on_progress: Callable[[int], None] | None = None
-) -> ShapeMeter:
+    blocks: Iterable[dict[str, Any]], on_progress: Callable[[int], None] | None = None,
+    sampled: bool = False,
+) -> ShapeMeter:  # fmt: skip
     """A meter that has seen blocks of columns in time order."""
-    meter = ShapeMeter()
+    meter = ShapeMeter(sampled)
     held: list[dict[str, Any]] = []
     size = seen = 0
     for block in blocks:

@@ -53,9 +53,9 @@ FILLED = (
 )  # fmt: skip
 
 
-async def opened(url: str) -> tuple[float, float, list[str]]:
+async def opened(url: str, width: int = 1440, dark: bool = False) -> tuple[float, float, list[str]]:
     """Seconds until the page is loaded, and of the processor until all is drawn; complaints."""
-    async with page("about:blank") as tab:
+    async with page("about:blank", width, dark) as tab:
         await tab.call("Performance.enable", timeDomain="threadTicks")
         await tab.call("Page.navigate", url=url)
         while not await tab.value("document.documentElement?.dataset.drawn || ''"):

@@ -1,0 +1,61 @@
+"""The pages of a shape and of a plan of N exchanges: how large they are, how soon they are open.
+
+The limits are 6 MB and 2 s (from the begin of loading until it is loaded, which is when all plots
+are drawn: their script runs before), on a desk and on a phone.
+
+    python -m tests.bench.bench_pages [exchanges]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from capture.tape import Tape
+from replay.options import PlanOptions
+from replay.planning.figures import figures_of
+from replay.planning.page import write_page
+from shapes.cards import cards_of, facts_of
+from shapes.plots import page as page_of
+from shapes.shape import describe
+from tests.bench.bench_report import opened
+from tests.bench.bench_shapes import make
+from tests.browser.chromium import chromium
+
+_ROUNDS = 3
+
+
+def pages(folder: Path, exchanges: int) -> list[Path]:
+    """The two pages."""
+    make(folder / "big.tape", exchanges)
+    shape, plan = folder / "shape.html", folder / "plan.html"
+    options = PlanOptions(scale=2.0)
+    with Tape.open(folder / "big.tape") as tape:
+        said = describe(tape)
+        shape.write_text(page_of("The shape of big.tape", cards_of(said), facts_of(said)))
+        write_page(str(plan), tape, options, figures_of(tape, options))
+    return [shape, plan]
+
+
+def main() -> None:
+    """Print the table."""
+    exchanges = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
+    if chromium() is None:
+        sys.exit("No Chromium is installed here.")
+    print(f"{'page':>8}{'exchanges':>13}{'size':>9}{'width':>7}{'open after':>12}{'of CPU':>9}")
+    with tempfile.TemporaryDirectory() as folder:
+        for path in pages(Path(folder), exchanges):
+            for width, dark in ((1440, False), (390, True)):
+                seen = [asyncio.run(opened(path.as_uri(), width, dark)) for _ in range(_ROUNDS)]
+                seconds, busy = np.median([each[:2] for each in seen], axis=0)
+                faults = sum(len(errors) for _, _, errors in seen)
+                print(f"{path.stem:>8}{exchanges:13,}{path.stat().st_size / 1e6:6.2f} MB{width:7}"
+                      f"{seconds:10.2f} s{busy:7.2f} s  {faults} console errors")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
