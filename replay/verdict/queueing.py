@@ -5,9 +5,9 @@ costs before anybody queues. An endpoint *waits* where many of its requests take
 
 How many are served at once is read from overtaking. Behind a pool of c that is handed out in order
 of arrival, whatever was sent earlier and is still unanswered when a later one is answered must be
-in the pool: so at most c − 1 are ever overtaken, however many wait (and nearly that many are,
-where some requests take longer than others). The pool is too small where that is less than this
-load would have had in flight if each request took as long as recorded.
+in the pool: so at most c − 1 are ever overtaken, however many wait (and that many are, where some
+requests take several times as long as others; where all take alike, fewer). The pool is too small
+where that is less than this load would have had in flight if each request took as long as recorded.
 
 Where a target is full from its first second on, nothing is ever alone. But c tells when each
 request had its turn: when all but c − 1 of those before it were gone. What it took from then on is
@@ -38,6 +38,7 @@ WAITING_SHARE = 0.1  # of an endpoint's requests
 ALIKE = 0.1  # how far apart what is added to requests may lie, of itself
 FEWEST = 8
 LOOKED_AT = 50_000
+RARE = 0.1  # of as many as overtook fewer
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def find_queue(rows: Rows, alone: Array, recorded: Array) -> Queue | None:
     sent, ended = rows["request_first_ns"][mask], rows["response_last_ns"][mask]
     served = rows["status"][mask] < 500
     overtaken = overtaking(sent[served], ended[served])
-    at_once = int(np.quantile(overtaken, 0.95)) + 1 if len(overtaken) else 1
+    at_once = served_at_once(overtaken)
     worst = int(in_flight_of(sent, ended, sent).max()) + 1
     if worst < 2 * at_once:
         return None
@@ -207,6 +208,21 @@ def overtaking(sent: Array, ended: Array) -> Array:
         found.append(len(ends) - bisect_right(ends, end))
         insort(ends, end)
     return np.array(found, np.int64)
+
+
+def served_at_once(overtaken: Array) -> int:
+    """The size of the pool behind which requests overtook so many: where their counts end.
+
+    Some requests never take a place and overtake whoever waits, so the largest says nothing, and
+    a quantile misses large pools. But those few are spread out, and up to c − 1 there are many of
+    each: the first numbers that hardly any request has are beyond the pool.
+    """
+    counts = np.bincount(overtaken, minlength=1)
+    usual = np.cumsum(counts) / np.arange(1, len(counts) + 1)
+    for size in range(1, len(counts)):
+        if counts[size : size + 1 + size // 4].sum() < RARE * usual[size - 1]:
+            return size
+    return len(counts)
 
 
 def _needed(rows: Rows, mask: Array, recorded: Array) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from replay.verdict.judge import judge, recorded_ns
-from replay.verdict.queueing import find_queue, most_in_flight, overtaking, turns
+from replay.verdict.queueing import find_queue, most_in_flight, overtaking, served_at_once, turns
 from tests.replay.runs import ENDPOINTS, MS, _served, rows_of, run_columns
 
 
@@ -19,8 +21,39 @@ def alone(rows):
     return np.array([np.median(recorded_ns(rows)[rows.of(name)]) for name in ENDPOINTS])
 
 
+def pooled(pool: int, count: int, seed: int, direct: float = 0.0, spread: float | None = None):
+    """(sent, ended) of a full FIFO pool; a share of the requests is answered without it."""
+    rng = np.random.default_rng(seed)
+    service = (
+        rng.exponential(10 * MS, count)
+        if spread is None
+        else (10 * MS * rng.lognormal(0, spread, count))
+    )
+    sent = np.cumsum(rng.exponential(service.mean() / pool / 1.3, count)).astype(np.int64)
+    past = rng.random(count) < direct
+    ended = sent + MS // 3
+    ended[~past] = _served(sent[~past], service[~past].astype(np.int64), pool)
+    return sent, ended
+
+
+@pytest.mark.parametrize("direct", [0.0, 0.01])
+@given(pool=st.integers(1, 32), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_the_size_of_a_full_pool_of_varied_requests_is_read_exactly(
+    direct: float, pool: int, seed: int
+):
+    assert served_at_once(overtaking(*pooled(pool, 3000, seed, direct))) == pool
+
+
+@given(pool=st.integers(1, 32), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_where_requests_are_more_alike_a_pool_is_read_as_a_little_smaller(pool: int, seed: int):
+    told = served_at_once(overtaking(*pooled(pool, 2000, seed, spread=0.8)))
+    assert pool - pool // 6 <= told <= pool
+
+
 @pytest.mark.parametrize("pool", [1, 2, 4, 8, 32])
-def test_the_size_of_a_full_pool_is_read_from_what_overtakes_what(pool: int):
+def test_a_full_pool_is_found_with_its_size(pool: int):
     columns = run_columns(count=4000, rate=180.0 * pool)
     spread = np.random.default_rng(2).lognormal(0, 0.8, 4000)
     service = columns["recorded_service_ns"] = (columns["recorded_service_ns"] * spread).astype(int)
@@ -29,7 +62,7 @@ def test_the_size_of_a_full_pool_is_read_from_what_overtakes_what(pool: int):
     rows = rows_of(columns)
     queue = find_queue(rows, alone(rows), recorded_ns(rows))
     assert queue is not None
-    assert abs(queue.at_once - pool) <= pool // 4
+    assert abs(queue.at_once - pool) <= pool // 8
 
 
 def test_what_each_took_from_its_turn_on_is_its_own_time():

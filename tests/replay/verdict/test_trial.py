@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from click.testing import CliRunner
 from replay.verdict.cli import trial
 from replay.verdict.judge import judge
 from replay.verdict.trial import Taken, as_text, result
+from tests.bench.fault_proxy import fault_proxy
 from tests.replay.canary.services import service, users_tape
 from tests.replay.recorder import get, recorder, write_tape
 from tests.replay.runs import rows_of, run_columns
@@ -153,6 +156,18 @@ def test_a_side_that_answers_nothing_ends_a_trial_with_the_first_pair(
         assert "none of 10 requests was answered (connections refused)" in told
         assert all(sides[side] in told for side in dead)
         assert "pair 2" not in done.stderr
+
+
+def test_the_proxy_of_the_noise_bench_passes_on_what_comes_and_draws_its_luck_anew():
+    with recorder() as target:
+        port = urlsplit(target.url).port
+        assert port is not None
+        with fault_proxy(port, slower=1.1) as proxy:
+            proxy.begin()
+            assert 0.8 < proxy.luck.value != 1.0
+            with urlopen(f"{proxy.url}/page", timeout=10) as answer:
+                assert answer.status == 200
+    assert b"GET /page HTTP/1.1" in b"".join(raw for raws in target.received for raw in raws)
 
 
 def test_ctrl_c_ends_a_trial_and_not_only_the_run_under_way(tmp_path: Path):
