@@ -2,7 +2,8 @@
 
 The recorder is a process of its own on the other core, in a real-time class where that is allowed.
 It answers, and notes the time at which the system call gave it each request, so its lateness holds
-ours, the loopback and its own wake-up.
+ours, the loopback and its own wake-up. Beside it tcpreplay sends the same arrivals as packets over
+a veth pair (packet_replay.py): compare lateness beyond each one's own earliest arrival.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from pathlib import Path
 import numpy as np
 
 from tests.bench.common import SENDER_CORE, TARGET_CORE, median, stay_on_core
+from tests.bench.packet_replay import lateness_of_tcpreplay
 
 RATES = {2_000: 64, 20_000: 512}
 """Requests/s, and over how many connections, so that each is idle again when it is used again."""
 SECONDS = 8.0
 ROUNDS = 3
+_SENT = ["request_first_ns"]
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world"
 
 
@@ -132,6 +135,7 @@ def measure(tape: Path, run_path: Path, realtime: bool = False) -> dict[str, flo
     }
     figures = {f"ours {name} µs": summary.lateness[name] / 1e3 for name in ("p50", "p99", "p999")}
     figures |= {f"recorder {name} µs": value for name, value in at.items()}
+    figures |= beyond_the_earliest("recorder", seen)
     figures |= {f"noise floor {name} µs": ns / 1e3 for name, ns in summary.noise_floor.items()}
     figures |= {
         "S": summary.fidelity["s"],
@@ -140,6 +144,25 @@ def measure(tape: Path, run_path: Path, realtime: bool = False) -> dict[str, flo
         "spares": float(summary.spare),
     }
     return figures
+
+
+def beyond_the_earliest(whose: str, late_ns: np.ndarray) -> dict[str, float]:
+    """Quantiles in µs of sorted lateness beyond the least, which needs nobody else's clock."""
+    past = (late_ns - late_ns[0]) / 1e3
+    shares = {"p50": 0.5, "p99": 0.99}
+    return {
+        f"{whose} {name} beyond its earliest µs": float(past[int(len(past) * share)])
+        for name, share in shares.items()
+    }
+
+
+def arrivals_of(path: Path) -> np.ndarray:
+    """When the requests of a tape were sent, in ns."""
+    from capture.tape import Tape
+
+    with Tape.open(path) as tape:
+        blocks = [np.asarray(block["request_first_ns"]) for block in tape.columns(_SENT)]
+    return np.sort(np.concatenate(blocks))
 
 
 def may_run_in_real_time() -> bool:
@@ -153,7 +176,9 @@ def may_run_in_real_time() -> bool:
 
 
 def main() -> None:
-    hows = {"as any process": False} | ({"--realtime": True} if may_run_in_real_time() else {})
+    hows = {"as any process": False} | (
+        {"in a real-time class": True} if may_run_in_real_time() else {}
+    )
     with tempfile.TemporaryDirectory() as name:
         stay_on_core(SENDER_CORE)
         for rate, connections in RATES.items():
@@ -163,6 +188,10 @@ def main() -> None:
             for _ in range(ROUNDS):
                 for how, realtime in hows.items():
                     rounds[how].append(measure(tape, Path(name) / "run.tape", realtime))
+                    late = lateness_of_tcpreplay(arrivals_of(tape), realtime)
+                    if late is not None:
+                        figures = beyond_the_earliest("tcpreplay", late)
+                        rounds.setdefault(f"tcpreplay, {how}", []).append(figures)
             for how, each in rounds.items():
                 print(
                     f"## A bursty tape at {rate:,}/s, {connections} connections, one core, {how}\n"
