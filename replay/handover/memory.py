@@ -13,7 +13,7 @@ import tempfile
 
 _LEAST = 1 << 18
 _STEP = 1 << 16
-_KEPT_BYTES = 24 << 20
+_KEPT_BYTES = 12 << 20
 
 
 class Region:

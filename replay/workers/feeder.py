@@ -43,6 +43,8 @@ from .priority import give_way
 LEAST_AHEAD, AHEAD = 3, 32
 AHEAD_BYTES = 24 << 20
 """So much may be ready for the sender: enough for a burst during which nobody else gets a core."""
+AHEAD_BYTES_AT_MAX = 12 << 20
+"""Where answers set the pace there are no bursts."""
 Emit = Callable[[tuple[str, Any]], None]
 
 
@@ -67,6 +69,7 @@ class Feeder:
         self._live: dict[int, Made] = {}
         self._number = 0
         self._ahead: deque[int] = deque()  # the sizes of what the sender has not begun
+        self._most_ahead = AHEAD_BYTES_AT_MAX if options.at_max else AHEAD_BYTES
         self._fed = False
         self._silent = deque(silent)
         self._wires: list[tuple[int, ...]] = []
@@ -108,7 +111,7 @@ class Feeder:
 
     def _has_room(self) -> bool:
         few = len(self._ahead) < LEAST_AHEAD
-        return few or (len(self._ahead) < AHEAD and sum(self._ahead) < AHEAD_BYTES)
+        return few or (len(self._ahead) < AHEAD and sum(self._ahead) < self._most_ahead)
 
     def _feed(self) -> None:
         try:
