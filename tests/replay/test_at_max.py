@@ -92,6 +92,9 @@ def test_every_request_goes_out_once_on_its_connection_and_in_order(tmp_path: Pa
     assert (run["request_last_ns"] <= run["response_first_ns"]).all()
     assert (run["response_first_ns"] <= run["response_last_ns"]).all()
     assert run["reuse"].tolist().count(Reuse.FRESH) == 7
+    for connection in np.unique(run["connection"]):
+        own = run["connection"] == connection
+        assert (run["request_first_ns"][own][1:] >= run["response_last_ns"][own][:-1]).all()
     with Tape.open(tmp_path / "run.tape") as tape:
         (block,) = tape.connections(["exchanges", "client_bytes", "server_bytes"])
     sums = {name: int(np.asarray(column).sum()) for name, column in block.items()}
