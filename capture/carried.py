@@ -109,7 +109,7 @@ class Undecided:
 
     def _begin(self) -> None:
         flow = self._flow
-        flow.reader = flow.http = Http1(flow.connection, self._framing)
+        flow.reader = Http1(flow.connection, self._framing)
         held, self._held = self._held, []
         for is_first, time_ns, data, gap in held:
             stream = flow.first if is_first else flow.second

@@ -24,8 +24,8 @@ class Flow:
     """A connection while it is followed."""
 
     __slots__ = (
-        "apart", "closing", "connection", "differing", "done", "first", "http", "key", "last_ns",
-        "missing", "reader", "refused", "repeated", "second", "stuck_ns", "swapped",
+        "apart", "closing", "connection", "differing", "done", "first", "key", "last_ns", "missing",
+        "reader", "refused", "repeated", "second", "stuck_ns", "swapped",
     )  # fmt: skip
 
     def __init__(self, key: Key, connection: Connection, swapped: bool) -> None:
@@ -35,7 +35,6 @@ class Flow:
         self.second = Stream(self, swapped)
         self.swapped = swapped  # the server's stream is `first`
         self.reader: Reader = NOBODY
-        self.http: Http1 | None = None  # the reader, once it is one
         self.missing = 0
         self.repeated = 0  # bytes seen again
         self.differing = 0  # of those: they were not the same
@@ -69,7 +68,12 @@ class Flow:
 
     def silence(self) -> None:
         """Nobody reads it any more."""
-        self.reader, self.http = NOBODY, None
+        self.reader = NOBODY
+
+    @property
+    def http(self) -> Http1 | None:
+        """The reader, once it is one of HTTP."""
+        return self.reader if isinstance(self.reader, Http1) else None
 
     def let_go(self) -> None:
         """Forgotten: nothing here holds anything that holds it."""
@@ -154,9 +158,10 @@ class Flow:
         by_client = stream is self.client
         if self.closing is None:
             self.closing = Close.FIN_CLIENT if by_client else Close.FIN_SERVER
-        if self.http is None:
+        http = self.http
+        if http is None:
             return
         if by_client:
-            self.http.client_end(self.closing)
+            http.client_end(self.closing)
         else:
-            self.http.server_end(True)
+            http.server_end(True)

@@ -13,7 +13,6 @@ Whether it is HTTP is found from the bytes; what is not is counted in the ledger
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Collection, Sequence
 
@@ -22,6 +21,7 @@ from .addresses import endpoint_name
 from .carried import Undecided
 from .exchange import Close, Connection, Exchange
 from .flow import PATIENCE_NS, Flow, Key
+from .http1.digest import Digester
 from .http1.framing import Framing
 from .ledger import Ledger
 from .packets.frames import Packet
@@ -55,8 +55,7 @@ class Flows:
         self._ports = frozenset(ports)
         self._idle_ns = idle_ns
         self._out: list[Exchange] = []
-        digest = hashlib.blake2b(key=digest_key, digest_size=8)
-        self._framing = Framing(self._out, digest, max_body, keep_bodies)
+        self._framing = Framing(self._out, Digester(digest_key), max_body, keep_bodies)
         self._closed: list[Connection] = []
         self._flows: dict[Key, Flow] = {}
         self._stuck: dict[Key, Flow] = {}
@@ -314,10 +313,10 @@ class Flows:
         if flow.done:
             return
         flow.done = True
-        if flow.http is None and isinstance(flow.reader, Undecided):
+        if isinstance(flow.reader, Undecided):
             flow.reader.decide()
-        if flow.http is not None:
-            flow.http.close(how)
+        if (http := flow.http) is not None:
+            http.close(how)
             self._closed.append(told(flow, how))
         account(flow, self._ledger)
         flow.first.easy = flow.second.easy = False

@@ -235,13 +235,13 @@ _MOST = 1 << 62
 ADDRESS = _Address()
 """Where to serve, a host and a port: `:9464`, `9464` or `127.0.0.1:9464`."""
 SHARE = Share()
-SIZE = _Measure(
-    "size",
-    {"": 1, "b": 1}
-    | {unit + end: _KB**power for power, unit in enumerate("kmgt", 1) for end in ("", "b", "ib")},
-    "64KB, 256MB or 2GB",
-)
+_SIZES: dict[str, float] = {"": 1, "b": 1} | {
+    unit + end: _KB**power for power, unit in enumerate("kmgt", 1) for end in ("", "b", "ib")
+}
+SIZE = _Measure("size", _SIZES, "64KB, 256MB or 2GB")
 """A size in bytes: `512`, `64KB`, `256MB`, `2GB` (powers of 1024)."""
+ROOM = _Measure("size", _SIZES, "64KB, 256MB or 2GB", least=1)
+"""The same, where none makes no sense."""
 
 _TIMES = {
     "": 1e9, "ns": 1, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9,

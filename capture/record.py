@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from .errors import AuditError, WiretapeError
 from .exchange import Connection, Exchange
-from .ledger import Ledger
+from .ledger import SEEN, Ledger
 from .packets.decap import Decapsulator
 from .packets.frames import Frames, Packet
 
@@ -75,6 +75,8 @@ class Writer(Protocol):
 
     def close(self, ledger: Ledger) -> None: ...
 
+    def amend(self, ledger: Ledger) -> None: ...
+
 
 class Tapes(Protocol):
     """Opens one tape after the other."""
@@ -116,6 +118,8 @@ class Recorder:
         self._given = {EXCHANGES: 0, CONNECTIONS: 0}  # to this writer
         self._writer: Writer | None = tapes.open()
         self._booked = Ledger()  # what the tapes before this one have told already
+        self._over = False  # nothing is under way any more
+        self._broken: tuple[Writer, Ledger] | None = None  # the latest tape that failed, its ledger
 
     def take(self, frames: Frames) -> None:
         """Record one batch of frames."""
@@ -150,6 +154,7 @@ class Recorder:
         self._end_tape()
         try:
             self._writer = self._tapes.open()
+            self._broken = None  # what is lost from here on the new tape tells
         except (OSError, WiretapeError) as failure:
             self._failed(failure)
 
@@ -158,7 +163,13 @@ class Recorder:
         self._decapsulator.close()
         self._keep(self._assembler.finish())
         self._keep_connections()
+        self._over = True
         self._end_tape()
+        if self._broken is not None:
+            writer, ledger = self._broken
+            ledger.add(difference(self.ledger, self._booked))
+            with contextlib.suppress(OSError, WiretapeError):
+                writer.amend(ledger)
 
     def _keep(self, exchanges: Iterable[Exchange]) -> None:
         batch, step, offset = list(exchanges), self._step, self._offset
@@ -226,8 +237,10 @@ class Recorder:
             with contextlib.suppress(OSError, WiretapeError):
                 writer.seal()
             self._take_back(writer, REFUSED if isinstance(failure, AuditError) else UNWRITTEN)
+            since = self._since()
+            self._broken = writer, since
             with contextlib.suppress(OSError, WiretapeError):
-                writer.close(self._since())
+                writer.close(since)
         if not self.failure:
             self.failure = sentence
         self._on_failure(f"{sentence}; capture goes on, counting what it cannot keep")
@@ -250,10 +263,22 @@ class Recorder:
         self._try(lambda: writer.close(self._since()))
 
     def _since(self) -> Ledger:
-        """What was booked since the tape before: the ledgers of a directory add up."""
-        since = difference(self.ledger, self._booked)
-        self._booked = Ledger.from_dict(self.ledger.as_dict())
+        """What became of things since the tape before: the ledgers of a directory add up."""
+        told = self.ledger if self._over else settled(self.ledger)
+        since = difference(told, self._booked)
+        self._booked.add(since)
         return since
+
+
+def settled(ledger: Ledger) -> Ledger:
+    """A ledger in which only that was seen of which it is known already what became of it.
+
+    Bytes of streams that are under way are seen by the tape on which their fate is told.
+    """
+    counts = ledger.as_dict()
+    for fates in counts.values():
+        fates[SEEN] = min(fates[SEEN], sum(fates.values()) - fates[SEEN])
+    return Ledger.from_dict(counts)
 
 
 def difference(now: Ledger, before: Ledger) -> Ledger:

@@ -21,13 +21,14 @@ _LINE_LIMIT = 16_384
 class Sized:
     """A body of a known number of bytes; of so many that no stream has them: until it closes."""
 
-    __slots__ = ("broken", "defects", "done", "left")
+    __slots__ = ("done", "left")
+
+    broken = False
+    defects = 0
 
     def __init__(self, length: int) -> None:
         self.left = length
         self.done = length == 0
-        self.broken = False
-        self.defects = 0
 
     def take(self, data: bytes, at: int, sink: Sink | None) -> int:
         """Take what is this body's of `data` from `at` on; the place after it."""

@@ -261,7 +261,7 @@ class Http1:
             self._pipelined(exchange)
         exchange.request = data
         exchange.request_bytes = len(data)
-        exchange.head_bytes = end
+        exchange.head_bytes = end if end < len(data) else exchange.request_bytes
         exchange.request_first_ns = exchange.request_last_ns = time_ns
         self.waiting += (exchange,)
         return True
@@ -282,14 +282,12 @@ class Http1:
         ):
             return False
         exchange.status = head.status
-        exchange.response = data if self.framing.keep_bodies else data[:end]
+        exchange.response = data if self.framing.keep_bodies else head.text
         exchange.response_head_bytes = end
         exchange.response_bytes = len(data)
         exchange.response_first_ns = exchange.response_last_ns = time_ns
         if head.length:
-            digest = self.framing.digest.copy()
-            digest.update(data[end:])
-            exchange.response_digest = int.from_bytes(digest.digest(), "little")
+            exchange.response_digest = self.framing.digester.of(data[end:])
         self.waiting = self.waiting[1:]
         self.connection.exchanges += 1
         self.framing.out.append(exchange)

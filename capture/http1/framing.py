@@ -6,13 +6,11 @@ One `Framing` serves a hundred thousand connections, so that each holds one refe
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from ..exchange import Exchange
+from .digest import Digester
 from .head import Heads, ResponseHead
-
-if TYPE_CHECKING:
-    from hashlib import blake2b
 
 
 @dataclass(slots=True, eq=False)
@@ -20,7 +18,7 @@ class Framing:
     """Where exchanges go, and what is kept of them."""
 
     out: list[Exchange]  # what became whole is appended
-    digest: blake2b  # keyed, and fed nothing yet: bodies are digested by copies of it
+    digester: Digester  # of bodies
     max_body: int = 1 << 20
     keep_bodies: bool = False  # of responses
     heads: Heads = field(default_factory=Heads)

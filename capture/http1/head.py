@@ -106,6 +106,7 @@ class ResponseHead(NamedTuple):
     upgrade: bytes
     malformed: bool
     plain: bool  # nothing in it needed tolerance
+    text: bytes  # itself: kept once where many answers have it
 
 
 def read_line(line: bytes) -> RequestLine:
@@ -175,7 +176,7 @@ def read_response(head: bytes) -> ResponseHead:
     """Read the head of a response: its status line and header lines."""
     line = STATUS_LINE.match(head)
     if not line:
-        return ResponseHead(0, -1, False, b"", True, False)
+        return ResponseHead(0, -1, False, b"", True, False, head)
     status = int(line[3])
     fields = read_fields(head[line.end() :])
     bad = Defect.LENGTH_CONFLICT | Defect.LENGTH_INVALID
@@ -183,8 +184,8 @@ def read_response(head: bytes) -> ResponseHead:
     length = -1 if fields.coded or malformed else fields.length
     plain = not fields.defects and line[0].endswith(b"\r\n") and line[0].startswith(b"HTTP/1.")
     if status < 200 or status in (204, 304):
-        return ResponseHead(status, 0, False, fields.upgrade, malformed, plain)
-    return ResponseHead(status, length, fields.chunked, fields.upgrade, malformed, plain)
+        return ResponseHead(status, 0, False, fields.upgrade, malformed, plain, head)
+    return ResponseHead(status, length, fields.chunked, fields.upgrade, malformed, plain, head)
 
 
 def _lines(block: bytes) -> tuple[list[bytes], int]:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..defects import Defect
 from ..exchange import Exchange, Flag
 from .body import ENDLESS, Body, Chunked, Sized
 from .framing import Answered
 from .head import HEAD_LIMIT, STATUS_LINE, ResponseHead
+
+if TYPE_CHECKING:
+    from xxhash import xxh64
 
 _STEP = 1 << 12
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
@@ -35,20 +38,19 @@ class Responses:
 
     __slots__ = (
         "_body", "_buffer", "_digest", "_digested", "_first_ns", "_kept", "_pairing", "_room",
-        "_scan", "exchange", "mode",
+        "exchange", "mode",
     )  # fmt: skip
 
     def __init__(self, pairing: Answered) -> None:
         self._pairing = pairing
         self.mode = Mode.HEAD
         self.exchange: Exchange | None = None  # the one whose response is not complete yet
-        self._buffer = bytearray()  # of a head
-        self._scan = 0
+        self._buffer: bytes | bytearray = b""  # of a head
         self._first_ns = 0
-        self._kept = bytearray()  # of the response, from its final head on
+        self._kept: bytes | bytearray = b""  # of the response, from its final head on
         self._room = 0  # for so much more of it
         self._body: Body | None = None
-        self._digest: Any = None  # while all of the body was seen
+        self._digest: xxh64 | None = None  # while all of the body was seen
         self._digested = False  # there is a body
 
     @property
@@ -123,14 +125,13 @@ class Responses:
                 self.exchange.response_bytes += at - start
             if at == len(data):
                 return at
-            self._first_ns, self._scan = time_ns, 0
+            self._first_ns, self._buffer = time_ns, bytearray()
         known = len(self._buffer)
         self._buffer += data[at : at + _STEP]
         if not b"HTTP/".startswith(self._buffer[:5].upper()):
             return self._no_head(time_ns, at, known)
-        found = _EMPTY_LINE.search(self._buffer, self._scan)
+        found = _EMPTY_LINE.search(self._buffer, max(0, known - 2))
         if not found:
-            self._scan = max(0, len(self._buffer) - 2)
             exchange = self._begin(self._first_ns)
             exchange.response_last_ns = time_ns
             place = at + len(self._buffer) - known
@@ -140,7 +141,7 @@ class Responses:
             return place
         end = found.end()
         head = bytes(self._buffer[:end])
-        self._buffer.clear()
+        self._buffer = b""
         self._head_done(time_ns, head)
         return at + end - known
 
@@ -148,12 +149,12 @@ class Responses:
         """No head begins here: the whole answer to an HTTP/0.9 request, or junk."""
         exchange = self._begin(self._first_ns)
         self._pairing.final_head(exchange)
-        del self._buffer[known:]
+        self._buffer = self._buffer[:known]
         if not exchange.defects & Defect.HTTP09 or exchange.flags & Flag.RESPONSE_GAP:
             exchange.flags |= Flag.RESPONSE_MALFORMED
             self._lose_head(exchange)
             return at
-        start, self._buffer = bytes(self._buffer), bytearray()
+        start, self._buffer = bytes(self._buffer), b""
         self._room = self._pairing.framing.max_body if self._pairing.framing.keep_bodies else 0
         self._read_body(Sized(ENDLESS))
         if start:
@@ -167,7 +168,7 @@ class Responses:
         self._keep(self._buffer)
         if not self._pairing.framing.keep_bodies:
             self._room = 0
-        self._buffer.clear()
+        self._buffer = b""
         self.mode = Mode.JUNK
 
     def _head_done(self, time_ns: int, data: bytes) -> None:
@@ -180,7 +181,7 @@ class Responses:
         exchange.response_first_ns = self._first_ns
         exchange.status = head.status
         exchange.response_head_bytes = len(data)
-        self._kept += data
+        self._kept = head.text
         self._room = self._pairing.framing.max_body if self._pairing.framing.keep_bodies else 0
         if head.malformed:
             exchange.flags |= Flag.RESPONSE_MALFORMED
@@ -193,7 +194,7 @@ class Responses:
         if switches:
             exchange.response = bytes(self._kept)
             if self._pairing.switch(exchange, head):
-                self._kept.clear()
+                self._kept = b""
                 return
         if method == b"HEAD" or (head.length == 0 and not head.chunked):
             self._finish()
@@ -203,7 +204,7 @@ class Responses:
 
     def _read_body(self, body: Body) -> None:
         self._body = body
-        self._digest = self._pairing.framing.digest.copy()
+        self._digest = self._pairing.framing.digester.begin()
         self._digested = False
         self.mode = Mode.BODY
 
@@ -248,7 +249,7 @@ class Responses:
                 self._finish()
                 if gap:
                     self._pairing.after_gap()
-            self._kept.clear()  # junk before a head is only counted
+            self._kept = b""  # junk before a head is only counted
             self.mode = Mode.HEAD
             return at
         exchange = self._begin(time_ns)
@@ -269,6 +270,8 @@ class Responses:
 
     def _keep(self, data: bytes | bytearray) -> None:
         if self._room > 0:
+            if isinstance(self._kept, bytes):
+                self._kept = bytearray(self._kept)
             self._kept += data[: self._room]
             self._room -= len(data)
 
@@ -277,10 +280,10 @@ class Responses:
         if exchange is None:
             return
         if self._digest is not None and self._digested:
-            exchange.response_digest = int.from_bytes(self._digest.digest(), "little")
+            exchange.response_digest = self._pairing.framing.digester.end(self._digest)
         if self._kept:
             exchange.response = bytes(self._kept)
-            self._kept.clear()
+            self._kept = b""
         self._digest, self._body, self.exchange = None, None, None
         self._digested, self._room = False, 0
         if self.mode != Mode.TUNNEL:

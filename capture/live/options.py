@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import click
 
 from ..log import FORMATS
-from ..options import ADDRESS, DURATION, SIZE, Share, option
+from ..options import ADDRESS, ROOM, SPAN, Share, option
 from ..recording import RecordOptions
 
 
@@ -20,12 +20,12 @@ class LiveOptions(RecordOptions):
         metavar="IFACE",
     )  # fmt: skip
     duration: int = option(
-        0, help="Record for so long (default: until Ctrl-C).", names=("--for",), type=DURATION
+        0, help="Record for so long (default: until Ctrl-C).", names=("--for",), type=SPAN
     )
     filter: str = option("", help="A tcpdump expression for the kernel instead of --port.")
     promiscuous: bool = option(False, help="See packets for other hosts, too.")
     ring: int = option(
-        256 << 20, help="Memory of the kernel's ring, of each worker.", type=SIZE, metavar="SIZE"
+        256 << 20, help="Memory of the kernel's ring, of each worker.", type=ROOM, metavar="SIZE"
     )
     workers: int = option(
         1, help="Processes that share the packets by connection.", type=click.IntRange(1, 256)
@@ -35,7 +35,7 @@ class LiveOptions(RecordOptions):
         type=Share(64, "share of a core", "25%"), show_default=False,
     )  # fmt: skip
     max_memory: int = option(
-        0, help="Memory to stay within, the ring not counted, by sampling.", type=SIZE,
+        0, help="Memory to stay within, the ring not counted, by sampling.", type=ROOM,
         show_default=False, metavar="SIZE",
     )  # fmt: skip
     user: str = option("", help="Become this user once the ring is open.")

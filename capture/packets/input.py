@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from ..errors import CaptureError
 
-CHUNK = 2 << 20
+CHUNK = 1 << 18  # so small that what is made of it stays in the processor's caches
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _WAIT_S = 0.2

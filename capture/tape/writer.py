@@ -8,6 +8,7 @@ without payload (what a run writes).
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from ..sanitize.sanitized import Sanitized
 
 _SEAL_AFTER_NS = 500_000_000
-_MOST_ROWS = 32768
+_MOST_ROWS = 16384
 _TICK_EVERY = 64  # rows between two looks at the clock
 _MOST_HEAP = 4 << 20
 
@@ -67,6 +68,7 @@ class TapeWriter:
         self._inspect = inspect
         self._describer = Describer()
         self._index: list[list[int]] = []
+        self._index_at = -1  # where it is, once the tape is closed
         self._rates: list[list[float]] = []  # [ns, share of connections kept from then on]
         self._rates_told = 0  # how many of them are in a block
         self._number = 0
@@ -197,17 +199,34 @@ class TapeWriter:
             self.seal()
         finally:
             try:
-                meta = {
-                    "blocks": self._index,
-                    "ledger": ledger.as_dict() if ledger else {},
-                    "summary": dict(summary or {}),
-                    "rates": self._rates,
-                }
-                place = self._write(BlockHeader("index", self._number + 1, meta=meta), {})
-                self._put(TRAILER.pack(place, TRAILER_MAGIC))
+                end = self._end(self._at, ledger, summary)
+                self._put(end)
+                self._index_at = self._at - len(end)
             finally:
                 os.close(self._fd)
                 self._fd = -1
+
+    def amend(self, ledger: Ledger) -> None:
+        """Put another ledger on a tape that is closed, in the place of the one it has.
+
+        Where there is no room for it the tape stays as it is: OSError.
+        """
+        place = self._index_at if self._index_at >= 0 else self._at
+        end = self._end(place, ledger, None)
+        fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            before = os.pread(fd, self._at - place, place)
+            try:
+                if os.pwrite(fd, end, place) < len(end):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError:
+                os.pwrite(fd, before, place)
+                os.ftruncate(fd, self._at)
+                raise
+            os.ftruncate(fd, place + len(end))
+        finally:
+            os.close(fd)
+        self._index_at, self._at = place, place + len(end)
 
     def __enter__(self) -> TapeWriter:
         return self
@@ -221,6 +240,17 @@ class TapeWriter:
         self._clients: list[int] = []
         self._heap_bytes = 0
         self._oldest_ns = 0
+
+    def _end(self, place: int, ledger: Ledger | None, summary: Mapping[str, Any] | None) -> bytes:
+        """The index, which is to stand at `place`, and the trailer."""
+        meta = {
+            "blocks": self._index,
+            "ledger": ledger.as_dict() if ledger else {},
+            "summary": dict(summary or {}),
+            "rates": self._rates,
+        }
+        index = encode(BlockHeader("index", self._number + 1, meta=meta), {}, self._cipher)
+        return index + TRAILER.pack(place, TRAILER_MAGIC)
 
     def _write(self, header: BlockHeader, parts: Mapping[str, tuple[list[Any], bytes]]) -> int:
         place = self._at

@@ -6,13 +6,13 @@ last, how the connection closed. Every turn is a millisecond after the one befor
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import NamedTuple
 
 from capture.exchange import Close, Connection, Exchange
 from capture.http1.connection import Http1
+from capture.http1.digest import Digester
 from capture.http1.framing import Framing
 
 MS = 1_000_000
@@ -81,8 +81,7 @@ def framer(
 ) -> Http1:
     """What frames one connection."""
     connection = Connection(0, b"\x0a\0\0\1", 40000, "10.0.0.2:80", 0, True)
-    digest = hashlib.blake2b(key=key, digest_size=8)
-    return Http1(connection, Framing(out, digest, max_body, keep_bodies))
+    return Http1(connection, Framing(out, Digester(key), max_body, keep_bodies))
 
 
 def converse(

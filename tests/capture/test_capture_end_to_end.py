@@ -235,6 +235,7 @@ def test_a_disk_that_is_full_is_told_at_once_and_what_was_kept_is_counted(
     assert ledger.count("exchanges", "kept") > 0
     with Tape.open(path) as tape:
         assert tape.exchange_count == ledger.count("exchanges", "kept")
+        assert tape.ledger.as_dict() == ledger.as_dict()
 
 
 def test_a_capture_without_http_says_so_in_one_sentence(tmp_path: Path, capture) -> None:

@@ -7,9 +7,12 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capture.cli import capture
 from capture.exchange import Connection, Exchange
 from capture.ledger import Ledger
 from capture.live.sampling import Guard, Sampler, connection_hash
@@ -72,6 +75,8 @@ class _Writer:
     def close(self, ledger: Ledger) -> None:
         self.ledger = ledger
 
+    amend = close
+
 
 def _frame() -> Frames:
     tcp = b"\x10\0\0\x50" + bytes(8) + b"\x50\x18" + bytes(6) + b"x"
@@ -119,12 +124,31 @@ def test_the_ledgers_of_rotated_tapes_add_up_to_the_whole_recording() -> None:
 
 
 def test_a_full_disk_is_told_at_once_and_counting_goes_on() -> None:
-    recorder, _, told = _recorder([1, 9])
+    recorder, writers, told = _recorder([1, 9])
     for _ in range(3):
         recorder.take(_frame())
     assert recorder.ledger.fates("exchanges") == {"could not be written": 2, "kept": 1}
     assert len(told) == 1
     assert "No space left" in recorder.failure
+    assert writers[0].ledger.fates("exchanges") == {"could not be written": 1, "kept": 1}
+    recorder.rotate()
+    recorder.close()
+    assert writers[1].ledger.fates("exchanges") == {"could not be written": 1, "kept": 1}
+
+
+def test_a_tape_that_failed_tells_at_the_end_what_was_lost_after_it() -> None:
+    recorder, writers, _ = _recorder([1])
+    for _ in range(3):
+        recorder.take(_frame())
+    recorder.close()
+    assert writers[0].ledger.as_dict() == recorder.ledger.as_dict()
+    assert recorder.ledger.fates("exchanges") == {"could not be written": 3, "kept": 1}
+
+
+def test_counting_goes_on_where_the_next_tape_has_room() -> None:
+    recorder, _, _ = _recorder([1, 9])
+    for _ in range(3):
+        recorder.take(_frame())
     recorder.rotate()
     recorder.take(_frame())
     assert recorder.ledger.fates("exchanges")["kept"] == 2
@@ -192,3 +216,11 @@ def test_a_step_of_the_clock_leaves_no_jump_in_the_times() -> None:
         seen += clock.steady(stamp).tolist()
     assert np.diff(seen).tolist() == [1_000_000] * 9
     assert clock.steps == 1
+
+
+@pytest.mark.parametrize("option", ["--for", "--ring", "--max-memory"])
+@pytest.mark.parametrize("value", ["0", "-3", "nan"])
+def test_limits_of_nothing_are_wrong_usage(option: str, value: str) -> None:
+    said = CliRunner().invoke(capture, ["live", "-i", "lo", "-o", "x.tape", option, value])
+    assert said.exit_code == 2
+    assert option in said.output

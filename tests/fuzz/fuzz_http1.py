@@ -7,7 +7,6 @@ The first bytes of an input say how its rest is cut into segments of either side
 
 from __future__ import annotations
 
-import hashlib
 import sys
 
 import atheris
@@ -15,9 +14,10 @@ import atheris
 with atheris.instrument_imports(include=["capture"]):
     from capture.exchange import Close, Connection, Exchange
     from capture.http1.connection import Http1
+    from capture.http1.digest import Digester
     from capture.http1.framing import Framing
 
-_DIGEST = hashlib.blake2b(key=b"fuzz", digest_size=8)
+_DIGESTER = Digester(b"fuzz")
 _MOST_KEPT = 1 << 19
 _TOKENS = (
     b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -43,7 +43,7 @@ def one_input(data: bytes) -> None:
     out: list[Exchange] = []
     connection = Connection(0, b"\0\0\0\1", 1, "a:1", 0, bool(given.ConsumeBool()))
     max_body = given.PickValueInList([0, 1, 16, 1 << 16])
-    http = Http1(connection, Framing(out, _DIGEST, max_body, bool(given.ConsumeBool())))
+    http = Http1(connection, Framing(out, _DIGESTER, max_body, bool(given.ConsumeBool())))
     sent = answered = now = 0
     while given.remaining_bytes():
         now += given.PickValueInList([0, 1000, 5_000_000])
