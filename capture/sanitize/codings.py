@@ -7,12 +7,16 @@ other bytes, or larger than the cap when opened cannot be vouched for, and fille
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from collections.abc import Callable
 
 MAX_OPENED = 256 << 20
 """Bytes that a body may have when opened: more is a bomb, or at least nothing to hold in memory."""
 _STEP = 1 << 20
+_RAW = b"deflate without header"
+_JSON = re.compile(rb"[{\[][\s\"{\[\]}0-9-]")
+_MAGICS = ((b"\x1f\x8b\x08", b"gzip"), (b"\x28\xb5\x2f\xfd", b"zstd"))
 
 Opener = Callable[[bytes, int], "bytes | None"]
 """Opens bytes to at most so many; None where they are not whole or would be more."""
@@ -22,6 +26,28 @@ def names(value: bytes) -> list[bytes]:
     """The codings that a header lists, in the order they were applied."""
     listed = (name.strip().lower() for name in value.split(b","))
     return [name for name in listed if name and name not in (b"identity", b"chunked")]
+
+
+def told(data: bytes) -> list[bytes]:
+    """The coding that bytes tell of by themselves, where they open with it whole.
+
+    All that is compressed has bytes beyond ASCII, also a stored block: its length stands there
+    twice, once inverted.
+    """
+    if data.isascii() or _JSON.match(data):
+        return []
+    for magic, coding in _MAGICS:
+        if data.startswith(magic):
+            return [coding] if opened(data, [coding]) is not None else []
+    coding = exact(b"deflate", data)
+    return [coding] if opened(data, [coding]) else []
+
+
+def exact(coding: bytes, data: bytes) -> bytes:
+    """The coding as it is meant: some take `deflate` by its word and leave out the zlib header."""
+    if coding != b"deflate" or (data[0] & 15 == 8 and int.from_bytes(data[:2], "big") % 31 == 0):
+        return coding
+    return _RAW
 
 
 def opened(data: bytes, codings: list[bytes], most: int = MAX_OPENED) -> bytes | None:
@@ -72,7 +98,15 @@ def _gzip(data: bytes, most: int) -> bytes | None:
 
 
 def _deflate(data: bytes, most: int) -> bytes | None:
-    inflater = zlib.decompressobj(15 if data[:1] == b"\x78" else -15)
+    return _inflated(data, most, 15 if exact(b"deflate", data) == b"deflate" else -15)
+
+
+def _raw_deflate(data: bytes, most: int) -> bytes | None:
+    return _inflated(data, most, -15)
+
+
+def _inflated(data: bytes, most: int, bits: int) -> bytes | None:
+    inflater = zlib.decompressobj(bits)
     plain = inflater.decompress(data, most + 1)
     whole = inflater.eof and not inflater.unused_data and len(plain) <= most
     return plain if whole else None
@@ -105,6 +139,7 @@ def _zstd(data: bytes, most: int) -> bytes | None:
 
 _OPENERS: dict[bytes, Opener] = {
     b"gzip": _gzip, b"x-gzip": _gzip, b"deflate": _deflate, b"br": _brotli, b"zstd": _zstd,
+    _RAW: _raw_deflate,
 }  # fmt: skip
 
 
@@ -117,4 +152,6 @@ def _closed(data: bytes, coding: bytes) -> bytes:
         import zstandard
 
         return zstandard.ZstdCompressor().compress(data)
+    if coding == _RAW:
+        return zlib.compress(data, wbits=-15)
     return zlib.compress(data) if coding == b"deflate" else gzip.compress(data, mtime=0)

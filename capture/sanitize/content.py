@@ -14,8 +14,10 @@ from ..exchange import Flag
 from . import codings, places
 from .blind import Blind
 from .headers import Head
+from .relaxed import WELL, relaxed_values
 from .templates import MOST_BYTES, Action, Templates
 from .views import in_json
+from .wide import narrowed, widened
 
 RESIZED, FILLED = int(Flag.RESIZED), int(Flag.FILLED)  # plain integers: enums are slow to combine
 _GRAPHQL = frozenset(("query", "mutation", "subscription"))
@@ -23,8 +25,9 @@ _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[^\r\n]*\r?\n")
 _BOUNDARY = re.compile(rb'(?i)boundary="?([^";\r\n]{1,200})')
 _FIRST_MARK = re.compile(rb"\s*--([^\r\n]{1,200}?)[ \t]*\r?\n")
 _JSON_START = re.compile(rb'\s*(?:\{\s*"|\[\s*[{\["])')
-_UNQUOTED = re.compile(rb"[\s\[]*\{\s*[A-Za-z_']")
-_MAGICS = ((b"\x1f\x8b\x08", b"gzip"), (b"\x28\xb5\x2f\xfd", b"zstd"))
+_RELAXED_STARTS = frozenset((b"{", b"[", b"/", b'"', b"'", b"#"))
+_BOMS = (b"\xff\xfe", b"\xfe\xff")
+_MOST_TIMES = 3  # a body that is compressed more often cannot be vouched for
 _EXTENSION = re.compile(rb"[^;=\"\s]+")
 _LENGTH = re.compile(rb"(?im)^(content-length\s*:\s*)\d+")
 
@@ -46,7 +49,7 @@ class Content:
         """The body sanitized, and the flags of what became of it (RESIZED, FILLED)."""
         kind = notes.get(b"content-type", b"")
         if b"transfer-encoding" not in notes and b"content-encoding" not in notes:
-            return self._unlabelled(body, kind)
+            return self._coded(body, kind, [])
         transfer = notes.get(b"transfer-encoding", b"").lower()
         coded = codings.names(notes.get(b"content-encoding", b"")) + codings.names(transfer)
         if b"chunked" not in transfer:
@@ -70,14 +73,6 @@ class Content:
             at, done = at + b - a, b
         return b"".join((*out, self._blind.loose(body[done:])))
 
-    def _unlabelled(self, body: bytes, kind: bytes) -> tuple[bytes, int]:
-        """A body without codings, but for one that its first bytes tell of."""
-        for magic, coding in _MAGICS:
-            if body.startswith(magic) and codings.opened(body, [coding]) is not None:
-                return self._coded(body, kind, [coding])
-        new = self._plain(body, kind)
-        return new, 0 if len(new) == len(body) else RESIZED
-
     def _size_line(self, line: bytes) -> bytes:
         """What stands before a chunk: of its extensions the values may be anything."""
         mark = line.find(b";")
@@ -88,19 +83,29 @@ class Content:
             return line[:mark] + _EXTENSION.sub(lambda match: self._blind.value(match[0]), rest)
         return line[:mark] + self._blind.loose(rest)
 
-    def _coded(self, data: bytes, kind: bytes, coded: list[bytes]) -> tuple[bytes, int]:
-        opened = codings.opened(data, coded) if coded and data else data
+    def _coded(
+        self, data: bytes, kind: bytes, coded: list[bytes], times: int = 0
+    ) -> tuple[bytes, int]:
+        """A body under its codings, or under those that nothing but its first bytes tells of."""
+        coded = coded or codings.told(data)
+        if not coded or not data:
+            new = self._plain(data, kind)
+            return new, 0 if len(new) == len(data) else RESIZED
+        coded = [*coded[:-1], codings.exact(coded[-1], data)]
+        opened = codings.opened(data, coded) if times < _MOST_TIMES else None
         if opened is None:
             return codings.filler(len(data), kind.lower()), FILLED
-        new = self._plain(opened, kind)
-        if not coded:
-            return new, 0 if len(new) == len(data) else RESIZED
+        new, flags = self._coded(opened, kind, [], times + 1)
         if new == opened and not _speaks(data):
-            return data, 0
+            return data, flags
         closed = codings.closed(new, coded)
-        return closed, 0 if len(closed) == len(data) else RESIZED
+        return closed, flags & FILLED | (0 if len(closed) == len(data) else RESIZED)
 
     def _plain(self, data: bytes, kind: bytes) -> bytes:
+        if b"\0" in data[:4] or data[:2] in _BOMS:
+            wide = narrowed(data)
+            if wide is not None:
+                return widened(wide[0], self._plain(wide[1], kind), wide[2])
         if self._head.by_type and (done := self._head.body(data, kind)) is not None:
             return done
         known = self._templates.find(data)
@@ -171,8 +176,9 @@ def places_of(data: bytes, raw: bytes, paths: bool = True) -> Iterator[places.Pl
     is_form = b"urlencoded" in kind  # as it says: some clients say so of all that they send
     is_json = _JSON_START.match(data) if is_form else b"json" in kind or start in (b"{", b"[")
     if is_json:
-        broken = _UNQUOTED.match(data)  # names without double quotes: no walker reads them
-        return None if broken else places.json_values(data, paths=paths)
+        if WELL.fullmatch(data):
+            return places.json_values(data, paths=paths)
+        return relaxed_values(data) if start in _RELAXED_STARTS else None
     if is_form and b"=" in data:
         return places.pairs(data, 0, len(data), "form")
     if b"multipart" in kind:

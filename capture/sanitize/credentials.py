@@ -10,6 +10,14 @@ import re
 from collections.abc import Iterator
 
 WORD = re.compile(rb"[^\s,;=\"]+")
+PROTOCOL = re.compile(
+    rb"(?i)graphql(-transport)?-ws|mqtt(v3\.1)?|soap|wamp(\.2\.(json|msgpack|cbor))?|v1[0-2]\.stomp"
+    rb"|stomp|chat|superchat|xmpp|sip|msrp|amqp|ocpp1\.[256]|ocpp2\.[01](\.1)?|jsonrpc(2\.0)?"
+    rb"|json|binary|base64|null|actioncable-(v1|unsupported)(-json)?|vite-(hmr|ping)|phoenix|signalr"
+    rb"|v[1-5]\.(channel|base64\.channel|portforward)\.k8s\.io|janus-protocol|kurento|webpush"
+    rb"|bearer|token|access[_-]?token|authorization|auth|jwt"
+)
+"""Known subprotocols of WebSocket, and the words that browsers put before a token among them."""
 _SCHEME = re.compile(
     rb"\s*(basic|bearer|digest|negotiate|ntlm|token|apikey|api-key|key|oauth|hoba|mutual|vapid|dpop"
     rb"|gnap|hawk|signature|sharedkey|sharedkeylite|sharedaccesssignature|privatetoken|jwt"

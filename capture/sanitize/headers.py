@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from .blind import Blind
-from .credentials import WORD
+from .credentials import PROTOCOL, WORD
 from .places import cookies, pairs
 from .policy import FRAMING, SCAN, Policy
 from .templates import Action
@@ -213,4 +213,10 @@ class Head:
             return self._blind.clean(value, edits)
         if name.endswith(b"authorization"):
             return self._blind.credentials(value, action)
+        if name == b"sec-websocket-protocol":  # browsers can put a token nowhere else
+            return WORD.sub(
+                lambda word: word[0] if PROTOCOL.fullmatch(word[0])
+                else self._blind.value(word[0], action),
+                value,
+            )  # fmt: skip
         return WORD.sub(lambda word: self._blind.value(word[0], action), value)

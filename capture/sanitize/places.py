@@ -27,6 +27,7 @@ class Place(NamedTuple):
 _PAIR = re.compile(rb"([^=&;?#\s]{1,400})=([^&#\s]*)")
 _FORM_PAIR = re.compile(rb"([^=&;?#\s]{1,400}) {0,4}=([^&]*)")  # all of it to the next is value
 _WITHIN = re.compile(rb"[;?#]([^=&;?#\s]{1,400})=([^&;?#\s]*)")  # a pair that an odd sign begins
+_PIECE = re.compile(rb"[^&;?#\s=]+")
 # No run of spaces is looked at from each of its bytes anew: that would take its square.
 _COOKIE = re.compile(rb"\s{0,64}(?:([^=;\s]{1,400})\s{0,64}=\s{0,64}([^;]*)|([^;\s][^;]*))")
 # A string, with what follows it where it is a name; a bracket; a number. What is cut off at the end
@@ -59,15 +60,26 @@ def pairs(data: bytes, start: int, end: int, kind: str) -> Iterator[Place]:
     """The values of a query or a form.
 
     Of pairs within a value (`a=1;pin=2`) the whole comes first: whoever takes it passes them over.
+    What is no pair (`a=1&secret`) is a value without a name.
     """
-    pattern = _FORM_PAIR if kind == "form" else _PAIR
+    pattern, done = _FORM_PAIR if kind == "form" else _PAIR, start
     for match in pattern.finditer(data, start, end):
+        if match.start() - done > 1:
+            yield from _nameless(data, done, match.start(), kind)
+        done = match.end()
         value = match[2]
         low, high = match.start(2), match.end(2) - len(value) + len(value.rstrip())
         yield Place(kind, _text(match[1]), low, high)
         if b"=" in value:
             for inner in _WITHIN.finditer(data, low, high):
                 yield Place(kind, _text(inner[1]), *inner.span(2))
+    if done < end:
+        yield from _nameless(data, done, end, kind)
+
+
+def _nameless(data: bytes, start: int, end: int, kind: str) -> Iterator[Place]:
+    for match in _PIECE.finditer(data, start, end):
+        yield Place(kind, "", *match.span())
 
 
 def cookies(data: bytes, start: int, end: int) -> Iterator[Place]:
@@ -90,7 +102,7 @@ def json_values(
     for match in _TOKEN.finditer(data, start, len(data) if end is None else end):
         group = match.lastindex or 1
         if group == 2:
-            name = _json_name(match[1])
+            name = json_name(match[1])
             continue
         if group == 5:
             if match[5] in (b"{", b"["):
@@ -103,12 +115,13 @@ def json_values(
             under = tuple(each for each in names if each != "*")
             continue
         if group in (3, 4):
-            name = _json_name(match[1])
+            name = json_name(match[1])
         path = ".".join((*names[1:], name or "*")) if paths else ""
         yield Place(kind, name, *match.span(group), path, under)
 
 
-def _json_name(raw: bytes) -> str:
+def json_name(raw: bytes) -> str:
+    """The name that stands in a JSON string."""
     text = raw.decode("utf-8", "replace")
     return (
         re.sub(r"\\u([0-9A-Fa-f]{4})", lambda m: chr(int(m[1], 16)), text) if "\\" in text else text

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import urllib.parse
+import zlib
 from dataclasses import dataclass
 
 import pytest
@@ -87,6 +88,20 @@ def named(word: bytes) -> dict[str, Case]:
         "an extension of a chunk": sent(
             b"3;password=" + word + b"\r\nabc\r\n0\r\n\r\n", JSON, b"Transfer-Encoding: chunked\r\n"
         ),
+        "JSON with a comment": sent(b'{"a":1, // password: ' + word + b'\n"b":2}', JSON),
+        "JSON after a comment with a quote": sent(
+            b"{\"a\":1, /* it's \"odd */ 'password' : '" + word + b"',}", JSON
+        ),
+        "a bare word in JSON": sent(b'{"a":[1,],"password":' + word + b"}", JSON),
+        "JSON in lines, with a mark": sent(
+            b'\xef\xbb\xbf{"a":1}\n{"password":"' + word + b'"}\n', JSON
+        ),
+        "JSON in UTF-32": sent(inner.encode("utf-32"), JSON),
+        "JSON in UTF-16 with letters beyond it": sent(
+            inner.replace("1", '"\u05d0"', 1).encode("utf-16"), JSON
+        ),
+        "a form that says it is JSON": sent(b"a=1&password=" + word, JSON),
+        "a subprotocol": got(b"/ws", b"Sec-WebSocket-Protocol: mqtt, bearer, " + word + b"\r\n"),
         "after a bare CR": got(b"/", b"Accept: a\rX-Api-Key: " + word + b"\r\n"),
         "a header of a key": got(b"/", b"X-Api-Secret-Key: " + word + b"\r\n"),
         "the answer's JSON in a string": Case(
@@ -168,6 +183,53 @@ def test_a_compressed_body_that_nothing_announces_is_opened() -> None:
     opened = gzip.decompress(request.partition(b"\r\n\r\n")[2])
     assert word not in opened
     assert b'"password"' in opened
+
+
+def raw_deflate(data: bytes) -> bytes:
+    return zlib.compress(data, wbits=-15)
+
+
+@pytest.mark.parametrize("level", ["standard", "strict"])
+@pytest.mark.parametrize("more", [b"", b"Content-Encoding: identity\r\n"])
+@pytest.mark.parametrize("size", [1, 300])
+def test_deflate_that_nothing_announces_is_opened_and_closed_alike(
+    level: str, more: bytes, size: int
+) -> None:
+    word = MAKE.some(9)
+    inner = b'{"password":"%s"}' % word * size
+    for close, wbits in ((zlib.compress, 15), (raw_deflate, -15)):
+        for times in (1, 2):
+            body = close(inner) if times == 1 else close(close(inner))
+            request, _ = sanitized(sent(body, JSON, more), level)
+            opened = request.partition(b"\r\n\r\n")[2]
+            for _ in range(times):
+                opened = zlib.decompress(opened, wbits)
+            assert word not in opened
+            assert opened.count(b'"password"') == size
+
+
+def test_deflate_without_its_header_stays_so_where_it_is_announced() -> None:
+    word = MAKE.some(9)
+    body = raw_deflate(b'{"password":"%s"}' % word)
+    request, _ = sanitized(sent(body, JSON, b"Content-Encoding: deflate\r\n"))
+    assert word not in zlib.decompress(request.partition(b"\r\n\r\n")[2], -15)
+
+
+@pytest.mark.parametrize(
+    "pieces", ["{}", "a=1&{}", "{}&a=1", "a=1&={}", "a b?{}&a=1", "a=1&{}&b", "a=1#{}"]
+)
+def test_strict_takes_what_is_no_pair_of_a_form_or_a_query(pieces: str) -> None:
+    word = MAKE.some(9)
+    text = pieces.format(word.decode()).encode()
+    for case in (sent(text, FORM), got(b"/x?" + text.replace(b" ", b"+"))):
+        request, _ = sanitized(case, "strict")
+        assert word not in request
+        assert len(request) == len(case.request)
+
+
+def test_subprotocols_that_are_known_stay() -> None:
+    line = b"Sec-WebSocket-Protocol: graphql-transport-ws, v4.channel.k8s.io, bearer"
+    assert line in sanitized(got(b"/", line + b"\r\n"))[0]
 
 
 def test_the_name_of_a_file_in_a_compressed_body_is_not_kept() -> None:
