@@ -1,8 +1,8 @@
 """What carrying out a plan takes: connections at once, descriptors, source ports, sends in a burst.
 
 Concurrency is that of the recording: a request is in flight from when it is due for as long as its
-answer took then. A connection is open from when it was opened to its last answer or its recorded
-end. Where the target is slower there will be more of both, and spare connections beside.
+answer took then. A connection is open from when it was opened to its recorded end, but not before
+its last answer; one that nobody ended is open to the end of the run. Where the target is slower there will be more of both, and spare connections beside.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ TIME_WAIT_NS = 60_000_000_000
 _PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _USUAL_PORTS = (32768, 60999)
 _BATCH = 200_000
+_TO_THE_END = 1 << 61
 Ints = NDArray[np.int64]
 
 
@@ -44,7 +45,7 @@ class NeedsMeter:
         answered = due + np.where((last == NEVER) | (first == NEVER), 0, last - first)
         self.flying.add(due, answered)
         after = chunk["close_after"]
-        ended = np.maximum(answered, np.where(after == NEVER, 0, due + after))
+        ended = np.maximum(answered, np.where(after == NEVER, _TO_THE_END, due + after))
         self._fresh.append(np.stack([chunk["lane"].astype(np.int64), opened, ended]))
         self._rows += len(due)
         if self._rows > _BATCH:
