@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from capture.columns import EXCHANGES
 from capture.errors import ReplayError
-from capture.exchange import Outcome
+from capture.exchange import Close, Outcome
 from capture.ledger import Ledger
 from capture.tape import Tape, TapeHeader, TapeWriter
 from shapes.score import ALTERED, PAYLOADS
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 
     from .abort import Watch
 
+_MORE_DESCRIPTORS = (
+    "raise the hard limit (ulimit -Hn), share the connections with --workers, or give --source-ip; "
+    "`wiretape plan` says how many are needed."
+)
 _NAMES = frozenset(column.name for column in EXCHANGES)
 
 OnProgress = Callable[[Progress], None]
@@ -90,6 +96,7 @@ class Collector:
         self.workers, self.start = 1, 0
         self.stopped = False
         self.interrupted = False  # by a signal
+        self._cut_short = 0  # connections that made room for others
         self.enough = False
         self.failures: list[str] = []
         self._booked: defaultdict[int, _Booked] = defaultdict(_Booked)
@@ -123,6 +130,7 @@ class Collector:
                 self._cleaner = Cleaner(self._header.level, self._header.options["responses"])
             self._kept[shard, number] = self._cleaner.clean(kept)
         elif kind == "connections":
+            self._cut_short += int(np.count_nonzero(value["close"] == Close.IDLE))
             self._writer.append_rows({}, _storable_connections(value))
         elif kind == "count":
             self.pace.count(*value)
@@ -199,11 +207,14 @@ class Collector:
             raise ReplayError(self.failures[0])
         if self.stopped and not aborted:
             self.warnings.append("Stopped before its end: what was due later is not in the run.")
+        if self._cut_short:
+            self.warnings.append(
+                f"{self._cut_short:,} connections that rested were closed early, since no "
+                f"descriptor was left for others (the run calls them idle): {_MORE_DESCRIPTORS}"
+            )
         if starved := self.tally.outcomes[Outcome.NO_RESOURCES.name]:
             self.warnings.append(
-                f"{starved:,} requests found no descriptor or source port free: raise the hard "
-                "limit (ulimit -Hn), share the connections with --workers, or give --source-ip; "
-                "`wiretape plan` says how many are needed."
+                f"{starved:,} requests found no descriptor or source port free: {_MORE_DESCRIPTORS}"
             )
         return self.tally.summary(
             noise_floor=noise,

@@ -2,7 +2,8 @@
 
 Concurrency is that of the recording: a request is in flight from when it is due for as long as its
 answer took then. A connection is open from when it was opened to its recorded end, but not before
-its last answer; one that nobody ended is open to the end of the run. Where the target is slower there will be more of both, and spare connections beside.
+its last answer; one that nobody ended is open to the end of the run. Where the target is slower
+there will be more of both, and spare connections beside.
 """
 
 from __future__ import annotations

@@ -51,6 +51,11 @@ class Dialer:
         self.wires: dict[int, Wire] = {}
         self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED - _open_files()
 
+    @property
+    def full(self) -> bool:
+        """Whether all descriptors that there may be are in use."""
+        return len(self.wires) >= self._most
+
     def reader(self) -> ResponseReader:
         """A reader of the answers of one wire."""
         way = self._responses
@@ -59,7 +64,7 @@ class Dialer:
 
     def open(self, lane: int, target: int) -> Wire | Outcome:
         """A wire that is connecting, or why there is none."""
-        if len(self.wires) >= self._most:
+        if self.full:
             return Outcome.NO_RESOURCES
         place = next(self._places[target])
         source = next(self._sources)

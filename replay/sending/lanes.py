@@ -95,7 +95,7 @@ class Lanes(Settle):
             self._send(wire, batch, row, cause)
             return True
         if spares.may_open:
-            opened = self._dial(batch.lane[row], target, batch.client[row])
+            opened = self._dial(batch.lane[row], target, batch.client[row], spare=True)
             if isinstance(opened, Wire):
                 spares.add(opened)
                 opened.waiting.append((batch, row))
@@ -126,16 +126,31 @@ class Lanes(Settle):
         self._settle_row(batch, row, wire)
         return None
 
-    def _dial(self, lane: int, target: int, client: int) -> Wire | Outcome:
+    def _dial(self, lane: int, target: int, client: int, spare: bool = False) -> Wire | Outcome:
         wire = self._dialer.open(lane, target)
-        if wire == Outcome.NO_RESOURCES and (unused := self._spares[target].take()) is not None:
-            unused.end_as(Close.FIN_CLIENT)
+        if wire == Outcome.NO_RESOURCES:
+            if (unused := self._spares[target].take()) is not None:
+                unused.end_as(Close.FIN_CLIENT)
+            elif not spare and (resting := self._resting()) is not None:
+                resting.fail(Outcome.ABANDONED, Close.IDLE)
+            else:
+                return wire
             wire = self._dialer.open(lane, target)
         if isinstance(wire, Wire):
             wire.client = client
             if self._openings.how == NEW:
                 wire.closing = Close.FIN_CLIENT  # after its answer
         return wire
+
+    def _resting(self) -> Wire | None:
+        """Of the lanes that have nothing to do, one of the oldest, where descriptors are used up.
+
+        A request that cannot be sent is worse than a connection that is opened again.
+        """
+        if not self._dialer.full:
+            return None
+        some = itertools.islice(self._lanes.values(), _WIRES_A_SWEEP)
+        return next((wire for wire in some if wire.idle and wire.state == OPEN), None)
 
     def _plan_end(self, key: Key, batch: Batch, row: int) -> None:
         self._ends.plan(key, batch.due[row] + batch.close_after[row], batch.close[row])

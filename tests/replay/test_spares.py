@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from capture.exchange import Lateness, Reuse
+from capture.exchange import Lateness, Outcome, Reuse
 from capture.tape import Tape
 from replay.options import ReplayOptions
 from replay.run import replay
@@ -49,6 +49,14 @@ def stalling(seconds: float) -> Callable[[socket.socket, list[bytes]], None]:
     return behave
 
 
+def with_few_descriptors(tape: Path, url: str, run: Path) -> subprocess.CompletedProcess[str]:
+    where = ["--target", url, "-o", str(run), "--no-calibrate", "--host", "keep"]
+    return subprocess.run(
+        [sys.executable, "-c", LITTLE, "replay", str(tape), *where],
+        cwd=ROOT, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+
+
 def columns(path: Path, *names: str) -> list[np.ndarray]:
     with Tape.open(path) as run:
         blocks = list(run.columns(names))
@@ -74,11 +82,7 @@ def test_what_finds_no_descriptor_for_a_spare_waits_and_is_sent(tmp_path: Path) 
         tmp_path / "x.tape", [Request(1 + n % 3, n / 5, get(f"/{n}")) for n in range(1000)]
     )
     with recorder(stalling(0.5)) as target:
-        done = subprocess.run(
-            [sys.executable, "-c", LITTLE, "replay", str(tape), "--target", target.url, "-o",
-             str(tmp_path / "run.tape"), "--no-calibrate", "--host", "keep"],
-            cwd=ROOT, capture_output=True, text=True, timeout=30, check=False,
-        )  # fmt: skip
+        done = with_few_descriptors(tape, target.url, tmp_path / "run.tape")
         received = sum(piece.count(b"\r\n\r\n") for one in target.received for piece in one)
         assert len(target.received) < 100
     assert done.returncode == 0, done.stderr
@@ -87,6 +91,20 @@ def test_what_finds_no_descriptor_for_a_spare_waits_and_is_sent(tmp_path: Path) 
     outcome, cause = columns(tmp_path / "run.tape", "outcome", "late_cause")
     assert (outcome == 1).all()
     assert set(cause.tolist()) & {Lateness.CONNECT, Lateness.CONNECTION}
+
+
+def test_connections_that_rest_make_room_where_there_is_no_descriptor_and_that_is_told(
+    tmp_path: Path,
+) -> None:
+    requests = [Request(n, 6 * n, get(f"/{n}")) for n in range(120)]
+    tape = tape_of(tmp_path / "x.tape", requests, {n: 6.0 * n for n in range(120)})
+    with recorder() as target:
+        done = with_few_descriptors(tape, target.url, tmp_path / "run.tape")
+        assert len(target.received) == 120
+    assert done.returncode == 0, done.stderr
+    assert "connections that rested were closed early" in done.stdout
+    (outcome,) = columns(tmp_path / "run.tape", "outcome")
+    assert (outcome == Outcome.ANSWERED).all()
 
 
 def test_only_so_many_spares_are_opened_at_a_time(tmp_path: Path) -> None:
