@@ -176,11 +176,12 @@ class Batch:
     """
 
     __slots__ = (
-        "_at", "_base", "_following", "_led", "_memory", "_pieces", "answer", "answered_first",
-        "answered_last", "client", "close", "close_after", "connect", "digest", "due", "ended",
-        "fill", "first", "flags", "following", "lane", "late_cause", "methods", "number",
-        "open_rows", "opened", "outcome", "outgoing", "parked", "piece_count", "pieces_at",
-        "quick", "reached", "reuse", "rows", "sent_first", "sent_last", "sizes", "targets", "tls",
+        "_at", "_base", "_following", "_leading", "_led", "_memory", "_pieces", "answer",
+        "answered_first", "answered_last", "client", "close", "close_after", "connect", "digest",
+        "due", "ended", "fill", "first", "flags", "following", "lane", "late_cause", "methods",
+        "number", "open_rows", "opened", "outcome", "outgoing", "parked", "piece_count",
+        "pieces_at", "quick", "reached", "reuse", "rows", "sent_first", "sent_last", "sizes",
+        "targets", "tls",
     )  # fmt: skip
 
     def __init__(self, memory: mmap.mmap, number: int, rows: int, pieces: int) -> None:
@@ -222,6 +223,7 @@ class Batch:
         self._following = by_name["following"]
         self._led = by_name["led"]
         self.following: list[int] = []
+        self._leading: list[int] = []
         self.reached = 0
         self.parked: set[int] = set()
         self.outgoing: tuple[Any, ...] = ()
@@ -231,6 +233,7 @@ class Batch:
         """Get ready for being sent as fast as answers come."""
         base = self._base
         self.following = self._following.tolist()
+        self._leading = np.flatnonzero(np.asarray(self._led) == 0)[::-1].tolist()
         at = [base + place for place in self._at.tolist()]
         self.outgoing = (self._memory, at, self.sizes.tolist(), self.sent_first)
         self.quick = (self.following, self.answered_last, self.answer, self.digest)
@@ -246,15 +249,13 @@ class Batch:
         """Whether the recorded request has no end."""
         return self.ended[row] not in (RequestEnd.COMPLETE, HALF_CLOSED)
 
-    def turn(self, start: int) -> list[int]:
-        """The rows from `start` to before `reached` that no other row will lead to."""
-        led = self._led[start : self.reached].tolist()
-        parked = self.parked
-        if not parked and 0 not in led:
-            return []
-        rows = [start + place for place, is_led in enumerate(led) if not is_led]
-        if parked:
-            mine = [row for row in parked if row < self.reached]
+    def turn(self) -> list[int]:
+        """The rows before `reached` that no other row will lead to, each once."""
+        rows, leading, reached = [], self._leading, self.reached
+        while leading and leading[-1] < reached:
+            rows.append(leading.pop())
+        if parked := self.parked:
+            mine = [row for row in parked if row < reached]
             parked.difference_update(mine)
             rows = sorted(rows + mine)
         return rows

@@ -85,7 +85,7 @@ class EngineAtMax(Engine):
                     return
             first = batch.reached
             batch.reached = min(batch.rows, first + room)
-            turn = batch.turn(first)
+            turn = batch.turn()
             self._reached = batch.opened[batch.reached - 1]
             led = batch.reached - first - len(turn)
             self.in_flight += led
