@@ -54,10 +54,14 @@ def program() -> str:
     return f"wiretape {metadata.version('wiretape')}"
 
 
+ORDER = ("request_first_ns", "due_ns", "response_first_ns", "opened_ns")
+"""The columns by which rows stand in order: sent, else due, else answered, else opened."""
+
+
 def order_ns(rows: Rows, count: int) -> Array:
-    """The time by which a row stands in order: sent, else due, else answered, else opened."""
+    """The time by which each row stands in order; -1 where none is known."""
     time_ns = np.full(count, -1, dtype=np.int64)
-    for name in ("request_first_ns", "due_ns", "response_first_ns", "opened_ns"):
+    for name in ORDER:
         data = rows.get(name)
         if data is not None and not isinstance(data, Text):
             time_ns = np.where(time_ns < 0, data, time_ns)

@@ -23,13 +23,12 @@ from ..errors import TapeError
 from ..ledger import Ledger
 from .block import LIES, Array, BlockHeader, Text
 from .file import BlockPlace, Loss, TapeFile
-from .format import TapeHeader
+from .format import ORDER, TapeHeader
 from .opening import Opener, open_files
 from .order import Columns, floors, split, with_order
 
 T = TypeVar("T")
 
-_ORDER = ("request_first_ns", "due_ns", "response_first_ns", "opened_ns")
 _CACHED_BLOCKS = 4
 
 
@@ -213,7 +212,7 @@ class Tape:
         """
         low = -(1 << 62) if start_ns is None else start_ns
         high = 1 << 62 if end_ns is None else end_ns
-        wanted = [*dict.fromkeys([*names, *_ORDER])]
+        wanted = [*dict.fromkeys([*names, *ORDER])]
         chosen = _choose(EXCHANGES, wanted)
         kept = [*dict.fromkeys([*names, "exchange", "order_ns"])]
         waits = floors(self.blocks)

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from capture.exchange import NEVER, Flag, Outcome, RequestEnd, Reuse
+from shapes.chunks import Chunk
 
-from ..planning.plan import Chunk, rows_in
+from ..planning.plan import rows_in
 from .memory import Region
 
 PLANNED = (

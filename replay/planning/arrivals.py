@@ -11,14 +11,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator
 from itertools import count, islice
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from capture.errors import ReplayError
+from shapes.chunks import Chunk, take
 
-Chunk = dict[str, Any]
 Ints = NDArray[np.int64]
 _LOOKED_AT = 2
 
@@ -64,7 +63,7 @@ def married(recorded: Callable[[], Iterator[Chunk]], stamps: Ints) -> Iterator[C
             size = min(len(chunk["due_ns"]), stamps.size - at)
             if size <= 0:
                 return
-            fresh = {name: _first(column, size) for name, column in chunk.items()}
+            fresh = take(chunk, slice(size))
             head_start = fresh["due_ns"] - fresh["open_ns"]
             fresh["due_ns"] = stamps[at : at + size]
             fresh["open_ns"] = np.maximum(fresh["due_ns"] - head_start, 0)
@@ -73,9 +72,3 @@ def married(recorded: Callable[[], Iterator[Chunk]], stamps: Ints) -> Iterator[C
             yield fresh
         if at == before:
             return
-
-
-def _first(column: Any, size: int) -> Any:
-    if hasattr(column, "codes"):
-        return type(column)(column.codes[:size], column.values)
-    return column[:size]

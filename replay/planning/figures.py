@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shapes.arrivals import Arrivals
+from shapes.chunks import Chunk
 from shapes.screen import at_decades, duration, sparkline
 
 from ..options import PlanOptions
 from .more import expected
 from .needs import NeedsMeter
-from .plan import Chunk, plan_chunks, rows_in
+from .plan import plan_chunks, rows_in
 
 if TYPE_CHECKING:
     from capture.tape import Tape

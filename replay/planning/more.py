@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from shapes.chunks import Chunk
 
 if TYPE_CHECKING:
     from capture.tape import Tape
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
     from ..options import PlanOptions
 
-Chunk = dict[str, Any]
 Stage = Callable[[Iterator[Chunk]], Iterator[Chunk]]
 
 

@@ -12,24 +12,23 @@ from __future__ import annotations
 
 import fnmatch
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from capture.errors import ReplayError
 from capture.exchange import NEVER
+from shapes.chunks import Chunk, join, take
 
 from ..options import PlanOptions
 from .endings import Endings
-from .more import more_load
+from .more import Stage, more_load
 from .silences import Silences
 
 if TYPE_CHECKING:
     from capture.tape import Tape
 
-Chunk = dict[str, Any]
-Stage = Callable[[Iterator[Chunk]], Iterator[Chunk]]
 
 CHUNK_ROWS = 2048
 CHUNK_ROWS_AT_MAX = 8192
@@ -59,19 +58,9 @@ def plan_chunks(
         chunks = _from(chunks, options.position)
     chunks = (_with_lanes(chunk) for chunk in chunks)
     if of > 1:
-        chunks = (_shard(chunk, shard, of) for chunk in chunks)
+        chunks = (take(chunk, shard_of(chunk["lane"], of) == shard) for chunk in chunks)
     for chunk in chunks:
         yield from _even(chunk) if options.at_max else _cut(chunk)
-
-
-def take(chunk: Chunk, index: Any) -> Chunk:
-    """The rows of a chunk that an index, a mask or a slice picks."""
-    return {
-        name: type(column)(column.codes[index], column.values)
-        if hasattr(column, "codes")
-        else column[index]
-        for name, column in chunk.items()
-    }
 
 
 def rows_in(chunk: Chunk) -> int:
@@ -208,25 +197,7 @@ def _popped(held: list[tuple[int, int, Chunk]], until: int | None) -> Chunk:
     rows: list[Chunk] = []
     while held and len(rows) < CHUNK_ROWS and (until is None or held[0][0] <= until):
         rows.append(heapq.heappop(held)[2])
-    return joined(rows)
-
-
-def joined(chunks: list[Chunk]) -> Chunk:
-    """Chunks as one; {} of none."""
-    if len(chunks) < 2:
-        return chunks[0] if chunks else {}
-    whole: Chunk = {}
-    for name, column in chunks[0].items():
-        parts = [chunk[name] for chunk in chunks]
-        if not hasattr(column, "codes"):
-            whole[name] = np.concatenate(parts)
-            continue
-        known: dict[str, int] = {}
-        codes = [
-            known.setdefault(part.values[code], len(known)) for part in parts for code in part.codes
-        ]
-        whole[name] = type(column)(np.asarray(codes, np.int32), list(known))
-    return whole
+    return join(rows) if rows else {}
 
 
 def _select(block: Chunk, options: PlanOptions) -> Chunk:
@@ -276,9 +247,9 @@ def _with_lanes(chunk: Chunk) -> Chunk:
     return chunk
 
 
-def _shard(chunk: Chunk, shard: int, of: int) -> Chunk:
-    mixed = chunk["lane"].astype(np.uint64) * _GOLDEN >> np.uint64(33)
-    return take(chunk, mixed % np.uint64(of) == np.uint64(shard))
+def shard_of(lanes: Any, of: int) -> Any:
+    """Which of so many workers has each of these lanes."""
+    return (lanes.astype(np.uint64) * _GOLDEN >> np.uint64(33)) % np.uint64(of)
 
 
 def _cut(chunk: Chunk) -> Iterator[Chunk]:

@@ -15,12 +15,12 @@ from capture.exchange import NEVER, Close
 
 from ..options import ReplayOptions
 from .more import clones
+from .plan import shard_of
 
 if TYPE_CHECKING:
     from capture.tape import Tape
 
 _COLUMNS = ("connection", "client", "opened_ns", "closed_ns", "close", "exchanges")
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Silent(NamedTuple):
@@ -47,7 +47,7 @@ def silent_connections(
     for block in tape.connections(_COLUMNS):
         opened, number = np.asarray(block["opened_ns"]), np.asarray(block["connection"])
         mine = (np.asarray(block["exchanges"]) == 0) & (opened >= start) & (opened <= end)
-        mine &= (number.astype(np.uint64) * _GOLDEN >> np.uint64(33)) % np.uint64(of) == shard
+        mine &= shard_of(number, of) == shard
         closed, how = np.asarray(block["closed_ns"])[mine], np.asarray(block["close"])[mine]
         stays = (closed == NEVER) | (closed > end) | (how == Close.IDLE)
         ends = np.where(stays, NEVER, _due(closed, start, options.speed))

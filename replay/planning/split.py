@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from .plan import Chunk
+    from shapes.chunks import Chunk
 
 _SALT = 0x5EED_0F_A_5411  # another hash than that which --sessions chooses by
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from capture.exchange import Flag
+from shapes.chunks import Chunk
 
 from ..handover.batch import Bytes
-from ..planning.plan import Chunk, rows_in
+from ..planning.plan import rows_in
 from ..rewrite import Rewriter
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from capture.exchange import NEVER
+from shapes.chunks import Chunk, take
 
 from ..handover.batch import NOT_DUE
 from ..handover.channel import (
@@ -35,7 +36,7 @@ from ..handover.channel import (
 from ..keeping import Kept, read_kept
 from ..observe.glance import Glancer
 from ..options import ReplayOptions
-from ..planning.plan import Chunk, plan_chunks, rows_in, take
+from ..planning.plan import plan_chunks, rows_in
 from ..planning.silent import Silent
 from .loading import Loader, Made
 from .priority import give_way

@@ -15,11 +15,12 @@ import numpy as np
 import xxhash
 
 from capture.exchange import NEVER, Flag, Outcome
+from shapes.chunks import Chunk, take
 
 from ..handover.batch import NOT_DUE, RESULTS, TIMES, Bytes, Pieces, Written, method_codes
 from ..handover.memory import Regions
 from ..planning.openings import openings_of, rearranged
-from ..planning.plan import Chunk, rows_in, take
+from ..planning.plan import rows_in
 from ..planning.split import routes
 from ..rewrite import Rewriter
 from .bulk import Bulk, fill

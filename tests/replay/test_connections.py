@@ -255,7 +255,7 @@ def test_the_run_tells_the_connections_that_were_made(tmp_path: Path) -> None:
     requests = [Request(1, 0, get("/a")), Request(1, 50, get("/b")), Request(2, 60, get("/c"))]
     tape = tape_of(tmp_path / "x.tape", requests, closed_ms={1: (90, Close.FIN_CLIENT)})
     with recorder() as target:
-        replay(tape, options(target.url), tmp_path / "run.tape")
+        replay(tape, options(target.url, order="strict"), tmp_path / "run.tape")
     names = ["connection", "opened_ns", "closed_ns", "close", "exchanges", "client_bytes"]
     with Tape.open(tmp_path / "run.tape") as run:
         blocks = list(run.connections(names))

@@ -14,9 +14,10 @@ import pytest
 
 from capture.exchange import Close, Flag
 from capture.tape import Tape
-from replay.planning.plan import joined, plan_chunks
+from replay.planning.plan import plan_chunks
 from replay.run import replay
 from replay.sending.ends import Ends
+from shapes.chunks import join
 from tests.replay.recorder import ANSWER, get, recorder
 from tests.replay.taping import Request, tape_of
 from tests.replay.test_connections import Seen, between, options, watching
@@ -55,7 +56,7 @@ def test_the_first_request_that_is_sent_opens_its_connection(
     closed = {1: (40.0, Close.FIN_CLIENT), 2: (40.0, Close.CAPTURE_END)}
     tape = tape_of(tmp_path / "x.tape", requests, {3: 11}, closed)
     with Tape.open(tape) as opened:
-        plan = joined(list(plan_chunks(opened, options("http://127.0.0.1:1", **part))))
+        plan = join(list(plan_chunks(opened, options("http://127.0.0.1:1", **part))))
     assert plan["first"].tolist() == [1, 1, 0, 1]
 
 
@@ -68,7 +69,7 @@ def test_an_end_in_a_shortened_silence_falls_into_what_is_left_of_it(
     tape = tape_of(tmp_path / "x.tape", requests, {2: 59_000}, closed)
     with Tape.open(tape) as opened:
         chunks = list(plan_chunks(opened, options("http://127.0.0.1:1", max_gap=5 * second)))
-    plan = joined(chunks)
+    plan = join(chunks)
     assert plan["due_ns"].tolist() == [0, 5 * second, 6 * second]
     assert plan["open_ns"].tolist() == [0, 5 * second, 5 * second]
     assert plan["close_after"].tolist() == [5 * second, 6 * second, 5 * second]
