@@ -1,7 +1,8 @@
 """Pictures of a shape: one HTML file that works offline, on a desk and on a phone.
 
 `figure(...)` makes a plain plotly figure (a dictionary); `page(title, cards)` embeds plotly.js once
-and draws the figures in the reader's light or dark theme. The colours are those of Okabe and Ito,
+and draws the figures, one after the other so that the first is there at once, in the reader's light
+or dark theme. The colours are those of Okabe and Ito,
 which people with any kind of colour vision can tell apart. Titles say what was found.
 """
 
@@ -116,14 +117,18 @@ margin-top:14px}section{min-width:0}.plot{height:300px;overflow:hidden}
 """
 _JS = """
 const dark=matchMedia('(prefers-color-scheme: dark)');
-function draw(){const ink=dark.matches?'#e9ecef':'#1c2024',line=dark.matches?'#343a40':'#dde1e5';
-FIGURES.forEach((f,i)=>{const l=structuredClone(f.layout);
+let turn=0;
+function draw(){const mine=++turn,root=document.documentElement.dataset;
+const ink=dark.matches?'#e9ecef':'#1c2024',line=dark.matches?'#343a40':'#dde1e5';
+const one=i=>{if(mine!==turn)return;
+if(i===FIGURES.length){root.drawn=performance.now();return}
+const f=FIGURES[i],l=structuredClone(f.layout);
 Object.assign(l,{width:document.getElementById('plot'+i).clientWidth,height:300,
 paper_bgcolor:'rgba(0,0,0,0)',plot_bgcolor:'rgba(0,0,0,0)',
 font:{color:ink,size:12},margin:{l:50,r:12,t:8,b:44},legend:{orientation:'h',y:1.12}});
 for(const a of ['xaxis','yaxis'])Object.assign(l[a],{gridcolor:line,zerolinecolor:line});
 let data=JSON.stringify(f.data);if(dark.matches)data=data.replaceAll('#0072B2','#4DA3E0');
-Plotly.react('plot'+i,JSON.parse(data),l,{displayModeBar:false})});
-document.documentElement.dataset.drawn=performance.now()}
+Plotly.react('plot'+i,JSON.parse(data),l,{displayModeBar:false});
+root.first??=performance.now();setTimeout(one,0,i+1)};one(0)}
 dark.addEventListener('change',draw);addEventListener('resize',draw);draw();
 """

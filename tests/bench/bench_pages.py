@@ -1,7 +1,7 @@
 """The pages of a shape and of a plan of N exchanges: how large they are, how soon they are open.
 
-The limits are 6 MB and 2 s (from the begin of loading until it is loaded, which is when all plots
-are drawn: their script runs before), on a desk and on a phone.
+The limits are 6 MB and 2 s, on a desk and on a phone: from the begin of loading until it is loaded,
+when the first plot is there (the script that draws it runs before). CPU is until all are drawn.
 
     python -m tests.bench.bench_pages [exchanges]
 """

@@ -8,6 +8,8 @@ from typing import Any
 
 from tests.browser.chromium import page
 
+DRAWN = """new Promise(done => { const look = () => document.documentElement.dataset.drawn
+    ? setTimeout(done, 50) : setTimeout(look, 20); look() })"""
 UNDRAWN = """[...document.querySelectorAll('.plot')]
     .filter(plot => !plot.querySelector('.main-svg .trace, .main-svg .point')).map(p => p.id)"""
 CUT = """[...document.querySelectorAll('.plot')].filter(p => [...p.querySelectorAll('text')].some(
@@ -24,7 +26,7 @@ def seen(file: Path, width: int, dark: bool, **more: str) -> dict[str, Any]:
 
     async def look() -> dict[str, Any]:
         async with page(file.as_uri(), width, dark) as tab:
-            await tab.value("new Promise(done => setTimeout(done, 300))")
+            await tab.value(DRAWN)
             return {
                 "undrawn": await tab.value(UNDRAWN),
                 "cut": await tab.value(CUT),

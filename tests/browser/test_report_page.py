@@ -10,12 +10,11 @@ import pytest
 
 from replay.verdict.report import as_html, report_of
 from tests.browser.chromium import Tab, chromium, page
+from tests.browser.plots import DRAWN
 from tests.replay.runs import run
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium is installed here")
 
-DRAWN = """new Promise(done => { const look = () => document.documentElement.dataset.drawn
-    ? setTimeout(done, 50) : setTimeout(look, 20); look() })"""
 UNDRAWN = """[...document.querySelectorAll('.plot')]
     .filter(plot => !plot.querySelector('.main-svg .trace, .main-svg .point')).map(p => p.id)"""
 WIDER = """[...document.querySelectorAll('main *')].filter(e => !e.closest('.scroll, .plot'))

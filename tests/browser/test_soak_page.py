@@ -10,6 +10,7 @@ import pytest
 
 from replay.soak.report import as_html, content_of
 from tests.browser.chromium import chromium, page
+from tests.browser.plots import DRAWN
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium is installed here")
 LEAK = "process_resident_memory_bytes grows by 978.1 MB an hour <b>& more</b>, 1.4 KB a request"
@@ -55,7 +56,7 @@ def test_the_report_of_three_days_is_drawn_and_fits(tmp_path: Path, width: int, 
 
     async def look() -> dict[str, Any]:
         async with page(path.as_uri(), width, dark) as tab:
-            await tab.value("new Promise(done => setTimeout(done, 300))")
+            await tab.value(DRAWN)
             return {
                 "plots": await tab.value("document.querySelectorAll('.main-svg .trace').length"),
                 "wider": await tab.value(WIDER),
