@@ -34,7 +34,11 @@ COLUMNS = (
     "request_first_ns", "response_last_ns", "connection", "session", "client", "endpoint", "kind",
     "request_bytes", "response_bytes", "status", "content_type", "defects", "key",
 )  # fmt: skip
-_PARTS = {"arrivals", "mix", "sessions", "clients", "in_flight"}
+_ENDPOINT = {
+    "endpoint": "", "exchanges": 0, "share": 0.0, "statuses": {},
+    "request_bytes": {}, "response_bytes": {}, "service_s": {},
+}  # fmt: skip
+_LATER = {"uncorrected"}
 _OF_USERS = ("session", "client", "request_first_ns", "response_last_ns", "defects")
 _BATCH = 250_000
 _MOST_PAIRS = 1000
@@ -178,9 +182,35 @@ def _saved(path: str) -> dict[str, Any]:
         shape = json.loads(Path(path).read_text())
     except ValueError:
         shape = None
-    if not isinstance(shape, dict) or shape.get("format") != FORMAT or not shape.keys() > _PARTS:
+    found = shape.get("format") if isinstance(shape, dict) else None
+    if isinstance(found, str) and found != FORMAT and found.startswith("wiretape-shape/"):
+        raise TapeError(f"{path} is a {found}, which this wiretape cannot read ({FORMAT}); "
+                        "save it again with this one, or use a newer one.")  # fmt: skip
+    if not isinstance(shape, dict) or found != FORMAT:
         raise TapeError(f"{path} is no shape; make one with `wiretape shapes save`.")
+    missing = _missing(shape, ShapeMeter().render())
+    for each in [] if missing else shape["mix"]["endpoints"]:
+        missing = missing or _missing(each, _ENDPOINT, "mix.endpoints")
+    if missing:
+        raise TapeError(f"{path} is no whole shape: {missing} is missing or of another kind; "
+                        "save it again with `wiretape shapes save`.")  # fmt: skip
     return shape
+
+
+def _missing(found: Any, like: Any, name: str = "") -> str:
+    """The first place at which something is not of the kind that it is in another; "" if none."""
+    if isinstance(like, dict):
+        if not isinstance(found, dict):
+            return name
+        below = (
+            _missing(found.get(key), value, f"{name}.{key}".lstrip("."))
+            for key, value in like.items()
+            if key not in _LATER or key in found
+        )
+        return next((each for each in below if each), "")
+    if isinstance(like, int | float):
+        return "" if isinstance(found, int | float) else name
+    return "" if like is None or isinstance(found, type(like)) else name
 
 
 def save(shape: Mapping[str, Any], path: str) -> None:

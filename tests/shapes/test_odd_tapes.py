@@ -75,6 +75,33 @@ def test_a_file_that_is_no_tape_gives_one_sentence(verb: tuple[str, ...], tmp_pa
         assert len(str(found.exception).splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("format",), "wiretape-shape/9", "wiretape-shape/9"),
+        (("arrivals",), {}, "arrivals.exchanges"),
+        (("arrivals", "rate_per_s"), "fast", "arrivals.rate_per_s"),
+        (("sessions", "think_s"), [], "sessions.think_s"),
+        (("mix", "endpoints"), [{"endpoint": "GET /"}], "mix.endpoints.exchanges"),
+        (("connections",), None, "connections"),
+    ],
+)
+def test_a_saved_shape_that_is_not_whole_says_what_it_lacks(
+    path: tuple[str, ...], value: object, said: str, tapes: dict[str, Path], tmp_path: Path
+) -> None:
+    saved = tmp_path / "x.shape"
+    assert called("save", tapes["run"], "-o", saved).exit_code == 0
+    shape = place = json.loads(saved.read_text())
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+    saved.write_text(json.dumps(shape))
+    for args in ((saved,), ("synth", saved, "-o", tmp_path / "y.tape"), ("compare", saved, saved)):
+        found = called(*args)
+        assert isinstance(found.exception, WiretapeError)
+        assert said in str(found.exception)
+
+
 def test_what_could_not_be_read_is_said(tapes: dict[str, Path]) -> None:
     assert "is damaged" in called(tapes["damaged"]).stderr
     assert "is damaged" not in called(tapes["run"]).stderr
