@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -69,19 +70,22 @@ def pcap(file: str, options: PcapOptions) -> None:
     tell = teller(options.log_format, "warning")
     source = open_capture(file)
     with contextlib.closing(source):
+        stood = _standing(options)
         recorder = open_recorder(options, file, tell)
-        unread = _take(source, recorder, tell)
-        recorder.close()
+        try:
+            unread = _take(source, recorder, tell)
+        finally:
+            recorder.close()
     if source.damage and source.cut:
         tell(source.damage)
     broken = "" if source.cut else source.damage
     if unread is not None and not broken:
         broken = f"{file} has the link type {unread}, which is not read; capture another interface"
-    _end(recorder.ledger, recorder.failure, options, tell, broken, source.damage)
+    _end(recorder.ledger, recorder.failure, options, tell, stood, broken, source.damage)
 
 
 def _end(
-    ledger: Ledger, failure: str, options: RecordOptions, tell: Tell, broken: str = "",
+    ledger: Ledger, failure: str, options: RecordOptions, tell: Tell, stood: str, broken: str = "",
     cut: str = "",
 ) -> None:  # fmt: skip
     """Print the ledger, and say what is amiss."""
@@ -92,7 +96,7 @@ def _end(
         raise CaptureError(f"{failure}; what could not be kept is in the ledger.")
     if broken:
         raise CaptureError(f"{broken}.")
-    empty = nothing_found(ledger)
+    empty = nothing_found(ledger, stood)
     if empty:
         tell(empty)
     lost = missing(ledger) or empty or cut
@@ -141,8 +145,9 @@ def live(options: LiveOptions) -> None:
     from .live.workers import record_live
 
     tell = teller(options.log_format)
+    stood = _standing(options) if options.workers == 1 else ""
     ledger, failure = record_live(options, tell)
-    _end(ledger, failure, options, tell)
+    _end(ledger, failure, options, tell, stood)
 
 
 def _print(ledger: Ledger, failure: str, as_json: bool) -> None:
@@ -161,6 +166,13 @@ def _print(ledger: Ledger, failure: str, as_json: bool) -> None:
     Console().print(table)
     for sentence in ledger.imbalances():
         teller("text")(f"the ledger does not balance: {sentence}")
+
+
+def _standing(options: RecordOptions) -> str:
+    """The output, where a file stands there already; empty where none does."""
+    from .tape.writer import beside
+
+    return options.output if not options.rotate and beside(Path(options.output)) else ""
 
 
 def _same_file(source: str, output: str) -> bool:

@@ -82,7 +82,7 @@ class Outputs:
         path = self._path()
         first = self._number == 1 and not self._directory
         self._writer = TapeWriter(
-            path, header, cipher=cipher, inspect=self._inspect, overwrite=first
+            path, header, cipher=cipher, inspect=self._inspect, overwrite=first, spare=first
         )
         self._remove_old()
         return self._writer

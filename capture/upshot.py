@@ -22,12 +22,16 @@ _LOSSES: tuple[tuple[str, tuple[str, ...], str], ...] = (
 )
 
 
-def nothing_found(ledger: Ledger) -> str:
-    """Why there is no exchange in a recording; empty where there is one."""
+def nothing_found(ledger: Ledger, stood: str = "") -> str:
+    """Why there is no exchange in a recording; empty where there is one.
+
+    `stood` is the path where a tape stood before, which is left as it was then.
+    """
     if ledger.count(EXCHANGES):
         return ""
+    so = f"so {stood} is left as it was" if stood else "so the tape is empty"
     if not ledger.count("packets"):
-        return "no packet was seen, so the tape is empty"
+        return f"no packet was seen, {so}"
     reasons = [
         f"{unit}: {count:,} {fate}"
         for unit in ("packets", "connections", BYTES)
@@ -35,7 +39,7 @@ def nothing_found(ledger: Ledger) -> str:
         if fate not in _NOT_FOUND
     ]
     told = "; ".join(reasons[:_MOST_REASONS])
-    return f"no HTTP was found, so the tape is empty ({told})" if told else "no HTTP was found"
+    return f"no HTTP was found, {so} ({told})" if told else f"no HTTP was found, {so}"
 
 
 def missing(ledger: Ledger) -> str:

@@ -45,7 +45,8 @@ class TapeWriter:
     """Writes a tape. Not thread-safe. `tick` is to be called now and then while nothing comes.
 
     `inspect` is shown the payloads of a block, and the number of its first exchange, before it is
-    sealed; what it raises keeps the block from the disk. A failed write raises TapeError, leaves
+    sealed; what it raises keeps the block from the disk. With `spare` a file that stands at the
+    path stays until there is a block to put in its place. A failed write raises TapeError, leaves
     every earlier block readable and counts what was lost in `lost_exchanges`; writing may be tried
     again.
     """
@@ -58,8 +59,10 @@ class TapeWriter:
         cipher: Cipher | None = None,
         inspect: Inspect | None = None,
         overwrite: bool = True,
+        spare: bool = False,
     ) -> None:
         self.path = Path(path)
+        self._beside = beside(self.path) if spare else None  # where it is until then
         self.header = header or TapeHeader()
         self.lost_exchanges = 0
         self.exchanges = 0
@@ -76,7 +79,7 @@ class TapeWriter:
         self._clear()
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if overwrite else os.O_EXCL)
         try:
-            self._fd = os.open(self.path, flags, 0o600)
+            self._fd = os.open(self._beside or self.path, flags, 0o600)
         except OSError as problem:
             raise TapeError(
                 f"{self.path}: cannot be written ({problem.strerror}); choose another path."
@@ -187,6 +190,9 @@ class TapeWriter:
         except TapeError:
             self.lost_exchanges += count
             raise
+        if self._beside is not None:
+            os.replace(self._beside, self.path)
+            self._beside = None
         self.exchanges += count
         self.connections += ended
         self._index.append([place, count, ended, header.first_ns, header.last_ns])
@@ -205,12 +211,16 @@ class TapeWriter:
             finally:
                 os.close(self._fd)
                 self._fd = -1
+                if self._beside is not None:
+                    os.unlink(self._beside)
 
     def amend(self, ledger: Ledger) -> None:
         """Put another ledger on a tape that is closed, in the place of the one it has.
 
         Where there is no room for it the tape stays as it is: OSError.
         """
+        if self._beside is not None:
+            return  # it never took its place
         place = self._index_at if self._index_at >= 0 else self._at
         end = self._end(place, ledger, None)
         fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
@@ -272,6 +282,13 @@ class TapeWriter:
                 "is kept, make room or choose another disk."
             ) from problem
         self._at = start + len(data)
+
+
+def beside(path: Path) -> Path | None:
+    """Where to write until there is something to put in the place of what stands at a path."""
+    whole = path.resolve()
+    stands = whole.is_file() and whole.stat().st_size > 0
+    return whole.with_name(f".{whole.name}.new") if stands else None
 
 
 def _payloads(rows: Rows, heap: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -257,6 +257,25 @@ def test_a_capture_without_http_says_so_in_one_sentence(tmp_path: Path, capture)
         assert said.code == 1
 
 
+def test_a_tape_stays_where_there_is_nothing_to_put_in_its_place(tmp_path: Path, capture) -> None:
+    from tests.capture import packet_helpers as h
+
+    path = tmp_path / "good.tape"
+    assert capture("pcap", sample(tmp_path / "a.pcap", connections=2), "-o", path).code == 0
+    good = path.read_bytes()
+    (tmp_path / "empty.pcap").write_bytes(h.pcap([]))
+    (tmp_path / "none.pcap").write_bytes(b"this is no capture at all")
+    said = capture("pcap", tmp_path / "empty.pcap", "-o", path, "--json")
+    assert f"so {path} is left as it was" in said.err
+    assert capture("pcap", tmp_path / "none.pcap", "-o", path).code == 1
+    assert path.read_bytes() == good
+    assert capture("pcap", sample(tmp_path / "b.pcap", connections=3), "-o", path).code == 0
+    with Tape.open(path) as tape:
+        assert tape.whole
+        assert len(list(rows(tape, "connection"))) == 30
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_strict_refuses_what_is_not_whole(tmp_path: Path, capture) -> None:
     whole = sample(tmp_path / "whole.pcap", connections=2, exchanges=2)
     cut = tmp_path / "cut.pcap"
