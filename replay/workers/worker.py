@@ -89,7 +89,7 @@ def _send(end: socket.socket, targets: list[Target], options: ReplayOptions) -> 
     try:
         _carry_out(end, targets, options)
         status = 0
-    except BrokenPipeError:
+    except (BrokenPipeError, ConnectionResetError):  # the feeder has gone
         status = 0
     except BaseException as failure:
         os.write(2, f"The sender failed: {failure!r}\n".encode())
