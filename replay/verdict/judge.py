@@ -62,6 +62,12 @@ class EndpointRow:
     changed: int  # answered with another status than recorded
 
     @property
+    def telling(self) -> tuple[str, int]:
+        """The quantile that shows best what changed, and its place: p50, unless the tail is it."""
+        p50 = self.replayed[0] / self.recorded[0] if self.recorded[0] else float("nan")
+        return ("p99", 2) if self.ratio > 2 * p50 else ("p50", 0)
+
+    @property
     def ratio(self) -> float:
         """Replayed p99 over recorded p99; nan where either is missing."""
         return self.replayed[2] / self.recorded[2] if self.recorded[2] else float("nan")
@@ -100,12 +106,14 @@ class Verdict:
             who = BLAMED[self.fidelity.blame or "generator"]
             told = f"Not judged: the run did not follow its plan ({why}), and {who}."
             return f"{told} Seen all the same: {seen}." if seen else told
+        if seen.partition(" ")[0].isalpha():  # not the name of a metric
+            seen = seen[0].upper() + seen[1:]
         return f"{seen}." if seen else "Nothing got slower, failed or had another effect."
 
     @property
     def worst(self) -> tuple[EndpointRow, ...]:
         """The three endpoints to look at: those that findings name, then those that lost most."""
-        named = [finding.subject for finding in self.findings]
+        named = {name for finding in self.findings for name in finding.subject.split(", ")}
         ranked = sorted(self.endpoints, key=lambda row: (row.endpoint in named, _loss(row)))
         return tuple(ranked[:-4:-1])
 

@@ -49,7 +49,7 @@ FAULTS = (
     Fault("none", (), 1, (), ""),
     Fault("none", (), 4, (), ""),
     Fault("missing index", ("--no-index",), 1, ("slow",), "GET /search went from"),
-    Fault("small pool", ("--pool", "2"), 4, ("pool",), "a pool of about"),
+    Fault("small pool", ("--pool", "2"), 4, ("pool",), "pool of about"),
     Fault("payment race", ("--race",), 1, ("duplicate",), "POST /payment charged twice"),
     Fault("leak", ("--leak", "60000"), 1, ("leak",), "rss_bytes grows by"),
     Fault("drifted version", ("--version", "2"), 1, ("drift",), "is set up differently"),

@@ -35,7 +35,8 @@ def test_a_small_pool_is_named_with_its_size_and_no_endpoint_is_called_slow():
     columns["response_first_ns"] = columns["response_last_ns"] = ended
     verdict = judge(rows_of(columns))
     assert [finding.kind for finding in verdict.findings] == ["pool"]
-    assert "a pool of about 4 saturates" in verdict.sentence or "about 3" in verdict.sentence
+    assert {row.endpoint for row in verdict.worst} <= set(verdict.findings[0].subject.split(", "))
+    assert "A pool of about 4 saturates" in verdict.sentence or "about 3" in verdict.sentence
 
 
 def test_a_payment_that_the_recording_refused_and_the_run_took_is_charged_twice():
