@@ -11,7 +11,7 @@ WORDS = (HOLDS, BREAKS, INVALID)
 
 
 def as_html(name: str, told: Capacity) -> str:
-    """The page."""
+    """The page, with the answer at its head."""
     probes = sorted(told.probes, key=lambda probe: probe.offered)
     knee = told.knee
     facts = [
@@ -24,7 +24,7 @@ def as_html(name: str, told: Capacity) -> str:
     at_knee = f" The knee is at {knee.offered:,.0f} requests/s." if knee else ""
     cards = [
         Card(
-            told.sentence,
+            f"Capacity of {name}",
             "p99 of response time of each run; where it turns upward the target is full."
             + at_knee,
             figure(_by_word(probes, knee), "offered (requests/s)", "p99 (ms)", log_y=True,
@@ -57,7 +57,7 @@ def as_html(name: str, told: Capacity) -> str:
                    "offered (requests/s)", "in flight"),
         ),
     ]  # fmt: skip
-    return page(f"Capacity of {name}", cards, facts)
+    return page(told.sentence, cards, facts)
 
 
 def _valid(probes: list[Probe]) -> list[Probe]:

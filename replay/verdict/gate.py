@@ -39,6 +39,7 @@ MEASURE = re.compile(r"\s*(p\d+(?:\.\d+)?|[a-z]+)\s*(?:\(\s*((?:[^()]|\([^()]*\)
 NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%|us|µs|ms|s|m)?(?![\w%])")
 SIGN = re.compile(r"\s*(>=|<=|>|<)")
 SOURCE = re.compile(r"\s*(\*)?\s*(recorded|baseline)\b")
+WORD = re.compile(r"\s*(\*)?\s*([a-z_]\w*)", re.I)
 JOINT = re.compile(r"\s*(and|or)\b")
 QUANTILE = re.compile(r"p(\d+(?:\.\d+)?)")
 PLAIN = (
@@ -139,6 +140,8 @@ def _term(text: str, at: int, measures: Sequence[str], sources: Sequence[str]) -
     _check(text, start, name, argument, measures)
     sign = SIGN.match(text, measure.end())
     if sign is None:
+        if text[measure.end() :].lstrip().startswith("("):
+            raise GateError(text, _start(text, measure.end()), "This parenthesis is not closed.")
         raise GateError(text, measure.end(), "Expected >, >=, < or <= here.")
     term = Term(name, argument, sign[1], 0.0, "", "")
     limit, of, end = _limit(text, sign.end(), term, measures, sources)
@@ -188,6 +191,7 @@ def _limit(
         if tail[2] not in sources:
             raise GateError(text, start, "There is no baseline here; `wiretape compare` has one.")
         return float(number[1]) if number else 1.0, tail[2], tail.end()
+    _known_word(text, number.end() if number else at, sources)
     if number is None:
         raise GateError(text, start, "Expected a number here, such as 300ms, 0.5% or recorded.")
     unit = number[2] or ""
@@ -195,6 +199,14 @@ def _limit(
         fit = "a time such as 300ms" if term.timed else "a number or a percentage"
         raise GateError(text, start, f"{term.measure} is compared with {fit}.")
     return float(number[1]) * UNITS[unit], "", number.end()
+
+
+def _known_word(text: str, at: int, sources: Sequence[str]) -> None:
+    """What stands where `recorded` could must be that, or a unit."""
+    word = WORD.match(text, at)
+    if word is not None and word[2] not in (*sources, "recorded", "and", "or"):
+        known = f"{' or '.join(sources)}, or a unit such as ms or %"
+        raise GateError(text, word.start(2), f"There is no {word[2]!r} here: write {known}.")
 
 
 def check(gate: Gate, rows: Rows, verdict: Verdict, evidence: Evidence | None = None) -> Checked:

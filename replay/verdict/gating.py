@@ -130,19 +130,26 @@ def _gates_of(command: Callable[..., Any], sources: tuple[str, ...]) -> Callable
     @functools.wraps(command)
     def with_gates(*args: Any, fail_if: tuple[str, ...], gate: Path | None, **more: Any) -> Any:
         outputs = {name: more.pop(name) for name in OUTPUTS}
-        texts = [*fail_if, *(gate_file(gate) if gate else ())]
+        in_file = gate_file(gate) if gate else []
         asked = [f"--{name.replace('_', '-')}" for name, wanted in outputs.items() if wanted]
-        if asked and not texts:
+        if asked and not (fail_if or in_file):
             raise click.UsageError(
                 f"{asked[0]} tells what came of gates: give --fail-if or --gate, too."
             )
-        return command(*args, gates=Gates(parsed(texts, sources), **outputs), **more)
+        for name, wanted in outputs.items():  # told now, and not when all has been sent
+            if wanted and not wanted.parent.is_dir():
+                hint = f"--{name.replace('_', '-')}"
+                raise click.BadParameter(f"there is no folder {wanted.parent}", param_hint=hint)
+        gates = parsed(fail_if, sources) + parsed(in_file, sources, f"{gate}: fail_if")
+        return command(*args, gates=Gates(gates, **outputs), **more)
 
     return with_gates
 
 
-def parsed(texts: Sequence[str], sources: Sequence[str] = ("recorded",)) -> tuple[Gate, ...]:
-    """The gates that texts say; a wrong one is a usage error."""
+def parsed(
+    texts: Sequence[str], sources: Sequence[str] = ("recorded",), where: str = "--fail-if"
+) -> tuple[Gate, ...]:
+    """The gates that texts say; a wrong one is a usage error that names where it is."""
     if not texts:
         return ()
     from .gate import GateError, parse
@@ -150,7 +157,7 @@ def parsed(texts: Sequence[str], sources: Sequence[str] = ("recorded",)) -> tupl
     try:
         return tuple(parse(text, sources=sources) for text in texts)
     except GateError as wrong:
-        raise click.BadParameter(str(wrong), param_hint="--fail-if") from wrong
+        raise click.BadParameter(str(wrong), param_hint=where) from wrong
 
 
 def gate_file(path: Path) -> list[str]:
@@ -162,6 +169,8 @@ def gate_file(path: Path) -> list[str]:
     texts = told.get("fail_if")
     if set(told) != {"fail_if"} or not isinstance(texts, list):
         raise GateFileError(f"{path}: holds no list fail_if (and nothing else); write one.")
+    if not texts:
+        raise GateFileError(f"{path}: fail_if is empty, so nothing could fail; write a gate.")
     if not all(isinstance(text, str) for text in texts):
         raise GateFileError(f'{path}: what is in fail_if must be text, such as "errors > 1%".')
     return texts

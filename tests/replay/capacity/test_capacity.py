@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 
@@ -67,6 +68,7 @@ def test_the_knee_is_where_more_load_brings_more_waiting_than_answers():
     assert as_text(told).count("knee") == 1
     page = as_html("x.tape", told)
     assert "Capacity of x.tape" in page
+    assert f"<h1>{html.escape(told.sentence)}</h1>" in page
     assert "http://" not in page.split("<script>")[0]
 
 

@@ -146,6 +146,10 @@ def test_an_objective_is_broken_where_it_does_not_hold_for_all_that_it_names(
         ("p99(*) ≥ 1s", 6),
         ("errors > 0 or findings(slwo) > 0", 14),
         ("drift(hihg) > 0", 0),
+        ("p99(*) > 1.2 * recrded", 15),
+        ("p99(*) > 300 parsecs", 13),
+        ("p99(*", 3),
+        ("errors > nan", 9),
         ("", 0),
     ],
 )

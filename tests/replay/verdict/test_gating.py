@@ -73,7 +73,9 @@ def test_a_wrong_gate_is_told_before_a_byte_is_sent(tmp_path: Path):
     assert "^" in done.output
 
 
-@pytest.mark.parametrize("text", ["fail_if = 3", "[gates]", "fail_if = [1]", "not toml"])
+@pytest.mark.parametrize(
+    "text", ["fail_if = 3", "[gates]", "fail_if = [1]", "not toml", "fail_if = []"]
+)
 def test_a_file_that_holds_no_gates_is_refused_in_one_sentence(tmp_path: Path, text: str):
     path = tmp_path / "gates.toml"
     path.write_text(text)
@@ -148,3 +150,19 @@ def test_a_comparison_has_a_baseline_and_a_replay_has_none(tmp_path: Path):
     done = CliRunner().invoke(replay, [a, "--target", "http://127.0.0.1:1", *gate])
     assert done.exit_code == 2
     assert "wiretape compare" in done.output
+
+
+def test_what_is_wrong_with_gates_is_told_before_anything_is_sent(tmp_path: Path):
+    path = _run(tmp_path / "run.tape")
+    gates = tmp_path / "gates.toml"
+    gates.write_text('fail_if = ["errors > 1 parsec"]\n')
+    wrong = CliRunner().invoke(report, [str(path), "--gate", str(gates)])
+    assert wrong.exit_code == 2
+    assert f"{gates}: fail_if" in wrong.output.replace("\n", "")
+    assert "There is no 'parsec' here" in wrong.output
+    nowhere = tmp_path / "none" / "gates.xml"
+    lost = CliRunner().invoke(
+        report, [str(path), "--fail-if", "errors > 1%", "--junit", str(nowhere)]
+    )
+    assert lost.exit_code == 2
+    assert "there is no folder" in lost.output
