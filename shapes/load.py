@@ -79,7 +79,12 @@ class Load:
         if name not in self._known:
             factor = 1.0
             for pattern, each in self.endpoints:
-                if fnmatch.fnmatchcase(name, pattern if " " in pattern else f"* {pattern}"):
+                if meant(name, pattern):
                     factor *= each
             self._known[name] = factor
         return self._known[name]
+
+
+def meant(endpoint: str, pattern: str) -> bool:
+    """Whether an endpoint is one of those that a pattern with or without a method means."""
+    return fnmatch.fnmatchcase(endpoint, pattern if " " in pattern else f"* {pattern}")

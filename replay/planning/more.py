@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from capture.errors import ReplayError
 from shapes.chunks import Chunk
 
 if TYPE_CHECKING:
@@ -79,7 +80,27 @@ def load_of(options: PlanOptions, tape: Tape) -> Load:
         first, last = tape.span_ns
         begin = first + options.start
         day = read_day(options.diurnal, begin, max(last - begin, 1), options.speed)
+    if options.endpoint_scale:
+        _refuse_unknown([pattern for pattern, _ in options.endpoint_scale], tape)
     return Load(options.scale, options.spike, options.endpoint_scale, day)
+
+
+def _refuse_unknown(patterns: list[str], tape: Tape) -> None:
+    """A factor on endpoints that the tape does not hold would do nothing, unseen."""
+    from capture.tape import Text
+    from shapes.load import meant
+
+    left = list(patterns)
+    for block in tape.columns(("endpoint",)):
+        held = block["endpoint"]
+        assert isinstance(held, Text)
+        left = [each for each in left if not any(meant(name, each) for name in held.values)]
+        if not left:
+            return
+    raise ReplayError(
+        f"--endpoint-scale {left[0]}: the tape holds no such endpoint; "
+        "`wiretape shapes` lists those it holds."
+    )
 
 
 def expected(tape: Tape, options: PlanOptions) -> int:

@@ -68,6 +68,14 @@ def test_the_page_shows_the_plan_beside_what_was_recorded(tmp_path: Path) -> Non
     assert "GET /1 is 67 % of what would be asked" in titles
 
 
+def test_a_factor_on_an_endpoint_that_the_tape_does_not_hold_is_refused(tmp_path: Path) -> None:
+    args = [str(long_tape(tmp_path)), "--endpoint-scale"]
+    found = CliRunner().invoke(plan_command, [*args, "GET /no*=3"])
+    assert found.exit_code != 0
+    assert "GET /no*: the tape holds no such endpoint" in str(found.exception)
+    assert CliRunner().invoke(plan_command, [*args, "/1=3"]).exit_code == 0
+
+
 def test_a_factor_on_an_endpoint_brings_more_users_who_ask_only_that(tmp_path: Path) -> None:
     path = long_tape(tmp_path)
     found = planned(path, endpoint_scale=(("GET /1", 3.0), ("GET /2", 0.0)))
