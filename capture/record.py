@@ -69,7 +69,7 @@ class Writer(Protocol):
 
     def note_rate(self, time_ns: int, rate: float) -> None: ...
 
-    def tick(self) -> None: ...
+    def tick(self, late_ns: int) -> None: ...
 
     def seal(self) -> None: ...
 
@@ -128,10 +128,13 @@ class Recorder:
             self._keep(self._assembler.feed(packets))
             self._keep_connections()
 
-    def tick(self) -> None:
-        """Some time has passed: what has waited long enough is written out."""
-        if self._writer is not None:
-            self._try(self._writer.tick)
+    def tick(self, late_ns: int = 0) -> None:
+        """Some time has passed: what has waited long enough is written out.
+
+        `late_ns` is how long ago the latest packets were seen: it has waited for so much longer.
+        """
+        if (writer := self._writer) is not None:
+            self._try(lambda: writer.tick(late_ns))
             if self._tapes.due():
                 self.rotate()
 

@@ -27,6 +27,7 @@ from .steady import SteadyClock
 _LOOK_S = 1.0
 _TICK_S = 0.1
 _IN_KERNEL_NS = 1_000_000_000
+_MOST_LATE_NS = 10_000_000_000  # who is later than this has set the clock
 _WAIT_S = 0.05
 _MOST_WAITING = 256 << 20  # bytes taken from the rings that are not decoded yet
 DROPPED = "dropped by the kernel"
@@ -94,7 +95,8 @@ class LiveLoop:
         self._clock = SteadyClock()
         self._by_descriptor = {ring.fileno(): ring for ring in rings}
         self._interruptions = 0
-        self._waiting: deque[Frames] = deque()
+        self._waiting: deque[tuple[Frames, int]] = deque()  # and when its first packet was seen
+        self._late_ns = 0  # how long ago what was taken last had been seen
         self._waiting_bytes = 0
         self._last: tuple[int, int] | None = None  # last packet's time, and when it was taken
         self._poll = select.poll()
@@ -143,8 +145,9 @@ class LiveLoop:
     def _drain_one(self, ring: LiveSource) -> list[Frames]:
         batches = [frames for frames in ring.read() if len(frames)]
         for frames in batches:
+            late_ns = min(max(0, time.time_ns() - int(frames.times[0])), _MOST_LATE_NS)
+            self._waiting.append((frames, time.monotonic_ns() - late_ns))
             frames.times = self._clock.steady(frames.times)
-            self._waiting.append(frames)
             self._waiting_bytes += len(frames.data)
         return batches
 
@@ -152,10 +155,11 @@ class LiveLoop:
         """Record the oldest batch that waits."""
         if not self._waiting:
             return False
-        frames = self._waiting.popleft()
+        frames, seen_ns = self._waiting.popleft()
         self._waiting_bytes -= len(frames.data)
         self._recorder.take(frames)
-        self._last = int(frames.times[-1]), time.monotonic_ns()
+        now_ns = time.monotonic_ns()
+        self._last, self._late_ns = (int(frames.times[-1]), now_ns), now_ns - seen_ns
         return True
 
     def _wait(self) -> None:
@@ -188,7 +192,7 @@ class LiveLoop:
             seen_ns, at_ns = self._last
             # What the kernel has not handed over yet is younger than this.
             self._recorder.pass_time(seen_ns + time.monotonic_ns() - at_ns - _IN_KERNEL_NS)
-        self._recorder.tick()
+        self._recorder.tick(self._late_ns)
         if self._wishes.rotate:
             self._wishes.rotate = False
             self._recorder.rotate()

@@ -137,12 +137,12 @@ class TapeWriter:
         table = _as_rows(EXCHANGES, {**rows, **kept})
         self.write_block(table, _as_rows(CONNECTIONS, connections or {}), heap)
 
-    def tick(self) -> None:
-        """Seal what has waited long enough."""
+    def tick(self, late_ns: int = 0) -> None:
+        """Seal what has waited long enough, here and, for `late_ns`, before it came here."""
         now = time.monotonic_ns()
         if self._oldest_ns == 0:
             self._oldest_ns = now
-        elif now - self._oldest_ns > _SEAL_AFTER_NS:
+        elif now - self._oldest_ns + late_ns > _SEAL_AFTER_NS:
             self.seal()
 
     def seal(self, ledger: Ledger | None = None) -> None:

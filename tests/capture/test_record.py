@@ -58,7 +58,7 @@ class _Writer:
         del connection, client
         self.ended += 1
 
-    def tick(self) -> None:
+    def tick(self, late_ns: int) -> None:
         pass
 
     def seal(self) -> None:

@@ -110,6 +110,13 @@ def test_a_run_writes_rows_without_payload(tmp_path: Path) -> None:
         assert tape.payload(1).request == b""
 
 
+def test_what_came_late_is_sealed_sooner(tmp_path: Path) -> None:
+    with TapeWriter(tmp_path / "a.tape") as writer:
+        writer.append(exchange(0, 0))
+        writer.tick(late_ns=600_000_000)
+        assert writer.exchanges == 1
+
+
 def test_an_unknown_column_is_refused(tmp_path: Path) -> None:
     with TapeWriter(tmp_path / "r.tape") as writer, pytest.raises(ValueError, match="no columns"):
         writer.append_rows({"colour": [1]})
