@@ -1,7 +1,8 @@
 """What a soak has found: each thing once, with when it began, when it was last seen, and how often.
 
-A finding is known by its kind and subject. It is news when it is seen first, and again when it is
-withdrawn (a leak that turned out to be the tooth of a slow sawtooth). Seen again, it counts on.
+A finding is known by its kind and subject, a full pool by its kind. It is news when it is seen
+first, and again when it is withdrawn (a leak that turned out to be the tooth of a slow sawtooth).
+Seen again, it counts on.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ class Found:
 News = Callable[[Found], None]
 
 
+def _key(kind: str, subject: str) -> tuple[str, str]:
+    """By what a finding is known: who waits for a full pool differs from segment to segment."""
+    return kind, "" if kind == "pool" else subject
+
+
 class Findings:
     """All of them, in the order they were found. `news` is called for each that is new."""
 
@@ -55,12 +61,12 @@ class Findings:
 
     def see(self, kind: str, subject: str, sentence: str, at_s: float, segment: str = "") -> None:
         """Something was seen, for the first time or again."""
-        found = self._known.get((kind, subject))
+        found = self._known.get(_key(kind, subject))
         if found is None and len(self._known) >= MOST:
             self.untold += 1
         elif found is None:
             found = Found(kind, subject, sentence, at_s, at_s, segment=segment)
-            self._known[kind, subject] = found
+            self._known[_key(kind, subject)] = found
             self._news(found)
         else:
             found.last_s, found.times, found.sentence = at_s, found.times + 1, sentence
@@ -68,7 +74,7 @@ class Findings:
 
     def withdraw(self, kind: str, subject: str, sentence: str, at_s: float) -> None:
         """What was told does not hold."""
-        found = self._known.get((kind, subject))
+        found = self._known.get(_key(kind, subject))
         if found is not None and found.state == STANDING:
             found.state, found.last_s, found.sentence = WITHDRAWN, at_s, sentence
             self._news(found)
@@ -81,4 +87,4 @@ class Findings:
         """What was found before a restart; it is no news."""
         for values in saved:
             found = Found(**values)
-            self._known[found.kind, found.subject] = found
+            self._known[_key(found.kind, found.subject)] = found

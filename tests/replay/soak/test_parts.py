@@ -319,3 +319,13 @@ def test_amounts_are_told_as_people_say_them() -> None:
     assert amount("rss_bytes", 12.0) == "12 bytes"
     assert amount("threads", 12.0) == "12"
     assert amount("load", 0.1234) == "0.123"
+
+
+def test_a_full_pool_is_told_once_whoever_waits_for_it():
+    told: list[Found] = []
+    findings = Findings(told.append)
+    for at, who in enumerate(("GET /a, GET /b", "GET /b, GET /c", "GET /a")):
+        findings.see("pool", who, f"a pool of about {at}", float(at))
+    findings.see("slow", "GET /a", "GET /a went", 3.0)
+    assert [(found.kind, found.times) for found in findings] == [("pool", 3), ("slow", 1)]
+    assert len(told) == 2
