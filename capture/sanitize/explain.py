@@ -58,7 +58,9 @@ def _places(raw: bytes, head_bytes: int) -> Iterator[places.Place]:
         if not number:
             mark = raw.find(b"?", at, end)
             path_end = mark if mark >= 0 else end
-            yield places.Place("path", "", raw.find(b" ", at, end) + 1, path_end)
+            start, last = raw.find(b" ", at, end) + 1, raw.rfind(b" ", at, end)
+            stop = min(path_end, last) if last > start else path_end
+            yield from places.path_values(raw, start, stop)
             yield from places.pairs(raw, path_end, end, "query")
         elif colon:
             start = at + len(name) + 1

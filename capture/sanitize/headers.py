@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from .blind import Blind
 from .credentials import PROTOCOL, WORD
-from .places import cookies, pairs
+from .places import cookies, pairs, path_values
 from .policy import FRAMING, SCAN, Policy
 from .templates import Action
 from .views import folded
@@ -49,17 +49,31 @@ class Head:
         odd = _PARAMETERS.search(line, first, path_end)
         if odd and not self.strict:
             edits += self.named(line, odd.end(), path_end, "query")
-        if self.strict:
-            edits.extend(
-                (*match.span(), self._blind.value(match[0]))
-                for match in _SEGMENT.finditer(line, first + 1, path_end)
-                if _VALUE_LIKE.fullmatch(match[0])
-            )
+        if self.strict or self._policy.by_segment:
+            edits = _apart(edits, self._segments(line, first + 1, path_end))
         if mark >= 0:
             edits += self.named(line, mark + 1, last, "query")
         if _VERSION.fullmatch(line, last):
             edits.append((last, len(line), line[last:]))
         return self._blind.clean(line, edits)
+
+    def _segments(self, line: bytes, start: int, end: int) -> list[tuple[int, int, bytes]]:
+        """Edits of segments of the path: those that a rule names, in strict all like values."""
+        edits, taken = [], []
+        for place in path_values(line, start, end) if self._policy.by_segment else ():
+            rule = self._policy.decide("path", place.name, place.path)
+            if rule is None:
+                continue
+            raw = line[place.start : place.end]
+            new = raw if rule.action == "keep" else self.done(raw, Action(rule.action, rule))
+            taken.append((place.start, place.end, new))
+        if self.strict:
+            edits = [
+                (*match.span(), self._blind.value(match[0]))
+                for match in _SEGMENT.finditer(line, start, end)
+                if _VALUE_LIKE.fullmatch(match[0])
+            ]
+        return _apart(taken, edits)
 
     def named(self, data: bytes, start: int, end: int, kind: str) -> list[tuple[int, int, bytes]]:
         """Edits of the values that the policy names in a query."""
@@ -220,3 +234,11 @@ class Head:
                 value,
             )  # fmt: skip
         return WORD.sub(lambda word: self._blind.value(word[0], action), value)
+
+
+def _apart(
+    first: list[tuple[int, int, bytes]], more: list[tuple[int, int, bytes]]
+) -> list[tuple[int, int, bytes]]:
+    """Edits in order; of those that meet the first list's."""
+    free = [each for each in more if all(each[1] <= a or b <= each[0] for a, b, _ in first)]
+    return sorted(first + free)

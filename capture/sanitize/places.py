@@ -27,6 +27,8 @@ class Place(NamedTuple):
 _PAIR = re.compile(rb"([^=&;?#\s]{1,400})=([^&#\s]*)")
 _FORM_PAIR = re.compile(rb"([^=&;?#\s]{1,400}) {0,4}=([^&]*)")  # all of it to the next is value
 _WITHIN = re.compile(rb"[;?#]([^=&;?#\s]{1,400})=([^&;?#\s]*)")  # a pair that an odd sign begins
+_SEGMENT = re.compile(rb"[^/;?#\s]+(?=[/;?#\s]|\Z)")
+_AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^/?#\s]*")
 _PIECE = re.compile(rb"[^&;?#\s=]+")
 # No run of spaces is looked at from each of its bytes anew: that would take its square.
 _COOKIE = re.compile(rb"\s{0,64}(?:([^=;\s]{1,400})\s{0,64}=\s{0,64}([^;]*)|([^;\s][^;]*))")
@@ -80,6 +82,17 @@ def pairs(data: bytes, start: int, end: int, kind: str) -> Iterator[Place]:
 def _nameless(data: bytes, start: int, end: int, kind: str) -> Iterator[Place]:
     for match in _PIECE.finditer(data, start, end):
         yield Place(kind, "", *match.span())
+
+
+def path_values(data: bytes, start: int, end: int) -> Iterator[Place]:
+    """The segments of a target's path, each under the name of the one before, with its path."""
+    authority = _AUTHORITY.match(data, start, end)
+    path, before = "", ""
+    for match in _SEGMENT.finditer(data, authority.end() if authority else start, end):
+        here = _text(match[0].replace(b"+", b"%2B"))
+        path += "/" + here.replace("/", "%2F")
+        yield Place("path", before, *match.span(), path)
+        before = here
 
 
 def cookies(data: bytes, start: int, end: int) -> Iterator[Place]:

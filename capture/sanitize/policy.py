@@ -65,6 +65,7 @@ class Policy:
         self.text = text
         self.by_type = any(rule.types for rule in rules)
         self.by_path = any(rule.path is not None for rule in rules)
+        self.by_segment = any("path" in rule.places for rule in rules)
         self._decided: dict[tuple[str, str, str], Rule | None] = {}
 
     @classmethod
@@ -148,10 +149,12 @@ def _name_pattern(names: list[str]) -> re.Pattern[str]:
 
 
 def _path_pattern(paths: list[str]) -> re.Pattern[str]:
+    """One pattern of all paths: steps are apart by dots, or by slashes where one begins it."""
     parts = []
     for path in paths:
-        pattern = re.escape(path.lower()).replace(r"\*\*", "\0").replace(r"\*", "[^.]+")
-        pattern = pattern.replace("\0\\.", r"(?:[^.]+\.)*").replace("\0", ".*")
+        step, apart = ("[^/]+", "/") if path.startswith("/") else ("[^.]+", r"\.")
+        pattern = re.escape(path.lower()).replace(r"\*\*", "\0").replace(r"\*", step)
+        pattern = pattern.replace("\0" + apart, f"(?:{step}{apart})*").replace("\0", ".*")
         parts.append(pattern)
     return re.compile("|".join(parts) or r"(?!)")
 

@@ -122,6 +122,48 @@ def test_literals_under_telling_names_in_a_graphql_document_are_replaced(
         assert new["variables"]["page"] == "y"
 
 
+SEGMENTS = """
+level = "{level}"
+default = "{default}"
+[[rule]]
+places = ["path"]
+names = ["public id"]
+action = "keep"
+[[rule]]
+places = ["path"]
+names = ["reset password"]
+[[rule]]
+places = ["path"]
+paths = ["/users/*", "/files/**"]
+action = "mask"
+"""
+
+
+@pytest.mark.parametrize(("level", "default"), [("standard", "scan"), ("strict", "pseudonym")])
+def test_rules_take_segments_of_paths_by_the_name_before_them_or_by_their_path(
+    level: str, default: str
+) -> None:
+    sanitizer = Sanitizer(
+        Policy.parse(SEGMENTS.format(level=level, default=default), "x"), b"k" * 32
+    )
+    for target, new in {
+        b"/users/ann/orders/mine": b"/users/xxx/orders/mine",
+        b"/files/My/own.txt?page=x": b"/files/Xx/xxx.xxx?page=",
+        b"http://shop/users/a%20b": b"http://shop/users/x%20x",
+        b"/public-id/ab12/x": b"/public-id/ab12/x",
+        b"/users;a=b/ann": b"/users;",
+        b"/a/users/ann": b"/a/users/ann",
+    }.items():
+        made = Exchange()
+        made.request = b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n"
+        made.head_bytes = len(made.request)
+        assert sanitizer.exchange(made).exchange.request.startswith(b"GET " + new), target
+    made = Exchange()
+    made.request = b"GET /resetPassword/horse HTTP/1.1\r\nHost: a\r\n\r\n"
+    made.head_bytes = len(made.request)
+    assert b"horse" not in sanitizer.exchange(made).exchange.request
+
+
 def test_dates_of_birth_stay_dates_of_their_year_and_coordinates_stay_on_earth(
     built_in: dict[str, Sanitizer],
 ) -> None:
