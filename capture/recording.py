@@ -61,7 +61,7 @@ def open_recorder(
         lambda: _header(source, cleaner, sampler),
         worker,
         workers,
-        block_audit() if options.audit else None,
+        block_audit(options),
     )
     ledger = Ledger()
     digest_key = cleaner.client(b"digest").to_bytes(8, "little")

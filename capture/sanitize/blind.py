@@ -75,8 +75,8 @@ class Blind:
     def credentials(self, value: bytes, action: str) -> bytes:
         """The value of an Authorization header, its scheme and names of parameters kept."""
         edits = [
-            (start, end, self.replace(kind, value[start:end]) if action == "pseudonym"
-             else self.value(value[start:end], action))
+            (start, end, self.replace(kind, value[start:end])
+             if action == "pseudonym" and kind != "value" else self.value(value[start:end], action))
             for start, end, kind in secrets_in(value)
         ]  # fmt: skip
         return _apply(value, edits)

@@ -48,6 +48,12 @@ class SanitizeOptions:
     audit: bool = option(
         False, help="Look through each block for secrets before it is written; refuse it on a hit."
     )
+    canary: str = option(
+        "",
+        help="With --audit: file of values that must never appear, one a line, looked for in every "
+        "encoding.",
+        metavar="FILE",
+    )
     unsafe_raw: bool = option(False, help="Allow --level none: write secrets as they are.")
 
 
@@ -86,11 +92,17 @@ def sanitizer_from(options: SanitizeOptions) -> Sanitizer:
     return Sanitizer(policy, load_key(options.key_file), options.responses)
 
 
-def block_audit() -> Callable[[int, Iterable[tuple[bytes, bytes]]], None]:
+def block_audit(
+    options: SanitizeOptions,
+) -> Callable[[int, Iterable[tuple[bytes, bytes]]], None] | None:
     """What looks through the payloads of each block before it is sealed, and raises on a hit."""
-    from .audit import Auditor
+    if not options.audit:
+        if options.canary:
+            raise click.UsageError(f"--canary {options.canary}: nothing looks for it; add --audit.")
+        return None
+    from .audit import Auditor, read_canaries
 
-    auditor = Auditor()
+    auditor = Auditor(read_canaries(options.canary) if options.canary else ())
 
     def look(first: int, payloads: Iterable[tuple[bytes, bytes]]) -> None:
         for number, (request, response) in enumerate(payloads, first):

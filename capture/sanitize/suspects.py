@@ -92,6 +92,8 @@ def _ipv6(text: str) -> bool:
 
 
 def _mail(text: str) -> bool:
+    if text.startswith("//"):  # a user and a password before a host
+        return False
     return not text.lower().endswith((".test", ".zz", ".example", ".invalid", ".localhost"))
 
 
@@ -103,6 +105,14 @@ def _unmarked(text: str) -> bool:
 def _number(text: str) -> bool:
     digits = re.sub(r"\D", "", text)
     return 8 <= len(digits) <= 15 and not is_marked_number(_b(digits))
+
+
+def _named(text: str) -> bool:
+    """Whether a value under a telling name is a secret; an account may stand there, too."""
+    if re.fullmatch(r"\d{17}[\dX]", text):  # a national number: these carry no mark
+        return False
+    marked = is_marked_number(_b(text)) if text.isdigit() else is_marked_iban(_b(text))
+    return _unmarked(text) and not marked
 
 
 def _jwt(text: str) -> bool:
@@ -125,7 +135,9 @@ def _random(text: str) -> bool:
 _PATTERNS: tuple[tuple[str, re.Pattern[str], Judge], ...] = tuple(
     (kind, re.compile(pattern), judge)
     for kind, pattern, judge in (
-        ("e-mail", r"[^\s@<>\"'(),;:=&/?\\|]{1,64}@[A-Za-z0-9.-]+\.[A-Za-z]{2,24}\b", _mail),
+        ("e-mail", r"//[^\s:/@]*:[^\s/@]*@"
+         r"|[^\s@<>\"'(),;:=&/?\\|]{1,64}@[A-Za-z0-9.-]+\.[A-Za-z]{2,24}\b", _mail),
+        ("URL credentials", r"//[^\s:/@]*:([^\s/@:]{12,})@", _unmarked),
         ("card", r"(?<![\d.])\d(?:[ -]?\d){12,18}(?![\d])", _card),
         ("IBAN", r"\b[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b", _iban),
         ("SSN", r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])", _ssn),
@@ -139,8 +151,9 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str], Judge], ...] = tuple(
         ("provider key", r"(?:AKIA|ASIA|AIza|gh[pousr]_|github_pat_|glpat-|xox[abeprs]-"
          r"|[srp]k_(?:live|test)_|whsec_|ya29\.|(?<!\w)SG\.|(?<!\w)sk-)([\w-]{14,})", _unmarked),
         ("named secret", r"(?i)(?:passw(?:or)?d|secret|api_?key|access_?token|auth_?token)"
-         r"[\"']?\s?[=:]\s?[\"']?([A-Za-z0-9+/_-]{16,128})", _unmarked),
-        ("random string", r"(?<![\w+/-])/?([A-Za-z0-9_+-]{24,256})(?![\w+-])(?!/\w{16})", _random),
+         r"[\"']?\s?[=:]\s?[\"']?(?!eyJ)([A-Za-z0-9+/_-]{16,128})", _named),
+        ("random string", r"(?:(?<=%)[0-9A-Fa-f]{2}|(?<![\w+/%-]))"
+         r"/?([A-Za-z0-9_+-]{24,256})(?![\w+-])(?!/\w{16})", _random),
     )
 )  # fmt: skip
 

@@ -15,6 +15,7 @@ from capture.errors import PolicyError
 from capture.exchange import Exchange, Kind
 from capture.sanitize.policy import Policy
 from capture.sanitize.rewrite import Sanitizer
+from capture.sanitize.suspects import suspects
 
 from .planting import LOWER, Maker
 
@@ -255,3 +256,23 @@ def test_an_escape_on_one_side_of_a_named_value_hides_nothing_on_the_other(escap
 def test_what_is_no_table_in_a_policy_is_told_by_its_key(key: str, value: str) -> None:
     with pytest.raises(PolicyError, match=rf"mine.toml: {key} is no list of tables"):
         Policy.parse(f"{key} = {value}", "mine.toml")
+
+
+@pytest.mark.parametrize("level", ["standard", "strict", "none"])
+def test_an_audit_lets_our_pseudonyms_pass_wherever_they_stand_and_no_secret(level: str) -> None:
+    secrets = MAKE.all()
+    user, word = MAKE.some(8), MAKE.some(20)
+    planted = {
+        "address": b"https://" + user + b":" + word + b"@db.shop.com/x?y=1",
+        **{name: secrets[name].whole for name in ("bearer", "azure-key", "jwt", "iban", "card")},
+    }
+    for name, secret in planted.items():
+        spelt = urllib.parse.quote(secret, safe="").encode()
+        for case in (
+            sent(b'{"password":"%s"}' % secret, JSON),
+            sent(b"a=" + spelt, FORM),
+            got(b"/", b"Authorization: Bearer " + spelt + b"\r\n"),
+        ):
+            request = case.request if level == "none" else sanitized(case, level)[0]
+            found = {suspect.kind for suspect in suspects(request)}
+            assert bool(found) == (level == "none"), (name, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import random
@@ -100,6 +101,23 @@ def test_an_audit_during_capture_keeps_a_block_with_a_secret_from_the_disk(
     assert payloads(tape) == []
     assert capture(pcap, *common)[0] == 0
     assert secret in payloads(tape)[0][0]
+
+
+def test_a_canary_keeps_its_block_from_the_disk_and_is_not_shown(
+    tmp_path: Path, capture: Capture
+) -> None:
+    word, canaries = text(9), tmp_path / "canaries"
+    canaries.write_bytes(b"never here\n%s\n" % word)
+    body = b'{"note":"%s"}' % base64.b64encode(b"a " + word + b" b")
+    pcap = talk(tmp_path / "a.pcap", (post(body), answer(b"{}")))
+    common = (pcap, "--canary", canaries, "-o", tmp_path / "a.tape")
+    code, _, err = capture(*common, "--audit")
+    assert code == 1
+    assert "canary 2 in body application/json" in err
+    assert word.decode() not in err
+    assert payloads(tmp_path / "a.tape") == []
+    code, _, err = capture(*common)
+    assert (code, "nothing looks for it; add --audit" in err) == (2, True)
 
 
 def test_an_audit_during_capture_lets_pass_what_was_sanitized(
