@@ -45,10 +45,15 @@ _XML = re.compile(
     rb"((?:\s(?:[^<>\"']|\"[^\"<]*\"|'[^'<]*'|[\"'])*+)?)>|([^<>]+)",
     re.S,
 )
-_ATTRIBUTE = re.compile(rb"([A-Za-z_][\w:.-]*)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+_ATTRIBUTE = re.compile(rb"([A-Za-z_][\w:.-]*)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))")
 _PART_NAME = re.compile(
     rb"(?i)content-disposition:(?:[^\r\n]|\r?\n[ \t]){0,500}?"
-    rb"\bname\*?=[\"']?(?:[\w-]+'[\w-]*'(?=[^\s;]))?([^\"'\r\n;]*)"
+    rb"\bname\s{0,4}\*?=\s{0,4}[\"']?(?:[\w-]+'[\w-]*'(?=[^\s;]))?([^\"'\r\n;]*)"
+)
+
+_PART_VALUE = re.compile(
+    rb"(?im)\b(filename)\*?\s{0,4}=\s{0,4}\"?([^\"\r\n;]+)"
+    rb"|^(?!content-)([\w-]{1,60}):[ \t]*([^\r\n]+)"
 )
 
 
@@ -148,7 +153,7 @@ def xml_values(data: bytes, start: int, end: int) -> Iterator[Place]:
         if match[2]:
             name = match[2].rpartition(b":")[2].decode("latin-1")
             for found in _ATTRIBUTE.finditer(data, *match.span(3)):
-                group = 2 if found[2] is not None else 3
+                group = found.lastindex or 2
                 own = found[1].rpartition(b":")[2].decode("latin-1")
                 yield Place("xml", own, *found.span(group), under=(*open_names, name))
             if not match[3].endswith(b"/"):
@@ -165,11 +170,17 @@ def multipart_values(data: bytes, start: int, end: int, boundary: bytes) -> Iter
     """The bodies of the parts of a multipart text, under the names the parts give."""
     mark = b"--" + boundary
     at = data.find(mark, start, end)
+    yield from _beside(data, start, at)
     while at >= 0:
         after = data.find(mark, at + len(mark), end)
         stop = after if after >= 0 else end
         split = re.compile(rb"\r?\n\r?\n").search(data, at, stop)
-        if split:
+        if data.startswith(b"--", at + len(mark)) or not split:
+            yield from _beside(data, at + len(mark), stop)
+        else:
+            for each in _PART_VALUE.finditer(data, at + len(mark), split.start()):
+                group = each.lastindex or 2
+                yield Place("multipart", each[group - 1].decode("latin-1"), *each.span(group))
             name = _PART_NAME.search(data, at, split.start())
             value_end = stop - 2 if data[stop - 2 : stop] == b"\r\n" else stop
             if value_end > split.end():
@@ -178,6 +189,13 @@ def multipart_values(data: bytes, start: int, end: int, boundary: bytes) -> Iter
                 if data[split.end() : split.end() + 1] in (b"{", b"["):
                     yield from json_values(data, split.end(), value_end)
         at = after
+
+
+def _beside(data: bytes, start: int, end: int) -> Iterator[Place]:
+    """What stands in no part, before the first, after the last or without a blank line."""
+    if data[start:end].strip(b"-\r\n \t"):
+        yield Place("multipart", "", start, end)
+        yield from loose_values(data, start, end)
 
 
 # Broken or unknown structures: a telling name, a sign of assignment, a value.

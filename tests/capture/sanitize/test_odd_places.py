@@ -103,6 +103,16 @@ def named(word: bytes) -> dict[str, Case]:
         ),
         "a form that says it is JSON": sent(b"a=1&password=" + word, JSON),
         "a subprotocol": got(b"/ws", b"Sec-WebSocket-Protocol: mqtt, bearer, " + word + b"\r\n"),
+        "a part with spaces at its name": part(b'form-data; name = "password"', word),
+        "an attribute without quotes": sent(b"<r password=" + word + b" />", b"text/xml"),
+        "before the first part": sent(
+            b"password=" + word + b'\r\n--b\r\nX-A: b\r\n\r\n1\r\n--b--\r\n',
+            b"multipart/form-data; boundary=b",
+        ),
+        "after the last part": sent(
+            b'--b\r\nX-A: b\r\n\r\n1\r\n--b--\r\npassword=' + word,
+            b"multipart/form-data; boundary=b",
+        ),
         "after a bare CR": got(b"/", b"Accept: a\rX-Api-Key: " + word + b"\r\n"),
         "a header of a key": got(b"/", b"X-Api-Secret-Key: " + word + b"\r\n"),
         "the answer's JSON in a string": Case(
@@ -226,6 +236,12 @@ def test_strict_takes_what_is_no_pair_of_a_form_or_a_query(pieces: str) -> None:
         request, _ = sanitized(case, "strict")
         assert word not in request
         assert len(request) == len(case.request)
+
+
+def test_strict_takes_names_of_files_and_headers_of_parts() -> None:
+    word = MAKE.some(9)
+    for head in (b'form-data; name="a"; filename="%s.txt"', b'form-data; name="a"\r\nX-Note: %s'):
+        assert word not in sanitized(part(head % word, b"x"), "strict")[0]
 
 
 def test_subprotocols_that_are_known_stay() -> None:
