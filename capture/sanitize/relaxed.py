@@ -14,7 +14,7 @@ from .places import Place, json_name, loose_values
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+'
 WELL = re.compile(
     rb"(?:\xef\xbb\xbf)?(?:[\s{}\[\],:\x1e]++|" + _STRING + rb'(?:"|\\?\Z)|-?[0-9][0-9.eE+-]*+'
-    rb"|true\b|false\b|null\b)*+(?:-|t|tr|tru|f|fa|fal|fals|n|nu|nul)?",
+    rb"|true\b|false\b|null\b|-?Infinity\b|NaN\b)*+(?:-|t|tr|tru|f|fa|fal|fals|n|nu|nul)?",
     re.S,
 )
 """What `places.json_values` reads to its last byte, also where it is cut off or not valid."""
@@ -25,7 +25,10 @@ _TOKEN = re.compile(
     rb"|(?P<mark>[{}\[\],:=;])|(?P<bare>(?:[^\s{}\[\],:=;\"'`/]|/(?![/*]))++)",
     re.S,
 )
-_CONSTANTS = frozenset((b"true", b"false", b"null", b"undefined", b"True", b"False", b"None"))
+_CONSTANTS = frozenset(
+    (b"true", b"false", b"null", b"undefined", b"True", b"False", b"None", b"NaN", b"Infinity",
+     b"-Infinity")
+)  # fmt: skip
 _COLON = re.compile(rb"(?:\s|/\*(?:[^*]|\*(?!/))*+\*/|//[^\r\n]*+[\r\n])*+[:=]")
 
 
