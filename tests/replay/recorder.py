@@ -28,6 +28,7 @@ class Recorder:
         self.received: list[list[bytes]] = []
         self.arrivals: list[int] = []
         self._behave = behave
+        self._last_port = 0
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
@@ -35,8 +36,11 @@ class Recorder:
     def _accept(self) -> None:
         while True:
             try:
-                sock, _ = self.listener.accept()
+                sock, peer = self.listener.accept()
             except OSError:
+                return
+            if peer[1] == self._last_port:
+                sock.close()
                 return
             sock.settimeout(5)
             pieces: list[bytes] = []
@@ -54,10 +58,17 @@ class Recorder:
             pass
 
     def close(self) -> None:
-        self.listener.shutdown(socket.SHUT_RDWR)
+        """Take every connection that was made so far, and wait until each has been served."""
+        with socket.socket(self.listener.family) as last:
+            last.bind((self.listener.getsockname()[0], 0))
+            self._last_port = last.getsockname()[1]
+            try:
+                last.connect(self.listener.getsockname())
+            except OSError:
+                pass  # a test has closed the listener itself
+            for thread in self._threads:
+                thread.join(6)
         self.listener.close()
-        for thread in self._threads:
-            thread.join(6)
 
 
 def answering(answer: bytes = ANSWER) -> Callable[[socket.socket, list[bytes]], None]:
