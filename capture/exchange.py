@@ -25,13 +25,6 @@ class Kind(IntEnum):
     UDP = 6  # reserved
 
 
-class Side(IntEnum):
-    """Which end of a connection sent something."""
-
-    CLIENT = 0
-    SERVER = 1
-
-
 class Close(IntEnum):
     """How a connection ended. Codes are stored in tapes: never renumber one."""
 

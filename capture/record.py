@@ -170,7 +170,7 @@ class Recorder:
         self._end_tape()
         if self._broken is not None:
             writer, ledger = self._broken
-            ledger.add(difference(self.ledger, self._booked))
+            ledger.add(_difference(self.ledger, self._booked))
             with contextlib.suppress(OSError, WiretapeError):
                 writer.amend(ledger)
 
@@ -268,7 +268,7 @@ class Recorder:
     def _since(self) -> Ledger:
         """What became of things since the tape before: the ledgers of a directory add up."""
         told = self.ledger if self._over else settled(self.ledger)
-        since = difference(told, self._booked)
+        since = _difference(told, self._booked)
         self._booked.add(since)
         return since
 
@@ -284,7 +284,7 @@ def settled(ledger: Ledger) -> Ledger:
     return Ledger.from_dict(counts)
 
 
-def difference(now: Ledger, before: Ledger) -> Ledger:
+def _difference(now: Ledger, before: Ledger) -> Ledger:
     """What was booked since: so that the ledgers of the tapes of a directory add up."""
     counts = {}
     earlier = before.as_dict()

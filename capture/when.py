@@ -12,7 +12,7 @@ from .options import DURATION
 _DAY_NS = 86_400_000_000_000
 
 
-def point_ns(text: str | None, span_ns: tuple[int, int], name: str) -> int | None:
+def _point_ns(text: str | None, span_ns: tuple[int, int], name: str) -> int | None:
     """ns since the epoch of `02:10`, `2026-03-01T02:10:05Z`, `30s` or `+2m` after the start.
 
     A time of day is the first such time (UTC) at or after the start of the tape's first hour.
@@ -51,7 +51,7 @@ def range_ns(
     start: str | None, end: str | None, span_ns: tuple[int, int]
 ) -> tuple[int | None, int | None]:
     """The times that `--from` and `--to` name; a usage error where they enclose nothing."""
-    low, high = point_ns(start, span_ns, "--from"), point_ns(end, span_ns, "--to")
+    low, high = _point_ns(start, span_ns, "--from"), _point_ns(end, span_ns, "--to")
     if low is not None and high is not None and high <= low:
         raise click.BadParameter(f"{end} is not after --from {start}.", param_hint="--to")
     return low, high

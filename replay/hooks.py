@@ -20,7 +20,6 @@ from typing import Any
 
 from capture.errors import ReplayError
 
-Pairs = list[tuple[bytes, bytes]]
 _LINE = re.compile(rb"[^\n]*\n(?:[ \t]+[^\r\n][^\n]*\n)*")  # with what is folded onto it
 _LENGTH = re.compile(rb"(?i)\nContent-Length[ \t]*:[ \t]*([^\r\n]*)")
 

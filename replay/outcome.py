@@ -216,7 +216,7 @@ class Tally:
             span_ns=max(0, sent),
             planned_rate=self.planned / (due / 1e9) if due > 0 else 0.0,
             rate=self.sent / (sent / 1e9) if sent > 0 else 0.0,
-            lateness=quantiles(self.lateness),
+            lateness=_quantiles(self.lateness),
             outcomes=dict(self.outcomes.most_common()),
             statuses=dict(self.statuses.most_common()),
             spare=self.spare,
@@ -224,7 +224,7 @@ class Tally:
             endpoints=[_row(name, times) for name, times in self._busiest()],
             targets=[_row(name, times, "target") for name, times in self.targets],
             late_by_cause={
-                name: {"requests": found.total, **quantiles(found)}
+                name: {"requests": found.total, **_quantiles(found)}
                 for name, found in sorted(self.by_cause.items())
             },
             **more,
@@ -234,7 +234,7 @@ class Tally:
         return sorted(self.endpoints.items(), key=lambda item: -item[1].requests)
 
 
-def quantiles(histogram: Histogram) -> dict[str, int]:
+def _quantiles(histogram: Histogram) -> dict[str, int]:
     """The usual quantiles in ns."""
     shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999, "max": 1.0}
     return {name: histogram.quantile(share) for name, share in shares.items()}
@@ -245,9 +245,9 @@ def _row(name: str, times: EndpointTimes, of: str = "endpoint") -> dict[str, Any
         of: name,
         "requests": times.requests,
         "failed": times.failed,
-        "recorded": quantiles(times.recorded),
-        "service": quantiles(times.service),
-        "response": quantiles(times.response),
+        "recorded": _quantiles(times.recorded),
+        "service": _quantiles(times.service),
+        "response": _quantiles(times.response),
     }
 
 

@@ -85,7 +85,7 @@ class Talker:
         return [self._one(True, RST | ACK)]
 
 
-def request_of(what: Conversations, connection: int, position: int) -> bytes:
+def _request_of(what: Conversations, connection: int, position: int) -> bytes:
     """The request at that place: a page of a shop, each tenth an upload if there are any."""
     head = f"Host: shop.example\r\nUser-Agent: sample\r\nCookie: session={connection:032x}\r\n"
     if what.upload_bytes and position % 10 == 9:
@@ -95,13 +95,13 @@ def request_of(what: Conversations, connection: int, position: int) -> bytes:
     return f"GET {target} HTTP/1.1\r\n{head}\r\n".encode()
 
 
-def response_of(what: Conversations) -> bytes:
+def _response_of(what: Conversations) -> bytes:
     """An answer with a body of the size asked for."""
     head = f"HTTP/1.1 200 OK\r\nServer: sample\r\nContent-Length: {what.response_bytes}\r\n\r\n"
     return head.encode() + b"r" * what.response_bytes
 
 
-def talk(what: Conversations, number: int) -> Iterator[Packet]:
+def _talk(what: Conversations, number: int) -> Iterator[Packet]:
     """The packets of one connection, in the order in which they were seen."""
     rng = random.Random(what.seed * 1_000_003 + number)
     fault = FAULTS[number % len(FAULTS)] if what.faults else "none"
@@ -109,13 +109,13 @@ def talk(what: Conversations, number: int) -> Iterator[Packet]:
     opening = talker.open()
     if fault != "midstream":
         yield from opening
-    answer = response_of(what)
+    answer = _response_of(what)
     for position in range(what.exchanges):
-        request = request_of(what, number, position)
+        request = _request_of(what, number, position)
         broken = fault == "malformed" and position == what.exchanges - 1
         if broken:
             request = b"GET /\x01 HTTP/1.1\r\nHost : a\r\n\r\n"
-        yield from disturbed(fault, talker.say(True, request))
+        yield from _disturbed(fault, talker.say(True, request))
         if fault == "reset" and position == what.exchanges - 1:
             yield from talker.reset()
             return
@@ -124,7 +124,7 @@ def talk(what: Conversations, number: int) -> Iterator[Packet]:
     yield from talker.close()
 
 
-def disturbed(fault: str, packets: list[Packet]) -> list[Packet]:
+def _disturbed(fault: str, packets: list[Packet]) -> list[Packet]:
     """The same segments as a bad network delivers them."""
     first = packets[0]
     half = len(first.payload) // 2
@@ -149,7 +149,7 @@ def interleaved(what: Conversations) -> Iterator[tuple[int, Packet]]:
     waiting = iter(range(what.connections))
     talking: list[tuple[int, Iterator[Packet]]] = []
     for number in waiting:
-        talking.append((number, talk(what, number)))
+        talking.append((number, _talk(what, number)))
         if len(talking) >= what.open_at_once:
             break
     while talking:
@@ -160,7 +160,7 @@ def interleaved(what: Conversations) -> Iterator[tuple[int, Packet]]:
                 yield number, packet
                 still.append((number, packets))
             elif (following := next(waiting, None)) is not None:
-                still.append((following, talk(what, following)))
+                still.append((following, _talk(what, following)))
         talking = still
 
 
@@ -178,12 +178,12 @@ def frame_of(what: Conversations, number: int, packet: Packet) -> bytes:
 
 def write(what: Conversations, out: BinaryIO, pcapng: bool = False) -> int:
     """Write the capture; returns the number of packets."""
-    out.write(pcapng_head() if pcapng else pcap_head())
+    out.write(_pcapng_head() if pcapng else pcap_head())
     count = 0
     for count, (number, packet) in enumerate(interleaved(what), 1):
         frame = frame_of(what, number, packet)
         time_ns = START_NS + count * what.gap_ns
-        out.write(pcapng_record(time_ns, frame) if pcapng else pcap_record(time_ns, frame))
+        out.write(_pcapng_record(time_ns, frame) if pcapng else pcap_record(time_ns, frame))
     return count
 
 
@@ -198,7 +198,7 @@ def pcap_record(time_ns: int, frame: bytes) -> bytes:
     return struct.pack("<IIII", seconds, ns, len(frame), len(frame)) + frame
 
 
-def pcapng_head() -> bytes:
+def _pcapng_head() -> bytes:
     """The section and the one interface of a pcapng file."""
     section = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
     resolution = struct.pack("<HHB3xHH", 9, 1, 9, 0, 0)  # if_tsresol: 10^-9 s
@@ -207,7 +207,7 @@ def pcapng_head() -> bytes:
     return section + interface + resolution + struct.pack("<I", length)
 
 
-def pcapng_record(time_ns: int, frame: bytes) -> bytes:
+def _pcapng_record(time_ns: int, frame: bytes) -> bytes:
     """One packet of a pcapng file."""
     padded = frame + bytes(-len(frame) % 4)
     length = 32 + len(padded)

@@ -90,7 +90,7 @@ def shop_process(*switches: str) -> Iterator[tuple[str, int]]:
         yield line[line.index("http://") :].strip(), process.pid
 
 
-def run(module: str, *arguments: str | Path, allowed: Sequence[int] = (0,)) -> str:
+def _run(module: str, *arguments: str | Path, allowed: Sequence[int] = (0,)) -> str:
     """Run a module of this project to its end; gives what it printed."""
     with started(module, *arguments, number=signal.SIGINT) as process:
         printed, complained = process.communicate()
@@ -101,13 +101,13 @@ def run(module: str, *arguments: str | Path, allowed: Sequence[int] = (0,)) -> s
 
 def traffic(url: str, *switches: str) -> dict[str, Any]:
     """Let traffic at a shop; gives what was done."""
-    told: dict[str, Any] = json.loads(run("samples.traffic", "--url", url, "--json", *switches))
+    told: dict[str, Any] = json.loads(_run("samples.traffic", "--url", url, "--json", *switches))
     return told
 
 
 def wiretape(*arguments: str | Path, allowed: Sequence[int] = (0,)) -> str:
     """Run a `wiretape` command; gives what it printed."""
-    return run("wiretape", *arguments, allowed=allowed)
+    return _run("wiretape", *arguments, allowed=allowed)
 
 
 class Recording:

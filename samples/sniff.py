@@ -27,7 +27,7 @@ ARRIVING = 0  # PACKET_HOST
 TCP = 6
 
 
-def sniff(port: int, path: Path, stop: threading.Event) -> None:
+def _sniff(port: int, path: Path, stop: threading.Event) -> None:
     """Write the TCP packets of one port that arrive on loopback until told to stop."""
     everything = socket.htons(ALL_PROTOCOLS)
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, everything) as tap:
@@ -41,11 +41,11 @@ def sniff(port: int, path: Path, stop: threading.Event) -> None:
                     frame, where = tap.recvfrom(1 << 17)
                 except TimeoutError:
                     continue
-                if where[2] == ARRIVING and is_of(port, frame):
+                if where[2] == ARRIVING and _is_of(port, frame):
                     out.write(pcap_record(time.time_ns(), frame))
 
 
-def is_of(port: int, frame: bytes) -> bool:
+def _is_of(port: int, frame: bytes) -> bool:
     """Whether a frame is TCP over IPv4 from or to a port."""
     if len(frame) < 54 or frame[12:14] != b"\x08\x00" or frame[23] != TCP:
         return False
@@ -68,7 +68,7 @@ def main(output: Path, seconds: int, seed: int, odd: float) -> None:
     stop = threading.Event()
     with shop(*PRODUCTION) as url:
         port = int(url.rsplit(":", 1)[1])
-        tap = threading.Thread(target=sniff, args=(port, output, stop))
+        tap = threading.Thread(target=_sniff, args=(port, output, stop))
         tap.start()
         time.sleep(0.5)
         told = traffic(url, "--for", f"{seconds}s", *BUSY, "--seed", str(seed), "--odd", str(odd))

@@ -46,7 +46,7 @@ class Starts:
                 self._settle(held)
                 held, rows = [], 0
         self._settle(held)
-        self.reach = reaches(self.first, nearest)
+        self.reach = _reaches(self.first, nearest)
 
     def _settle(self, held: list[tuple[NDArray[np.uint64], Ints]]) -> None:
         ids = np.concatenate([self.ids, *(block[0] for block in held)])
@@ -66,7 +66,7 @@ class Starts:
         return self.first[at], self.reach[at]
 
 
-def reaches(starts: Ints, nearest: int = NEAREST) -> Ints:
+def _reaches(starts: Ints, nearest: int = NEAREST) -> Ints:
     """Half the span of the `nearest` session starts around each start."""
     n = starts.size
     if n < 2:
@@ -107,14 +107,14 @@ def stride_of(load: Load) -> int:
 
 def repeats(sessions: NDArray[np.uint64], factor: NDArray[np.float64], seed: int) -> Ints:
     """How many of each session there are to be: the factor, rounded by the session's hash."""
-    share = unit(mix(sessions.view(np.int64), np.full(sessions.size, seed, np.int64)))
+    share = _unit(mix(sessions.view(np.int64), np.full(sessions.size, seed, np.int64)))
     return np.floor(factor + share).astype(np.int64)
 
 
 def jitter(sessions: NDArray[np.uint64], number: Ints, reach: Ints, seed: int) -> Ints:
     """How far each clone of a session is moved, within its reach: by its hash."""
     word = mix(sessions.view(np.int64), number * 7919 + seed + 1)
-    return ((2 * unit(word) - 1) * reach).astype(np.int64)
+    return ((2 * _unit(word) - 1) * reach).astype(np.int64)
 
 
 def moved(chunk: Chunk, by: Ints, number: Ints) -> Chunk:
@@ -146,6 +146,6 @@ def _cloned(chunk: Chunk, starts: Starts, load: Load, seed: int, stride: int) ->
     return moved(take(chunk, row), np.maximum(by, -first[row]), number)
 
 
-def unit(words: Words) -> NDArray[np.float64]:
+def _unit(words: Words) -> NDArray[np.float64]:
     """Words as numbers from 0 to below 1."""
     return (words >> np.uint64(11)).astype(np.float64) / float(1 << 53)

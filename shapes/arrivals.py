@@ -179,7 +179,7 @@ class Arrivals:
         return {
             "step_s": step_s,
             "values": [float(v) for v in acf[:200]],
-            "period_s": period(acf, step_s),
+            "period_s": _period(acf, step_s),
         }
 
 
@@ -195,7 +195,7 @@ def autocorrelation(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(acf / acf[0], np.float64)
 
 
-def period(acf: NDArray[np.float64], step_s: float) -> float | None:
+def _period(acf: NDArray[np.float64], step_s: float) -> float | None:
     """The lag of the highest peak after the first fall below zero, where it stands out."""
     below = np.flatnonzero(acf < 0)
     if below.size == 0:

@@ -43,7 +43,7 @@ def parse(text: str) -> Herd:
     return Herd(int(DURATION.convert(parts["at"], None, None)), int(users))
 
 
-def gathered(chunks: Iterable[Chunk], starts: Starts, herd: Herd, number: int = 0) -> Chunk | None:
+def _gathered(chunks: Iterable[Chunk], starts: Starts, herd: Herd, number: int = 0) -> Chunk | None:
     """The requests of a herd in due order, from a pass over the plan; None without a pattern."""
     near = np.argsort(np.abs(starts.first - herd.at_ns), kind="stable")
     chosen = np.sort(near[: min(PATTERNS, herd.users)])
@@ -72,7 +72,7 @@ def gathered(chunks: Iterable[Chunk], starts: Starts, herd: Herd, number: int = 
     return herded
 
 
-def merged(chunks: Iterable[Chunk], herd: Chunk) -> Iterator[Chunk]:
+def _merged(chunks: Iterable[Chunk], herd: Chunk) -> Iterator[Chunk]:
     """A plan with a herd in it, in due order."""
     at = 0
     for chunk in chunks:
@@ -94,9 +94,9 @@ def herds_in(
 ) -> Iterator[Chunk]:  # fmt: skip
     """A plan with all the herds; `again` gives the plan as recorded, once more."""
     for number, herd in enumerate(herds):
-        found = gathered(again(), starts, herd, number)
+        found = _gathered(again(), starts, herd, number)
         if found is not None:
-            chunks = merged(chunks, found)
+            chunks = _merged(chunks, found)
     return chunks
 
 

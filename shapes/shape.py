@@ -135,13 +135,13 @@ def describe(tape: Tape, on_progress: Callable[[int], None] | None = None) -> di
     first, last = tape.span_ns
     blocks = tape.in_order(COLUMNS, first, last + 1)
     share = tape.sample_rate if 0 < tape.sample_rate < 1 else 1.0
-    meter = meter_of(blocks, on_progress, sampled=share < 1)
+    meter = _meter_of(blocks, on_progress, sampled=share < 1)
     for block in tape.connections(CONNECTION_COLUMNS):
         meter.connections.add(block)
     return meter.render(share)
 
 
-def meter_of(
+def _meter_of(
     blocks: Iterable[dict[str, Any]], on_progress: Callable[[int], None] | None = None,
     sampled: bool = False,
 ) -> ShapeMeter:  # fmt: skip

@@ -26,7 +26,7 @@ class Sketch:
         """Count values; `row` says in which row each belongs."""
         if values.size == 0:
             return
-        at = bins_of(values)
+        at = _bins_of(values)
         if row is None:
             self.counts[0] += np.bincount(at, minlength=_BINS + 1)
             return
@@ -64,16 +64,16 @@ class Sketch:
             return [0.0 for _ in qs]
         ranks = [max(1, int(np.ceil(q * total))) for q in qs]
         found = np.searchsorted(cumulated, ranks)
-        return [value_of(int(at)) for at in found]
+        return [_value_of(int(at)) for at in found]
 
     def steps(self, row: int = 0) -> list[tuple[float, int]]:
         """The occupied bins: (value, count)."""
         return [
-            (value_of(int(i)), int(self.counts[row, i])) for i in np.flatnonzero(self.counts[row])
+            (_value_of(int(i)), int(self.counts[row, i])) for i in np.flatnonzero(self.counts[row])
         ]
 
 
-def bins_of(values: NDArray[Any]) -> NDArray[np.int64]:
+def _bins_of(values: NDArray[Any]) -> NDArray[np.int64]:
     """The bin of each value: 0 for zero (and below), else 1 + ⌊100 ln v⌋ for v ≥ 1."""
     positive = np.maximum(values, 1).astype(np.float64)
     at = np.log(positive, out=positive)
@@ -84,7 +84,7 @@ def bins_of(values: NDArray[Any]) -> NDArray[np.int64]:
     return bins
 
 
-def value_of(at: int) -> float:
+def _value_of(at: int) -> float:
     """The middle of a bin; whole numbers are exact as far as the bins can tell them apart."""
     if at == 0:
         return 0.0

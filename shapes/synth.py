@@ -59,7 +59,7 @@ def synthesize(
     def moved(times: Ints) -> Ints:
         return np.fromiter((step.at_ns for step in steps(times)), np.int64, times.size)
 
-    times = times_of(shape, for_ns, seed, moved)
+    times = _times_of(shape, for_ns, seed, moved)
     maker = _Maker(shape, chain, np.random.default_rng([seed & 0x7FFFFFFF, 12]))
     made = 0
     with MadeTape(path, "synthetic", seed) as tape:
@@ -82,7 +82,9 @@ def synthesize(
     return Made(times.size, maker.users, maker.connections)
 
 
-def times_of(shape: dict[str, Any], for_ns: int, seed: int = 0, moved: Moved | None = None) -> Ints:
+def _times_of(
+    shape: dict[str, Any], for_ns: int, seed: int = 0, moved: Moved | None = None
+) -> Ints:
     """When requests arrive, in ns from the start, before `moved` moves them to those sent."""
     said = shape["arrivals"]
     total = round(said["rate_per_s"] * for_ns / 1e9)

@@ -29,7 +29,7 @@ Arrived = dict[str, Ints]
 
 def witnessed(plan: Tape, witness: Tape, speed: float = 1.0) -> Fidelity:
     """The fidelity of what a witness saw to a plan: a run's own, or a recording at some speed."""
-    due, seen = due_times(plan, speed), _times(witness, "request_first_ns")
+    due, seen = _due_times(plan, speed), _times(witness, "request_first_ns")
     if not due:
         raise TapeError(f"{plan.files[0].path}: holds no request, so nothing was planned.")
     if not seen:
@@ -48,7 +48,7 @@ def witnessed(plan: Tape, witness: Tape, speed: float = 1.0) -> Fidelity:
     return meter.render()
 
 
-def due_times(plan: Tape, speed: float = 1.0) -> Arrived:
+def _due_times(plan: Tape, speed: float = 1.0) -> Arrived:
     """When each endpoint was to be asked: as a run was told, or as recorded, at a speed."""
     if plan.header.kind == "run":
         return _times(plan, "due_ns")

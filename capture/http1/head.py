@@ -62,7 +62,6 @@ class Fields(NamedTuple):
     length: int  # of Content-Length; -1 where there is none
     chunked: bool
     coded: bool  # there is a Transfer-Encoding
-    close: bool
     upgrade: bytes  # value of Upgrade in lower case; b"" where the connection is not to switch
     expect: bool  # Expect: 100-continue
     hosts: int
@@ -93,7 +92,7 @@ class Heads:
         if known is None:
             if len(self.responses) >= 4096:
                 self.responses.clear()
-            known = self.responses[head] = read_response(head)
+            known = self.responses[head] = _read_response(head)
         return known
 
 
@@ -166,13 +165,13 @@ def read_fields(block: bytes) -> Fields:
     """Read a block of header lines, its empty line included."""
     if _PLAIN.fullmatch(block):
         if not _TELLING.search(block):
-            return Fields(-1, False, False, False, b"", False, 0, 0)
+            return Fields(-1, False, False, b"", False, 0, 0)
         return _weigh([_split(line) for line in block[:-4].split(b"\r\n")], 0)
     lines, defects = _lines(block)
     return _weigh([_split(line) for line in lines], defects)
 
 
-def read_response(head: bytes) -> ResponseHead:
+def _read_response(head: bytes) -> ResponseHead:
     """Read the head of a response: its status line and header lines."""
     line = STATUS_LINE.match(head)
     if not line:
@@ -226,7 +225,7 @@ def _weigh(headers: list[tuple[bytes, bytes, int]], defects: int) -> Fields:
     """Put together what the headers say."""
     lengths: list[bytes] = []
     codings: list[bytes] = []
-    hosts, types, switch, close, expect, upgrade = 0, 0, False, False, False, b""
+    hosts, types, switch, expect, upgrade = 0, 0, False, False, b""
     for name, value, wrong in headers:
         defects |= wrong
         if name == b"content-length":
@@ -238,7 +237,6 @@ def _weigh(headers: list[tuple[bytes, bytes, int]], defects: int) -> Fields:
         elif name == b"connection":
             options = [part.strip(b" \t").lower() for part in value.split(b",")]
             switch = switch or b"upgrade" in options
-            close = close or b"close" in options
         elif name == b"upgrade":
             upgrade = value.lower()
         elif name == b"content-type":
@@ -259,7 +257,7 @@ def _weigh(headers: list[tuple[bytes, bytes, int]], defects: int) -> Fields:
     if codings and lengths:
         defects |= Defect.LENGTH_AND_CODING
     return Fields(
-        length, chunked, bool(codings), close, upgrade if switch else b"", expect, hosts, defects
+        length, chunked, bool(codings), upgrade if switch else b"", expect, hosts, defects
     )
 
 

@@ -174,7 +174,7 @@ class LiveLoop:
     def _look_around(self) -> None:
         ledger = self._recorder.ledger
         for ring in self._rings:
-            book_drops(ledger, ring.drops())
+            _book_drops(ledger, ring.drops())
         interruptions = sum(ring.interruptions for ring in self._rings)
         if interruptions > self._interruptions:
             ledger.book("interruptions", "interface down", interruptions - self._interruptions)
@@ -198,7 +198,7 @@ class LiveLoop:
             self._recorder.rotate()
 
 
-def book_drops(ledger: Ledger, count: int) -> None:
+def _book_drops(ledger: Ledger, count: int) -> None:
     """Book packets that never reached us; their bytes nobody knows."""
     if count:
         ledger.book("packets", DROPPED, count)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import mmap
-import select
 import socket
 import struct
 from dataclasses import dataclass
@@ -76,8 +75,6 @@ class Ring:
                 "try a smaller --ring, and Linux 4.20 or newer."
             ) from None
         self._next = 0
-        self._poll = select.poll()
-        self._poll.register(self._socket, select.POLLIN | select.POLLERR)
 
     def _flags(self) -> int:
         request = struct.pack("16sH14x", self.interface.encode(), 0)
@@ -170,12 +167,6 @@ class Ring:
         """Packets that the kernel dropped since this was last asked, for want of room."""
         answer = self._socket.getsockopt(_SOL_PACKET, _STATISTICS, 12)
         return int(struct.unpack("III", answer)[1])
-
-    def wait(self, seconds: float) -> None:
-        """Wait for a block, or for the interface to go down (which is counted, not an end)."""
-        for _, event in self._poll.poll(max(0, round(seconds * 1000))):
-            if event & select.POLLERR:
-                self.note_error()
 
     def note_error(self) -> None:
         """Take the pending error off the socket; an interface that went down may come back."""

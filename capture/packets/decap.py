@@ -31,7 +31,6 @@ _MOST_VLANS = 2
 
 KEPT = "kept"
 BARE = "carried nothing (acknowledgements)"
-NOT_TCP = "not TCP"
 OTHER_PORT = "of another port"
 SAMPLED_OUT = "sampled out"
 

@@ -26,10 +26,10 @@ def ethernet(data: bytes, at: int = 0) -> Found:
     if at + 14 > len(data):
         return None
     kind = word(data, at + 12)
-    return llc(data, at + 14) if kind < 0x600 else (kind, at + 14)
+    return _llc(data, at + 14) if kind < 0x600 else (kind, at + 14)
 
 
-def llc(data: bytes, at: int) -> Found:
+def _llc(data: bytes, at: int) -> Found:
     """LLC with a SNAP header (or an IP service access point)."""
     if data[at : at + 3] == b"\xaa\xaa\x03":
         return word(data, at + 6), at + 8
@@ -62,7 +62,7 @@ def pppoe(data: bytes, at: int) -> Found:
     return ppp(data, at + 6)
 
 
-def hdlc(data: bytes, at: int = 0) -> Found:
+def _hdlc(data: bytes, at: int = 0) -> Found:
     """Cisco HDLC, or PPP in HDLC-like framing."""
     if data[at : at + 2] == b"\xff\x03":
         return ppp(data, at)
@@ -81,10 +81,10 @@ def wireless(data: bytes, at: int = 0) -> Found:
         return None  # several frames aggregated into one
     if control & 0x80 and flags & 0x80:
         header += 4  # high-throughput control
-    return llc(data, at + header)
+    return _llc(data, at + header)
 
 
-def radiotap(data: bytes) -> Found:
+def _radiotap(data: bytes) -> Found:
     """802.11 behind a radiotap header, whose length stands in it."""
     if len(data) < 4:
         return None
@@ -92,7 +92,7 @@ def radiotap(data: bytes) -> Found:
     padded = _radiotap_pads(data) and len(data) > at + 1 and data[at] & 0x8C == 0x88
     found = wireless(data, at)
     if found is None and padded:  # padding of the header to four bytes
-        return llc(data, at + 28)
+        return _llc(data, at + 28)
     return found
 
 
@@ -104,7 +104,7 @@ def _radiotap_pads(data: bytes) -> bool:
     )
 
 
-def nflog(data: bytes) -> Found:
+def _nflog(data: bytes) -> Found:
     """NFLOG: type-length-values, of which type 9 is the packet."""
     at = 4
     while at + 4 <= len(data):
@@ -139,19 +139,19 @@ LINKS: dict[int, tuple[str, Callable[[bytes], Found]]] = {
     9: ("PPP", ppp),
     12: ("raw IP", raw_ip),
     14: ("raw IP", raw_ip),
-    50: ("PPP in HDLC", hdlc),
+    50: ("PPP in HDLC", _hdlc),
     51: ("PPPoE", lambda data: pppoe(data, 0)),
     101: ("raw IP", raw_ip),
-    104: ("Cisco HDLC", hdlc),
+    104: ("Cisco HDLC", _hdlc),
     105: ("802.11", wireless),
     108: ("LOOP", lambda data: raw_ip(data, 4)),
     113: ("Linux cooked", _cooked),
-    127: ("802.11 with radiotap", radiotap),
+    127: ("802.11 with radiotap", _radiotap),
     166: ("PPP with direction", lambda data: ppp(data, 4)),
     204: ("PPP with direction", lambda data: ppp(data, 1)),
     228: ("IPv4", raw_ip),
     229: ("IPv6", raw_ip),
-    239: ("NFLOG", nflog),
+    239: ("NFLOG", _nflog),
     276: ("Linux cooked 2", _cooked_2),
 }
 """The link types that are read: number -> (name, where the network layer begins)."""

@@ -55,12 +55,12 @@ def mpls(data: bytes, at: int) -> Found:
     return None
 
 
-def vxlan(data: bytes) -> Found:
+def _vxlan(data: bytes) -> Found:
     """VXLAN: eight bytes, then Ethernet."""
     return (TRANSPARENT_ETHERNET, 8) if len(data) > 22 and data[0] & 8 else None
 
 
-def vxlan_gpe(data: bytes) -> Found:
+def _vxlan_gpe(data: bytes) -> Found:
     """VXLAN-GPE: eight bytes that tell what follows."""
     if len(data) < 9:
         return None
@@ -68,14 +68,14 @@ def vxlan_gpe(data: bytes) -> Found:
     return (kind, 8) if kind else None
 
 
-def geneve(data: bytes) -> Found:
+def _geneve(data: bytes) -> Found:
     """GENEVE: eight bytes, options in words of four, then what its protocol says."""
     if len(data) < 9 or data[0] >> 6:
         return None
     return word(data, 2), 8 + 4 * (data[0] & 0x3F)
 
 
-def gtp_user(data: bytes) -> Found:
+def _gtp_user(data: bytes) -> Found:
     """GTP-U version 1, a packet of a user (message 255), with its extension headers."""
     if len(data) < 9 or data[0] >> 5 != 1 or data[1] != 0xFF:
         return None
@@ -90,7 +90,7 @@ def gtp_user(data: bytes) -> Found:
     return raw_ip(data, at)
 
 
-def teredo(data: bytes) -> Found:
+def _teredo(data: bytes) -> Found:
     """Teredo: IPv6 behind optional authentication and origin indications."""
     at = 0
     if data[at : at + 2] == b"\0\1" and len(data) > 4:
@@ -102,7 +102,7 @@ def teredo(data: bytes) -> Found:
     return IPV6, at
 
 
-def ayiya(data: bytes) -> Found:
+def _ayiya(data: bytes) -> Found:
     """AYIYA: identity and signature in words of four, then the protocol that it names."""
     if len(data) < 8:
         return None
@@ -110,7 +110,7 @@ def ayiya(data: bytes) -> Found:
     return raw_ip(data, at) if data[3] in (4, 41) else None
 
 
-def l2tp(data: bytes) -> Found:
+def _l2tp(data: bytes) -> Found:
     """L2TP version 2, a data message: PPP behind a header of optional fields."""
     flags = word(data, 0)
     if flags & 0x8000 or flags & 15 != 2:
@@ -122,14 +122,14 @@ def l2tp(data: bytes) -> Found:
 
 
 UDP_TUNNELS: dict[int, Callable[[bytes], Found]] = {
-    1701: l2tp,
-    2152: gtp_user,
-    3544: teredo,
-    4789: vxlan,
-    4790: vxlan_gpe,
-    5072: ayiya,
-    6081: geneve,
+    1701: _l2tp,
+    2152: _gtp_user,
+    3544: _teredo,
+    4789: _vxlan,
+    4790: _vxlan_gpe,
+    5072: _ayiya,
+    6081: _geneve,
     6635: lambda data: mpls(data, 0),
-    8472: vxlan,
+    8472: _vxlan,
 }
 """UDP ports, of either side, behind which another packet may be."""

@@ -83,7 +83,7 @@ class Blind:
 
     def value(self, raw: bytes, action: str = "pseudonym") -> bytes:
         """The replacement of a whole value, whose spelling (percent, JSON escapes) is kept."""
-        finish = mask if action == "mask" else self._whole
+        finish = _mask if action == "mask" else self._whole
         if b"%" in raw or b"\\" in raw or b"&" in raw or b"\0" in raw:
             return views.inside(raw, finish)
         return finish(raw)
@@ -268,7 +268,7 @@ class Blind:
         if self._policy.default != SCAN:
             return []
         edits: list[tuple[int, int, bytes]] = []
-        for name, start, end in pairs_of(plain):
+        for name, start, end in _pairs_of(plain):
             action = self._policy.action("json", name)
             if action in (SCAN, "keep") or start >= end or (edits and start < edits[-1][1]):
                 continue
@@ -286,7 +286,7 @@ class Blind:
         return views.in_base64(data, deeper) if base64 else data
 
 
-def pairs_of(plain: bytes) -> Iterator[tuple[str, int, int]]:
+def _pairs_of(plain: bytes) -> Iterator[tuple[str, int, int]]:
     """Names and spans of values in a text that stood in another as JSON or as a query does."""
     found = [*_NESTED.finditer(plain), *_NESTED_PAIR.finditer(plain)]
     for match in sorted(found, key=lambda match: match.start()):
@@ -313,7 +313,7 @@ def _outside(
             yield low, end, kind
 
 
-def mask(text: bytes) -> bytes:
+def _mask(text: bytes) -> bytes:
     """Filler of the same class at each position."""
     return text.translate(_FILLER)
 

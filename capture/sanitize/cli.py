@@ -48,7 +48,7 @@ def explain(path: str, policy_file: str, level: str | None, as_json: bool) -> No
       wiretape sanitize explain --request request.http
     """
     raw = Path(path).read_bytes()
-    exchange = request_of(raw)
+    exchange = _request_of(raw)
     options = SanitizeOptions(policy=policy_file, level=level)
     from .explain import explain as explained
 
@@ -95,7 +95,7 @@ def audit(ctx: click.Context, tape: str, canary: str, as_json: bool) -> None:
     ctx.exit(1 if report.findings else 0)
 
 
-def request_of(raw: bytes) -> Exchange:
+def _request_of(raw: bytes) -> Exchange:
     """A request as an exchange; malformed where it has no head that ends."""
     exchange = Exchange()
     exchange.request, exchange.request_bytes = raw, len(raw)

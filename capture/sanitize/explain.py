@@ -75,7 +75,7 @@ def _places(raw: bytes, head_bytes: int) -> Iterator[places.Place]:
         yield place._replace(start=place.start + head_bytes, end=place.end + head_bytes)
 
 
-def changes(old: bytes, new: bytes) -> list[tuple[int, bytes, bytes]]:
+def _changes(old: bytes, new: bytes) -> list[tuple[int, bytes, bytes]]:
     """Where the bytes differ, what stood there and what stands there now."""
     if len(old) == len(new):
         return [(a, old[a:b], new[a:b]) for a, b in _differing(old, new)]
@@ -100,7 +100,7 @@ def explain(policy: Policy, raw: bytes, head_bytes: int, new: bytes) -> list[Row
     """The changes of a request, one row each."""
     explainer = Explainer(policy, raw, head_bytes)
     rows: list[Row] = []
-    for at, before, after in changes(raw, new):
+    for at, before, after in _changes(raw, new):
         place, rule = explainer.at(at, at + max(1, len(before)))
         rows.append({
             "at": at, "place": place, "rule": rule,

@@ -111,7 +111,7 @@ class Policy:
         return self.default if rule is None else rule.action
 
     def _first(self, place: str, name: str, path: str) -> Rule | None:
-        spelt, packed = words(name), re.sub(r"[^a-z0-9]", "", name.lower())
+        spelt, packed = _words(name), re.sub(r"[^a-z0-9]", "", name.lower())
         for rule in self.rules:
             if place not in rule.places:
                 continue
@@ -126,7 +126,7 @@ class Policy:
         return None
 
 
-def words(name: str) -> str:
+def _words(name: str) -> str:
     """The words of a name, lower case, apart: cardNumber, card-number, CARD_NUMBER: card number."""
     return " ".join(_WORD.findall(name)).lower()
 

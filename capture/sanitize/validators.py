@@ -135,7 +135,7 @@ def is_jwt(text: bytes) -> bool:
         return False
 
 
-def entropy(text: bytes) -> float:
+def _entropy(text: bytes) -> float:
     """Shannon entropy of the bytes, bits a byte."""
     size = len(text)
     if not size:
@@ -162,7 +162,7 @@ def is_token(text: bytes) -> bool:
     is_hex = not text.translate(None, _HEX)
     if not is_hex and 3 * _in_words(text) > 2 * len(text):
         return False
-    return entropy(text) >= (2.8 if is_hex else 3.6) and not is_base64_text(text)
+    return _entropy(text) >= (2.8 if is_hex else 3.6) and not _is_base64_text(text)
 
 
 def _in_words(text: bytes) -> int:
@@ -173,7 +173,7 @@ def _in_words(text: bytes) -> int:
     )
 
 
-def is_base64_text(text: bytes) -> bool:
+def _is_base64_text(text: bytes) -> bool:
     """Base64 of plain text: what stands in it is looked at, and itself is no secret."""
     body = text.rstrip(b"=").translate(_TO_PLAIN)
     try:

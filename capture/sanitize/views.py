@@ -83,12 +83,14 @@ def _spell(unit: bytes, byte: int) -> bytes:
     return new if not unit.islower() and unit.upper() == unit else new[:2] + new[2:].lower()
 
 
-def through(pattern: re.Pattern[bytes], decode: Clean, data: bytes, clean: Clean) -> bytes:
+def _through(pattern: re.Pattern[bytes], decode: Clean, data: bytes, clean: Clean) -> bytes:
     """Clean the data as it reads with every match of the pattern decoded."""
-    return _through(pattern.finditer(data), decode, data, clean)
+    return _through_matches(pattern.finditer(data), decode, data, clean)
 
 
-def _through(matches: Iterable[re.Match[bytes]], decode: Clean, data: bytes, clean: Clean) -> bytes:
+def _through_matches(
+    matches: Iterable[re.Match[bytes]], decode: Clean, data: bytes, clean: Clean
+) -> bytes:
     plain: list[bytes] = []
     units: list[tuple[int, bytes, int]] = []  # where in plain, its spelling, where in data
     at = done = 0
@@ -143,11 +145,11 @@ def spaced(data: bytes) -> bool:
 def spelt(data: bytes, clean: Clean) -> bytes:
     """Clean the data through every spelling that its bytes hint at (base64 apart)."""
     if b"%" in data:
-        data = through(_PERCENT, _percent, data, clean)
+        data = _through(_PERCENT, _percent, data, clean)
     if b"\\" in data:
-        data = through(_JSON, _json, data, clean)
+        data = _through(_JSON, _json, data, clean)
     if b"&" in data and b";" in data:
-        data = through(_ENTITY, _entity, data, clean)
+        data = _through(_ENTITY, _entity, data, clean)
     if b"\0" in data:
         data = _UTF16.sub(lambda match: _utf16(match[0], clean), data)
     return data
@@ -164,7 +166,7 @@ def inside(data: bytes, clean: Clean, depth: int = 0) -> bytes:
     """
     for mark, pattern, decode in _OUTER_FIRST if depth < _NESTED else ():
         if mark in data and pattern.search(data):
-            return through(pattern, decode, data, lambda plain: inside(plain, clean, depth + 1))
+            return _through(pattern, decode, data, lambda plain: inside(plain, clean, depth + 1))
     if b"\0" not in data:
         return clean(data)
     out: list[bytes] = []
@@ -177,12 +179,12 @@ def inside(data: bytes, clean: Clean, depth: int = 0) -> bytes:
 
 def in_json(data: bytes, clean: Clean) -> bytes:
     """Clean the data as it reads in a JSON string."""
-    return through(_JSON, _json, data, clean) if _JSON.search(data) else clean(data)
+    return _through(_JSON, _json, data, clean) if _JSON.search(data) else clean(data)
 
 
 def as_form(data: bytes, clean: Clean) -> bytes:
     """Clean the data as it reads in a form, where a plus sign is a space."""
-    return through(_PLUS, _space, data, clean) if _PLUS.search(data) else clean(data)
+    return _through(_PLUS, _space, data, clean) if _PLUS.search(data) else clean(data)
 
 
 def folded(data: bytes, clean: Clean) -> bytes:
@@ -190,8 +192,8 @@ def folded(data: bytes, clean: Clean) -> bytes:
     if b"\n" not in data:
         return data
     # First the boundaries whose sizes are true; then what may be some all the same.
-    data = _through(_true_breaks(data), _nothing, data, clean)
-    return through(_BREAK, _nothing, data, clean)
+    data = _through_matches(_true_breaks(data), _nothing, data, clean)
+    return _through(_BREAK, _nothing, data, clean)
 
 
 def _true_breaks(data: bytes) -> Iterator[re.Match[bytes]]:
@@ -214,7 +216,7 @@ def _utf16(run: bytes, clean: Clean) -> bytes:
     return bytes(out)
 
 
-def base64_runs(data: bytes) -> Iterator[tuple[int, int, bytes, bool]]:
+def _base64_runs(data: bytes) -> Iterator[tuple[int, int, bytes, bool]]:
     """Runs of base64 that decode to text: (start, end, text, whether in the URL alphabet)."""
     for match in BASE64_RUN.finditer(data):
         run = match[0]
@@ -248,7 +250,7 @@ def in_base64(data: bytes, clean: Clean) -> bytes:
     """Clean what base64 runs decode to, and encode it again in place."""
     out: list[bytes] = []
     done = 0
-    for start, end, plain, url in base64_runs(data):
+    for start, end, plain, url in _base64_runs(data):
         new = clean(plain)
         if new == plain:
             continue

@@ -25,7 +25,7 @@ _ALL_CONNECTIONS = [column.name for column in CONNECTIONS]
 Keep = Callable[[Columns], Array]
 
 
-def copy(tape: Tape, writer: TapeWriter, keep: Keep, shift: int = 0, delay_ns: int = 0) -> None:
+def _copy(tape: Tape, writer: TapeWriter, keep: Keep, shift: int = 0, delay_ns: int = 0) -> None:
     """Copy the rows that `keep` marks (and the connections they belong to) into another tape.
 
     `shift` is added to connection numbers and `delay_ns` to every time. Which share of the
@@ -89,9 +89,9 @@ def filter_tape(
     def keep(rows: Columns) -> Array:
         mask = np.ones(len(rows["connection"]), dtype=bool)
         if only:
-            mask &= matching(rows["method"], rows["target"], only)
+            mask &= _matching(rows["method"], rows["target"], only)
         if status is not None:
-            mask &= status_matches(numbers(rows["status"]), status)
+            mask &= _status_matches(numbers(rows["status"]), status)
         if min_latency_ns is not None:
             last, first = numbers(rows["response_last_ns"]), numbers(rows["request_first_ns"])
             mask &= (last >= 0) & (last - first >= min_latency_ns)
@@ -127,7 +127,7 @@ def merge(
                 rows[name] = numbers(rows[name]) ^ salt
             return np.ones(len(rows["connection"]), dtype=bool)
 
-        copy(tape, writer, keep, shift, offset)
+        _copy(tape, writer, keep, shift, offset)
         shift += _connections_of(tape)
         if number:
             total.add(tape.ledger)
@@ -139,7 +139,7 @@ def merge(
 _LEVELS = ["none", "standard", "strict"]  # the least careful first
 
 
-def matching(method: Array | Text, target: Array | Text, patterns: Sequence[str]) -> Array:
+def _matching(method: Array | Text, target: Array | Text, patterns: Sequence[str]) -> Array:
     """Rows whose `METHOD /path` matches one of the patterns (`*` stands for anything)."""
     if not isinstance(method, Text) or not isinstance(target, Text):
         raise TypeError("method and target are text columns")
@@ -152,7 +152,7 @@ def matching(method: Array | Text, target: Array | Text, patterns: Sequence[str]
     return found
 
 
-def status_matches(status: Array, wanted: str) -> Array:
+def _status_matches(status: Array, wanted: str) -> Array:
     """Rows whose status is `503`, `5xx`, `4xx,5xx` … TapeError for anything else."""
     mask = np.zeros(len(status), dtype=bool)
     for each in wanted.split(","):
@@ -200,7 +200,7 @@ def _begin(
 
 def _derive(tape: Tape, path: Path, keep: Keep, recipients: Sequence[str]) -> TapeWriter:
     writer = _begin([tape], path, TapeHeader.from_dict(vars(tape.header)), recipients)
-    copy(tape, writer, keep)
+    _copy(tape, writer, keep)
     ledger = tape.ledger
     unread = _unread(tape)
     _book(ledger, "unreadable", unread)

@@ -183,9 +183,9 @@ class TapeFile:
                 return []
             blocks.append(BlockPlace(self, offset, rows, connections, first_ns, last_ns, number))
             number += rows
-        self.counts = checked_counts(header.meta["ledger"])
+        self.counts = _checked_counts(header.meta["ledger"])
         self.summary = dict(header.meta["summary"])
-        self.rates = checked_rates(header)
+        self.rates = _checked_rates(header)
         self.whole = True
         return blocks
 
@@ -214,9 +214,9 @@ class TapeFile:
                 number += header.rows
             with contextlib.suppress(*LIES):
                 if header.kind == "rows":
-                    self.rates += checked_rates(header)
+                    self.rates += _checked_rates(header)
                 if "ledger" in header.meta:
-                    self.counts = checked_counts(header.meta["ledger"])
+                    self.counts = _checked_counts(header.meta["ledger"])
                 if header.kind == "index":
                     self.summary = dict(header.meta["summary"])
                     self.whole = True
@@ -232,7 +232,7 @@ class TapeFile:
         return self.size
 
 
-def checked_counts(counts: Any) -> dict[str, dict[str, int]]:
+def _checked_counts(counts: Any) -> dict[str, dict[str, int]]:
     """A ledger's counts as they were stored; ValueError or the like where they are none."""
     return {
         str(unit): {str(fate): int(count) for fate, count in fates.items()}
@@ -240,6 +240,6 @@ def checked_counts(counts: Any) -> dict[str, dict[str, int]]:
     }
 
 
-def checked_rates(header: BlockHeader) -> list[tuple[int, float]]:
+def _checked_rates(header: BlockHeader) -> list[tuple[int, float]]:
     """The changes of the share kept that a block tells of; ValueError or the like for nonsense."""
     return [(int(time_ns), float(rate)) for time_ns, rate in header.meta.get("rates", [])]

@@ -35,7 +35,7 @@ class TapeHeader:
     sample_rate: float = 1.0  # share of connections that was kept by design
     options: dict[str, Any] = field(default_factory=dict)
     sealed_key: bytes = b""  # the data key, encrypted to the recipients; empty: not encrypted
-    writer: str = field(default_factory=lambda: program())  # name and version
+    writer: str = field(default_factory=lambda: _program())  # name and version
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TapeHeader:
@@ -47,7 +47,7 @@ class TapeHeader:
         return cls(**{name: value for name, value in values.items() if name in known})
 
 
-def program() -> str:
+def _program() -> str:
     """Name and version of what writes."""
     from importlib import metadata
 

@@ -43,7 +43,7 @@ def with_order(
     some = {name: take(block[name], rows) for name in kept}
     if held is None:
         return some if len(rows) else None
-    return {name: join(held[name], some[name]) for name in kept}
+    return {name: _join(held[name], some[name]) for name in kept}
 
 
 def split(held: Columns, floor: int) -> tuple[Columns | None, Columns | None]:
@@ -63,7 +63,7 @@ def take(column: Array | Text, rows: Array) -> Array | Text:
     return column.take(rows) if isinstance(column, Text) else column[rows]
 
 
-def join(left: Array | Text, right: Array | Text) -> Array | Text:
+def _join(left: Array | Text, right: Array | Text) -> Array | Text:
     """One column after another."""
     if isinstance(left, Text) and isinstance(right, Text):
         return Text.join((left, right))

@@ -47,7 +47,7 @@ class Source:
     answers: bool
 
 
-def source_of(path: Path, options: CanaryOptions) -> Source:
+def _source_of(path: Path, options: CanaryOptions) -> Source:
     """Look through the tape."""
     counts: Counter[str] = Counter()
     answers = False
@@ -70,7 +70,7 @@ def source_of(path: Path, options: CanaryOptions) -> Source:
 
 def canary(path: Path, options: CanaryOptions, tell: Tell) -> State:
     """Carry it out; the state at its end."""
-    source = source_of(path, options)
+    source = _source_of(path, options)
     fresh = State(
         source.tape_id, options.baseline, options.candidate, [float(s) for s in options.steps]
     )

@@ -25,7 +25,6 @@ FAILURES, STATUSES, OTHERS = "failures", "statuses", "all other endpoints"
 FEWEST_BLOCKS = 10
 FEWEST_REQUESTS = 20
 MOST_FAILED = 0.1  # of the baseline: a target that fails this much is nothing to compare with
-SIDES = ("baseline", "candidate")
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def _file(name: str, kind: str) -> Handler:
     return answer
 
 
-def application(page: Page, only_loopback: bool) -> web.Application:
+def _application(page: Page, only_loopback: bool) -> web.Application:
     """The aiohttp application."""
 
     @web.middleware
@@ -139,7 +139,7 @@ async def _serve(listener: socket.socket, states: socket.socket) -> None:
 
     loop.add_reader(states, take)
     only_loopback = ipaddress.ip_address(listener.getsockname()[0]).is_loopback
-    runner = web.AppRunner(application(page, only_loopback), access_log=None, shutdown_timeout=0.2)
+    runner = web.AppRunner(_application(page, only_loopback), access_log=None, shutdown_timeout=0.2)
     await runner.setup()
     await web.SockSite(runner, listener).start()
     await page.ended.wait()

@@ -74,7 +74,7 @@ class Bytes:
         return np.concatenate(([0], ends[:-1]))
 
 
-def following(chunk: Chunk, plain: Any) -> tuple[Any, Any]:
+def _next_of_connection(chunk: Chunk, plain: Any) -> tuple[Any, Any]:
     """(`following`, `led`): for each row the next one of its connection, and whether it is such.
 
     Only rows that are plain (a whole request in one piece) follow and are followed; -1 for none.
@@ -113,7 +113,7 @@ class Written:
         if led:
             plain = (data.sizes > 0) & (counts == 0) & (chunk["fill"] == 0)
             plain &= (chunk["method"] == OTHER) & (planned["ended"] == 0)
-            planned["following"], planned["led"] = following(planned, plain)
+            planned["following"], planned["led"] = _next_of_connection(planned, plain)
         self.table[len(PLANNED) :] = 0
         for name in STORED:
             if name.endswith("_ns"):

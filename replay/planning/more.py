@@ -54,7 +54,7 @@ def more_load(
             stamps = stamps_of(options.arrivals, 1.0 if options.at_max else options.speed)
             again = partial(married, recorded, stamps)
             chunks = again()
-        load = load_of(options, tape)
+        load = _load_of(options, tape)
         if options.soak:
             laps = Laps(again, load, options)
             starts, chunks = laps.starts, laps.chunks(options.position)
@@ -69,7 +69,7 @@ def more_load(
     return stage
 
 
-def load_of(options: PlanOptions, tape: Tape) -> Load:
+def _load_of(options: PlanOptions, tape: Tape) -> Load:
     """The factors that the options put on what was recorded."""
     from shapes.load import Load
 

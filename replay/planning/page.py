@@ -27,7 +27,7 @@ _FEWEST_POINTS = 2
 
 def write_page(path: str, tape: Tape, options: PlanOptions, figures: Figures) -> None:
     """Write the pictures of a plan as one file that works offline."""
-    recorded = figures_of(tape, as_recorded(options))
+    recorded = figures_of(tape, _as_recorded(options))
     title = f"The plan of {tape.files[0].path.name}"
     try:
         Path(path).write_text(page(title, cards_of(figures, recorded), facts_of(figures, recorded)))
@@ -35,7 +35,7 @@ def write_page(path: str, tape: Tape, options: PlanOptions, figures: Figures) ->
         raise ReplayError(f"{path}: cannot be written ({problem.strerror}).") from problem
 
 
-def as_recorded(options: PlanOptions) -> PlanOptions:
+def _as_recorded(options: PlanOptions) -> PlanOptions:
     """The same part of the tape, as it was."""
     plain = PlanOptions()
     return dataclasses.replace(

@@ -116,7 +116,7 @@ def _lap(tape: Tape, options: PlanOptions) -> Iterator[Chunk]:
     clock = _RecordedClock(start, options, endings, silences)
     chunks = (clock(chunk) for chunk in selected())
     if options.think == "keep" and not options.at_max and options.speed != 1:
-        return keep_think_times(chunks, options.speed)
+        return _keep_think_times(chunks, options.speed)
     return chunks
 
 
@@ -161,7 +161,7 @@ class _RecordedClock:
         return np.rint(since / self._speed).astype(np.int64)
 
 
-def keep_think_times(chunks: Iterator[Chunk], speed: float) -> Iterator[Chunk]:
+def _keep_think_times(chunks: Iterator[Chunk], speed: float) -> Iterator[Chunk]:
     """Sessions start on the faster clock, but what is inside them keeps its recorded pauses.
 
     A row recorded at t is due no earlier than t·min(1, 1/speed), so a row may leave as soon as the

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..options import PlanOptions
 from .figures import Figures
 from .needs import RESERVED, Limits, shortages
 from .on_time import OnTime, bare_rate, on_time
 from .plan import SAFE_METHODS
-
-if TYPE_CHECKING:
-    pass
 
 _SHORT_NS = 10_000_000
 

@@ -27,7 +27,7 @@ class Garbage(Exception):
     """The bytes are no HTTP response."""
 
 
-def read_head(head: bytes) -> Head:
+def _head_of(head: bytes) -> Head:
     """What a response head (up to its empty line) says about the body that follows."""
     lines = head.split(b"\r\n") if b"\r\n" in head else head.split(b"\n")
     match = _STATUS.match(lines[0])
@@ -182,7 +182,7 @@ class ResponseReader:
     def _learn(self, raw: bytes) -> Head:
         if len(raw) > MAX_HEAD:
             raise Garbage(raw[:40])
-        head = read_head(raw.rstrip(b"\r\n"))
+        head = _head_of(raw.rstrip(b"\r\n"))
         if len(self._heads) >= _KNOWN_HEADS:
             self._heads.clear()
         self._heads[raw] = head

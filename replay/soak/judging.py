@@ -71,7 +71,7 @@ class Judging:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe(duplex=False)
         process = context.Process(
-            target=judge_in_process, daemon=True,
+            target=_judge_in_process, daemon=True,
             args=(theirs, segment.path, self._gates, self._leaks() if self._watched else None),
         )  # fmt: skip
         process.start()
@@ -90,19 +90,19 @@ class Judging:
         return Judged(segment.path.name, segment.number, **({"rows": segment.rows} | values))
 
 
-def judge_in_process(pipe: Any, path: Path, gates: list[str], leaks: Leaks | None) -> None:
+def _judge_in_process(pipe: Any, path: Path, gates: list[str], leaks: Leaks | None) -> None:
     """The body of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(15)
     try:
-        pipe.send(judge_segment(path, gates, leaks))
+        pipe.send(_judge_segment(path, gates, leaks))
     except Exception as failure:  # whatever is wrong with one segment must not end a soak
         pipe.send({"problem": f"{type(failure).__name__}: {failure}"})
     finally:
         pipe.close()
 
 
-def judge_segment(path: Path, gates: list[str], leaks: Leaks | None) -> dict[str, Any]:
+def _judge_segment(path: Path, gates: list[str], leaks: Leaks | None) -> dict[str, Any]:
     """What a segment comes to, as plain values."""
     from ..verdict.gate import check, parse
     from ..verdict.judge import Finding, judge

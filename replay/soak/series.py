@@ -116,10 +116,10 @@ class Watched:
             return False
         floor = growth.floor
         fall = float((np.maximum.accumulate(floor) - floor).max())  # a tooth longer than a span
-        return fall <= PART * growth.risen and hanging_together(growth.at_s, floor) < allowed
+        return fall <= PART * growth.risen and _hanging_together(growth.at_s, floor) < allowed
 
 
-def hanging_together(x: Array, y: Array) -> float:
+def _hanging_together(x: Array, y: Array) -> float:
     """Mann and Kendall's chance with Hamed and Rao's correction for what hangs together."""
     from scipy.stats import norm, rankdata
 

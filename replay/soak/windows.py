@@ -20,7 +20,6 @@ from ..outcome import Histogram
 
 MOST_ENDPOINTS = 100
 MOST_WINDOWS = 2000
-NS = 1_000_000_000
 
 
 @dataclass

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-Fields = Sequence[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ class Drift:
         return cls(plain["a"], plain["b"], plain["compared"], tuple(told), plain["partial"])
 
 
-def topic_of(name: str) -> str:
+def _topic_of(name: str) -> str:
     """What a header is about."""
     if name.startswith("access-control-"):
         return "CORS"
@@ -136,7 +136,7 @@ def _headers(a: Portrait, b: Portrait, partial: bool) -> Iterator[Difference]:
                 if was != now:
                     seen.setdefault((name, was, now), []).append(place)
     for (name, was, now), places in seen.items():
-        topic = topic_of(name)
+        topic = _topic_of(name)
         if topic == "content" and all(place.endswith(("4xx", "5xx")) for place in places):
             topic = "error page"
         shown = b.spelling.get(name) or a.spelling.get(name) or name

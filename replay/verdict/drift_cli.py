@@ -38,10 +38,10 @@ def drift(a: str, b: str, as_json: bool, options: ProbeOptions) -> None:
     from .portrait import portrait_of
     from .probe import portrait_of_url, safe_places
 
-    places = tuple(each for side in (a, b) if not is_url(side) for each in safe_places(Path(side)))
+    places = tuple(each for side in (a, b) if not _is_url(side) for each in safe_places(Path(side)))
 
     def portrait(side: str) -> Portrait:
-        if not is_url(side):
+        if not _is_url(side):
             return portrait_of(side)
         click.echo(f"asking {side}", err=True)
         return portrait_of_url(side, options, places)
@@ -50,6 +50,6 @@ def drift(a: str, b: str, as_json: bool, options: ProbeOptions) -> None:
     click.echo(json.dumps(told.as_dict()) if as_json else as_text(told))
 
 
-def is_url(side: str) -> bool:
+def _is_url(side: str) -> bool:
     """Whether a side is a live target."""
     return side.startswith(("http://", "https://"))

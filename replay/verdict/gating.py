@@ -91,11 +91,11 @@ class Gates:
         from .rows import read_rows
 
         rows = read_rows(path)
-        drift = drift_between(tape, path) if tape is not None and self.ask_drift else None
+        drift = _drift_between(tape, path) if tape is not None and self.ask_drift else None
         return self.end(Path(path).name, rows, judge(rows), Evidence(baseline, drift))
 
 
-def drift_between(a: str | Path, b: str | Path) -> Drift | None:
+def _drift_between(a: str | Path, b: str | Path) -> Drift | None:
     """In what two tapes or runs differ; None where one of them kept no heads of answers."""
     from .drift import drift
     from .portrait import portrait_of

@@ -120,7 +120,7 @@ def changes(runs: list[Past]) -> tuple[Change, ...]:
     found = []
     for name, having in series.items():
         values = np.array([past.figures[name] for past in having])
-        place, chance = change_point(values)
+        place, chance = _change_point(values)
         size = _size(values, place)
         if chance * tests < CHANCE and size > LEAST:
             before, after = float(np.median(values[:place])), float(np.median(values[place:]))
@@ -137,7 +137,7 @@ def _size(values: Any, place: int) -> float:
     return abs(float(np.median(logs[place:]) - np.median(logs[:place])))
 
 
-def change_point(values: Any) -> tuple[int, float]:
+def _change_point(values: Any) -> tuple[int, float]:
     """Where the two sides differ most, and how likely that is by chance at this one place."""
     logs = _logs(values)
     places = range(SIDE, len(logs) - SIDE + 1)

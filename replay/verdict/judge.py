@@ -147,7 +147,7 @@ def _causes(rows: Rows, table: tuple[EndpointRow, ...], in_flight: Array) -> lis
     if queue is not None:
         table = tuple(_put_right(row, code, queue) for code, row in enumerate(table))
     least = max(FLOOR_NS, rows.blur_ns)
-    slow = [code for code, row in enumerate(table) if is_slow(row, least)]
+    slow = [code for code, row in enumerate(table) if _is_slow(row, least)]
     found = [_slow(rows, table[code], in_flight) for code in slow]
     explained = np.zeros(len(rows), bool)
     if queue is not None:
@@ -185,7 +185,7 @@ def recorded_ns(rows: Rows) -> Array:
     return rows["recorded_service_ns"] if rows.is_run else rows.service_ns
 
 
-def quantiles_ms(times: Array) -> tuple[float, float, float]:
+def _quantiles_ms(times: Array) -> tuple[float, float, float]:
     """p50, p90 and p99 in ms."""
     if not len(times):
         return (float("nan"),) * 3
@@ -202,8 +202,8 @@ def _endpoint(rows: Rows, code: int, in_flight: Array) -> EndpointRow:
     return EndpointRow(
         rows.endpoints[code],
         len(mask),
-        quantiles_ms(before[before != NEVER]),
-        quantiles_ms(service[took]),
+        _quantiles_ms(before[before != NEVER]),
+        _quantiles_ms(service[took]),
         alone / MS,
         company,
         int(rows.failed[mask].sum()),
@@ -212,7 +212,7 @@ def _endpoint(rows: Rows, code: int, in_flight: Array) -> EndpointRow:
     )
 
 
-def is_slow(row: EndpointRow, least_ns: float) -> bool:
+def _is_slow(row: EndpointRow, least_ns: float) -> bool:
     """Whether an endpoint takes much longer than recorded with nobody else waiting."""
     before = row.recorded[0]
     if row.count < FEWEST or not np.isfinite(row.alone_ms) or not before > 0:

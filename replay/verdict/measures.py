@@ -54,16 +54,16 @@ def measured(measure: str, argument: str, of: str, seen: Seen) -> Found:
         return [("", UNKNOWN)]
     if measure.startswith("p"):
         times = _response(rows, of) if seen.waits else _service(rows, of)
-        return _quantiles(rows, times, quantile(measure), argument)
+        return _quantiles(rows, times, _quantile(measure), argument)
     if measure == "response":
         q, _, pattern = argument.partition(",")
-        return _quantiles(rows, _response(rows, of), quantile(q.strip()), pattern.strip())
+        return _quantiles(rows, _response(rows, of), _quantile(q.strip()), pattern.strip())
     if measure in _OF_ROWS:
         return [("", _OF_ROWS[measure](rows, argument, of))]
     return [("", _OF_RUN[measure](seen, argument))]
 
 
-def quantile(text: str) -> float:
+def _quantile(text: str) -> float:
     """`p99` as 0.99."""
     return float(text[1:]) / 100
 
@@ -131,7 +131,7 @@ def _requests(rows: Rows, pattern: str, of: str) -> float:
 
 def _lateness(seen: Seen, argument: str) -> float:
     late = seen.rows.late_ns
-    return float(np.quantile(late, quantile(argument))) / MS if len(late) else UNKNOWN
+    return float(np.quantile(late, _quantile(argument))) / MS if len(late) else UNKNOWN
 
 
 def _fidelity(seen: Seen, argument: str) -> float:

@@ -67,7 +67,7 @@ class Probe:
             raise ReplayError(f"{self.target.url}: drift is not read from unix sockets; use TCP.")
         if self.target.secure:
             secure = http.client.HTTPSConnection(
-                place[0], place[1], timeout=seconds, context=unverified()
+                place[0], place[1], timeout=seconds, context=_unverified()
             )
             secure.connect()
             return secure
@@ -183,7 +183,7 @@ def _page(told: http.client.HTTPResponse, body: bytes) -> str:
     return " ".join(part for part in (kind, title, f"with {keys}" if keys else "") if part)
 
 
-def unverified() -> ssl.SSLContext:
+def _unverified() -> ssl.SSLContext:
     """TLS that takes any certificate: what it says is to be told, not to be trusted."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

@@ -63,10 +63,10 @@ def in_flight_at_send(rows: Rows) -> Array:
     """For each row, how many others were unanswered when it was sent (0 where it never was)."""
     sent, ended = rows["request_first_ns"], rows["response_last_ns"]
     whole = rows.answered
-    return in_flight_of(sent[whole], ended[whole], sent)
+    return _in_flight_of(sent[whole], ended[whole], sent)
 
 
-def in_flight_of(starts: Array, ends: Array, at: Array) -> Array:
+def _in_flight_of(starts: Array, ends: Array, at: Array) -> Array:
     """How many of these spans hold each of these times (0 where a time is missing)."""
     began = np.searchsorted(np.sort(starts), at, side="left")
     done = np.searchsorted(np.sort(ends), at, side="right")
@@ -115,7 +115,7 @@ def find_queue(rows: Rows, alone: Array, recorded: Array) -> Queue | None:
     served = rows["status"][mask] < 500
     overtaken = overtaking(sent[served], ended[served])
     at_once = served_at_once(overtaken)
-    worst = int(in_flight_of(sent, ended, sent).max()) + 1
+    worst = int(_in_flight_of(sent, ended, sent).max()) + 1
     if worst < 2 * at_once:
         return None
     return Queue(
@@ -145,7 +145,7 @@ def _busiest(rows: Rows, mask: Array) -> Array:
         return mask
     sent, ended = rows["request_first_ns"][places], rows["response_last_ns"][places]
     order = np.argsort(sent, kind="stable")
-    fullest = int(np.argmax(in_flight_of(sent, ended, sent[order])))
+    fullest = int(np.argmax(_in_flight_of(sent, ended, sent[order])))
     first = min(max(0, fullest - LOOKED_AT // 2), len(places) - LOOKED_AT)
     chosen = np.zeros(len(rows), bool)
     chosen[places[order[first : first + LOOKED_AT]]] = True

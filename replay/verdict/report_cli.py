@@ -55,7 +55,7 @@ def report(run: Path, options: ReportOptions, gates: Gates) -> None:
     from .measures import Evidence
     from .report import as_html, as_json, as_markdown
 
-    told = made(run, options)
+    told = _made(run, options)
     if options.html:
         Path(options.html).write_text(as_html(told), encoding="utf-8")
     if options.markdown:
@@ -73,7 +73,7 @@ def report(run: Path, options: ReportOptions, gates: Gates) -> None:
         raise click.exceptions.Exit(code)
 
 
-def made(run: Path, options: ReportOptions) -> Report:
+def _made(run: Path, options: ReportOptions) -> Report:
     """The report that the options ask for."""
     from capture.errors import ReplayError
     from capture.ledger import Ledger

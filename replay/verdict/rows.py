@@ -129,7 +129,7 @@ def read_rows(path: str | Path) -> Rows:
     from capture.tape import Tape
 
     with Tape.open(path) as tape:
-        rows = gather(tape.columns((*NUMBERS, *TEXTS)))
+        rows = _gather(tape.columns((*NUMBERS, *TEXTS)))
         paced = tape.header.options.get("speed") != "inf"
         altered = tape.ledger.count(PAYLOADS, ALTERED)
         noise = tape.summary.get("noise_floor", {}).get("p99")
@@ -142,7 +142,7 @@ def read_rows(path: str | Path) -> Rows:
     )  # fmt: skip
 
 
-def gather(blocks: Iterable[Mapping[str, Any]]) -> Rows:
+def _gather(blocks: Iterable[Mapping[str, Any]]) -> Rows:
     """Rows from blocks of columns whose text columns have a dictionary a block."""
     numbers: dict[str, list[Array]] = {name: [] for name in NUMBERS}
     codes: dict[str, list[Array]] = {name: [] for name in TEXTS}

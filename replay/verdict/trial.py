@@ -143,7 +143,7 @@ class Taken:
     def add(self, baseline: Rows, candidate: Rows) -> None:
         """One pair of runs."""
         self.pairs += 1
-        for values, measure in ((self._times, quantiles), (self._shares, failures)):
+        for values, measure in ((self._times, quantiles), (self._shares, _failures)):
             before, after = measure(baseline), measure(candidate)
             for name in before.keys() & after.keys():
                 values.setdefault(name, []).append((before[name], after[name]))
@@ -192,7 +192,7 @@ def quantiles(rows: Rows) -> Side:
     return found
 
 
-def failures(rows: Rows) -> Side:
+def _failures(rows: Rows) -> Side:
     """Share of failed requests, by endpoint."""
     failed = rows.failed
     return {

@@ -17,7 +17,7 @@ from .app import Shop
 from .options import ShopOptions
 
 
-async def serve(options: ShopOptions) -> None:
+async def _serve(options: ShopOptions) -> None:
     """Serve until a signal, having printed the address."""
     # A request that no parser can frame is the business of this shop, not a fault to log.
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
@@ -48,7 +48,7 @@ def main(options: ShopOptions) -> None:
       python -m samples.shop --port 8081 --no-index --rows 120000 --pool 4 --race
     """
     with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(serve(options))
+        uvloop.run(_serve(options))
 
 
 if __name__ == "__main__":

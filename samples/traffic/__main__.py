@@ -15,7 +15,7 @@ from .driver import drive
 from .options import TrafficOptions
 
 
-def summary(tally: Tally) -> dict[str, object]:
+def _summary(tally: Tally) -> dict[str, object]:
     """What was done, for people and for scripts."""
     return {
         "sessions": tally.sessions,
@@ -40,7 +40,7 @@ def main(options: TrafficOptions, as_json: bool) -> None:
     Example:
       python -m samples.traffic --url http://127.0.0.1:8080 --for 20s --rate 20 --seed 7
     """
-    done = summary(uvloop.run(drive(options)))
+    done = _summary(uvloop.run(drive(options)))
     if as_json:
         click.echo(json.dumps(done))
         return

@@ -84,7 +84,7 @@ async def _pay(visit: Visit, client: Client, session: str) -> None:
     """Pay; half of the impatient click again before the answer, on another connection."""
     random = visit.random
     order = {"order": random.randrange(10**6), "amount_cents": random.randint(500, 50_000)}
-    body = json.dumps(order | {"card": card(random)}).encode()
+    body = json.dumps(order | {"card": _card(random)}).encode()
     twice = not visit.options.trickle and random.random() < 0.4
     if not twice:
         await client.ask("POST", "/payment", "payment", session=session, body=body)
@@ -100,14 +100,14 @@ async def _pay(visit: Visit, client: Client, session: str) -> None:
     await asyncio.gather(first, again())
 
 
-def card(random: Random) -> str:
+def _card(random: Random) -> str:
     """A made-up card number whose check digit is right."""
     digits = [4, *(random.randrange(10) for _ in range(14))]
     doubled = [d * 2 - 9 * (d > 4) if i % 2 == 0 else d for i, d in enumerate(digits)]
     return "".join(map(str, [*digits, -sum(doubled) % 10]))
 
 
-async def uploader(visit: Visit) -> None:
+async def _uploader(visit: Visit) -> None:
     """Sends a file of some 100 KB."""
     data = visit.random.randbytes(visit.random.randint(20_000, 200_000))
     async with visit.client() as client:
@@ -116,7 +116,7 @@ async def uploader(visit: Visit) -> None:
         )
 
 
-async def slow_client(visit: Visit) -> None:
+async def _slow_client(visit: Visit) -> None:
     """Sends a request in pieces with pauses, as a phone in a tunnel does."""
     word = visit.random.choice(WORDS)
     async with visit.client() as client:
@@ -128,14 +128,14 @@ async def slow_client(visit: Visit) -> None:
         await client.answer()
 
 
-async def broken_client(visit: Visit) -> None:
+async def _broken_client(visit: Visit) -> None:
     """Sends what no parser can frame, and takes what comes."""
     async with visit.client() as client:
         await client.send(visit.random.choice(MALFORMED))
         await client.answer()
 
 
-async def pipeliner(visit: Visit) -> None:
+async def _pipeliner(visit: Visit) -> None:
     """Sends three requests at once and reads three answers."""
     async with visit.client() as client:
         targets = [f"/products/{visit.random.randint(1, 500)}" for _ in range(3)]
@@ -144,7 +144,7 @@ async def pipeliner(visit: Visit) -> None:
             await client.answer()
 
 
-async def impatient(visit: Visit) -> None:
+async def _impatient(visit: Visit) -> None:
     """Asks and hangs up without waiting."""
     async with visit.client() as client:
         await client.send(request(client.authority, "GET", "/products?page=3"))
@@ -155,9 +155,9 @@ async def impatient(visit: Visit) -> None:
 
 Person = Callable[[Visit], Awaitable[None]]
 ODD: dict[str, Person] = {
-    "upload": uploader,
-    "slow": slow_client,
-    "malformed": broken_client,
-    "pipelined": pipeliner,
-    "aborted": impatient,
+    "upload": _uploader,
+    "slow": _slow_client,
+    "malformed": _broken_client,
+    "pipelined": _pipeliner,
+    "aborted": _impatient,
 }

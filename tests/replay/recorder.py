@@ -118,6 +118,11 @@ def get(path: str = "/", host: str = "shop.test") -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
 def waited(condition: Callable[[], bool]) -> bool:
     end = time.monotonic() + 30
     while not condition() and time.monotonic() < end:

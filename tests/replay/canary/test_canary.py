@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from replay.canary.cli import canary
 from replay.canary.state import PROMOTED, RUNNING, UNFAITHFUL, State, read_state
 from tests.replay.canary.services import service, users_tape
-from tests.replay.test_hard_targets import free_port
+from tests.replay.recorder import free_port
 
 pytestmark = pytest.mark.alone
 

@@ -17,8 +17,8 @@ from replay.capacity.page import as_html
 from replay.capacity.search import BREAKS, GENERATOR, HOLDS, INVALID, TARGET, Search
 from replay.verdict.gate import parse
 from tests.replay.capacity.pool import arrivals_tape, pool
+from tests.replay.recorder import free_port
 from tests.replay.runs import rows_of, run, run_columns
-from tests.replay.test_hard_targets import free_port
 
 pytestmark = pytest.mark.alone
 

@@ -20,9 +20,8 @@ from replay.verdict.judge import judge
 from replay.verdict.trial import Taken, as_text, result
 from tests.bench.fault_proxy import fault_proxy
 from tests.replay.canary.services import service, users_tape
-from tests.replay.recorder import get, recorder, write_tape
+from tests.replay.recorder import free_port, get, recorder, write_tape
 from tests.replay.runs import rows_of, run_columns
-from tests.replay.test_hard_targets import free_port
 
 pytestmark = pytest.mark.alone
 

@@ -13,8 +13,8 @@ from replay.options import PlanOptions
 from replay.planning.figures import figures_of
 from replay.planning.page import cards_of, facts_of, write_page
 from shapes.day import read_day
-from tests.replay.test_laps import S, long_tape, planned
-from tests.replay.test_more import tape_of
+from tests.replay.planning.test_laps import S, long_tape, planned
+from tests.replay.planning.test_more import tape_of
 
 
 def test_a_loop_of_any_length_is_counted_by_its_laps(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from capture.exchange import Lateness
 from capture.tape import Tape
 from replay.options import ReplayOptions
 from replay.run import replay
-from tests.replay.recorder import ANSWER, get, recorder
+from tests.replay.recorder import ANSWER, free_port, get, recorder
 from tests.replay.taping import Request, tape_of
 
 SPEEDS = pytest.mark.parametrize("speed", [1.0, math.inf])
@@ -49,10 +49,6 @@ def options(url: str, **more: object) -> ReplayOptions:
     return ReplayOptions(target=(url,), **settings)  # type: ignore[arg-type]
 
 
-def port_of(url: str) -> int:
-    return int(url.rsplit(":", 1)[1])
-
-
 @contextmanager
 def server(port: int) -> Iterator[subprocess.Popen[str]]:
     """A target in a process of its own."""
@@ -66,11 +62,6 @@ def server(port: int) -> Iterator[subprocess.Popen[str]]:
         process.kill()
         process.wait()
         process.stdout.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def long_tape(path: Path, count: int = 200) -> Path:

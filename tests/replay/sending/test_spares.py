@@ -20,7 +20,7 @@ from tests.replay.recorder import ANSWER, get, recorder
 from tests.replay.taping import Request, tape_of
 from tests.replay.test_targets import server_context
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LITTLE = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (140, 140))

@@ -13,8 +13,8 @@ from replay.options import PlanOptions, ReplayOptions
 from replay.planning.bookmark import Bookmark
 from replay.planning.plan import plan_chunks
 from replay.run import replay
+from tests.replay.planning.test_more import tape_of
 from tests.replay.recorder import recorder
-from tests.replay.test_more import tape_of
 from tests.shapes.shape_tapes import BEGIN, write
 
 S = 10**9

@@ -19,7 +19,7 @@ from capture.tape import Tape
 
 pytestmark = pytest.mark.alone
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MARK = "DEMO_TEST_MARK"
 
 

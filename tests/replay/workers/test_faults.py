@@ -28,7 +28,7 @@ from replay.workers.worker import worker_main
 from tests.replay.recorder import ANSWER, get, recorder, waited
 from tests.replay.taping import Request, tape_of
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def options(url: str, **more: object) -> ReplayOptions:

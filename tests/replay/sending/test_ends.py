@@ -19,8 +19,8 @@ from replay.run import replay
 from replay.sending.ends import Ends
 from shapes.chunks import join
 from tests.replay.recorder import ANSWER, get, recorder
+from tests.replay.sending.test_connections import Seen, between, options, watching
 from tests.replay.taping import Request, tape_of
-from tests.replay.test_connections import Seen, between, options, watching
 
 
 def test_an_end_has_come_only_when_all_that_is_due_before_was_sent() -> None:
