@@ -86,6 +86,11 @@ class Outcome(IntEnum):
     UNSENT = 12  # never sent: the run ended, or its worker died, before it was due
     NO_RESOURCES = 13  # this machine ran out of file descriptors or ports
 
+    @property
+    def words(self) -> str:
+        """As people read it: `timed out`."""
+        return self.name.lower().replace("_", " ")
+
 
 FINE = (Outcome.NONE, Outcome.ANSWERED, Outcome.ABANDONED, Outcome.UNSENT)
 """Outcomes in which the target did not fail: it answered in full, or no answer was waited for."""

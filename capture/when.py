@@ -79,9 +79,11 @@ def span(duration_ns: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes in the unit that suits them: `512 B`, `1.5 MB` (powers of 1024)."""
+    """Bytes in the unit that suits them: `512 B`, `1.5 MB` (powers of 1024); of any sign."""
     for unit in ("B", "KB", "MB", "GB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        if abs(count) < 1024:
+            return (
+                f"{count:.0f} {unit}" if unit == "B" or abs(count) >= 100 else f"{count:.1f} {unit}"
+            )
         count /= 1024
     return f"{count:.1f} TB"

@@ -184,7 +184,7 @@ class Collector:
 
     def _book_outcomes(self) -> None:
         for outcome, count in self.tally.outcomes.items():
-            self._ledger.book("planned requests", outcome.lower().replace("_", " "), count)
+            self._ledger.book("planned requests", Outcome[outcome].words, count)
         # Requests are made ready ahead: where sending stopped, some of them were not sent.
         unit = "rewrites, also of what was not sent" if self.stopped else "rewrites"
         for name, count in self.tally.rewritten.items():

@@ -162,6 +162,14 @@ def _addresses(host: str, port: int) -> tuple[Address, ...]:
     return tuple(dict.fromkeys(Address(family, place) for family, _, _, _, place in found))
 
 
+def unverified() -> ssl.SSLContext:
+    """TLS that takes any certificate: what it says is to be told, not to be trusted."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def tls_context(options: ReplayOptions) -> ssl.SSLContext:
     """The TLS settings that the options ask for; one context, so that sessions are resumed."""
     try:

@@ -14,6 +14,7 @@ from capture.exchange import Outcome
 
 from ..keeping import BODY, HEADERS, MOST_OF_A_BODY, NONE
 from ..options import ReplayOptions
+from ..planning.needs import RESERVED
 from ..targets import Target, source_addresses, tls_context
 from .clock import now_ns
 from .connection import CLOSED, CONNECTING, HANDSHAKE, Settle, Wire
@@ -21,8 +22,6 @@ from .framing import Head, ResponseReader
 from .refusal import outcome_of
 
 _BOTH = select.EPOLLIN | select.EPOLLOUT
-RESERVED = 64
-"""Descriptors that are kept for other things than wires: batches come as descriptors."""
 _IN_PROGRESS = (0, errno.EINPROGRESS)
 
 

@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from capture.when import size
+
 from .budget import Budget, budget_of
 from .csvfile import Watchlog
 from .findings import Findings
@@ -145,8 +147,5 @@ def _signed(each: Watched) -> str:
 def amount(metric: str, value: float) -> str:
     """A value of a metric in words: bytes as sizes."""
     if "bytes" in metric:
-        for unit, size in (("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10)):
-            if abs(value) >= size:
-                return f"{value / size:,.1f} {unit}"
-        return f"{value:,.0f} bytes"
+        return size(value)
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:,.3g}"

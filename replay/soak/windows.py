@@ -86,7 +86,7 @@ class Windows:
             self._whole.take(glance)
             self._now.take(glance)
             for part in glance.parts:
-                _count(self.outcomes, part.outcome, _outcome)
+                _count(self.outcomes, part.outcome, lambda code: Outcome(code).words)
                 _count(self.statuses, part.status[part.status > 0], str)
             for name, part, rows in each_endpoint(glance.parts):
                 if name not in self.endpoints and len(self.endpoints) >= MOST_ENDPOINTS:
@@ -186,10 +186,6 @@ _QUANTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999))
 
 def _ms(histogram: Histogram, share: float) -> float:
     return round(histogram.quantile(share) / 1e6, 4)
-
-
-def _outcome(code: int) -> str:
-    return Outcome(code).name.lower().replace("_", " ")
 
 
 def _count(counter: Counter[str], values: Any, name: Any) -> None:

@@ -9,7 +9,7 @@ import socket
 import ssl
 from datetime import UTC, datetime
 
-from ..targets import Target
+from ..targets import Target, unverified
 
 SOON_DAYS = 30
 
@@ -35,9 +35,7 @@ def facts_of(target: Target, seconds: float) -> dict[str, str]:
 def _handshake(
     target: Target, seconds: float, least: ssl.TLSVersion | None, most: ssl.TLSVersion | None
 ) -> tuple[str, str, bytes] | None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    context = unverified()
     if least is not None and most is not None:
         context.minimum_version, context.maximum_version = least, most
     try:

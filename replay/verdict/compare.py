@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from capture.exchange import Outcome
+from capture.when import size
 
 from .fidelity import fidelity_of_rows
 from .judge import human
-from .leaks import size
 from .pairing import same_requests
 from .pairs import NEEDED, QUANTILES
 from .responses import Responses
@@ -161,7 +161,7 @@ def _classes(rows: Rows) -> dict[str, int]:
     found = {f"answered {status}": int(count) for status, count in
              zip(*np.unique(statuses[answered], return_counts=True), strict=True)}  # fmt: skip
     for code, count in zip(*np.unique(outcomes[~answered], return_counts=True), strict=True):
-        found[Outcome(code).name.lower().replace("_", " ")] = int(count)
+        found[Outcome(code).words] = int(count)
     return found
 
 

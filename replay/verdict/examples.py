@@ -125,7 +125,7 @@ def failures_of(rows: Rows, tape: Tape | None, most: int = 20) -> tuple[Failure,
     failed = np.flatnonzero(rows.failed)
     whats: Mapping[int, str] = {
         **{int(code): f"answered {code}" for code in np.unique(rows["status"]).tolist()},
-        **{-int(code): code.name.lower().replace("_", " ") for code in Outcome},
+        **{-int(code): code.words for code in Outcome},
     }
     answered = np.isin(rows["outcome"], (Outcome.ANSWERED, Outcome.NONE))
     codes = np.where(answered, rows["status"].astype(np.int64), -rows["outcome"].astype(np.int64))

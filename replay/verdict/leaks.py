@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from capture.errors import ReplayError
+from capture.when import size
 
 from .judge import Finding
 from .rows import Array, Rows
@@ -139,12 +140,3 @@ def read_samples(path: Path) -> dict[str, Array]:
     if table.ndim != 2 or table.shape[1] != len(lines[0]):
         raise ReplayError(f"{path}: a row has not as many cells as the head.")
     return {name: table[:, place] for place, name in enumerate(lines[0])}
-
-
-def size(count: float) -> str:
-    """Bytes as people say them: `58 KB`, `6.4 GB`."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if abs(count) < 1000:
-            return f"{count:,.3g} {unit}"
-        count /= 1024
-    return f"{count:,.1f} TB"

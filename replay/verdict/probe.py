@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import http.client
 import re
-import ssl
 import time
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 from capture.errors import ReplayError
 
 from ..options import ReplayOptions
-from ..targets import Target, targets_of
+from ..targets import Target, targets_of, unverified
 from .certificate import facts_of
 from .portrait import Answer, Portrait
 from .probe_options import ProbeOptions
@@ -67,7 +66,7 @@ class Probe:
             raise ReplayError(f"{self.target.url}: drift is not read from unix sockets; use TCP.")
         if self.target.secure:
             secure = http.client.HTTPSConnection(
-                place[0], place[1], timeout=seconds, context=_unverified()
+                place[0], place[1], timeout=seconds, context=unverified()
             )
             secure.connect()
             return secure
@@ -181,14 +180,6 @@ def _page(told: http.client.HTTPResponse, body: bytes) -> str:
     title = re.sub(r"\s*\d+\s*", " ", title).strip()
     keys = ", ".join(sorted(re.findall(r'"(\w+)"\s*:', body.decode("utf-8", "replace")))[:6])
     return " ".join(part for part in (kind, title, f"with {keys}" if keys else "") if part)
-
-
-def _unverified() -> ssl.SSLContext:
-    """TLS that takes any certificate: what it says is to be told, not to be trusted."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def portrait_of_url(url: str, options: ProbeOptions,

@@ -78,7 +78,7 @@ class Report:
         """How many rows of the run met each outcome."""
         codes, counts = np.unique(self.rows["outcome"], return_counts=True)
         pairs = zip(codes, counts, strict=True)
-        return {Outcome(code).name.lower().replace("_", " "): int(n) for code, n in pairs}
+        return {Outcome(code).words: int(n) for code, n in pairs}
 
 
 def report_of(

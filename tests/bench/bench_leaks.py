@@ -13,7 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from replay.verdict.leaks import Growth, growth_of, read_samples, size
+from capture.when import size
+from replay.verdict.leaks import Growth, growth_of, read_samples
 from samples.services import shop_process, wiretape
 from tests.bench.bench_faults import sample_tape, watched
 from tests.replay.runs import memory

@@ -316,7 +316,7 @@ def test_a_leak_is_told_with_what_a_request_costs(tmp_path: Path) -> None:
 
 def test_amounts_are_told_as_people_say_them() -> None:
     assert amount("rss_bytes", 1536.0) == "1.5 KB"
-    assert amount("rss_bytes", 12.0) == "12 bytes"
+    assert amount("rss_bytes", 12.0) == "12 B"
     assert amount("threads", 12.0) == "12"
     assert amount("load", 0.1234) == "0.123"
 
