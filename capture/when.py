@@ -82,8 +82,7 @@ def size(count: float) -> str:
     """Bytes in the unit that suits them: `512 B`, `1.5 MB` (powers of 1024); of any sign."""
     for unit in ("B", "KB", "MB", "GB"):
         if abs(count) < 1024:
-            return (
-                f"{count:.0f} {unit}" if unit == "B" or abs(count) >= 100 else f"{count:.1f} {unit}"
-            )
+            decimals = 0 if unit == "B" or abs(count) >= 100 else 1
+            return f"{count:.{decimals}f} {unit}"
         count /= 1024
     return f"{count:.1f} TB"

@@ -136,13 +136,8 @@ class SendOptions(PlanOptions):
 
     section: ClassVar[str] = "How it is sent"
 
-    start_at: int = option(
-        0, help="Begin at this time (ISO 8601, local if it names no zone, or seconds since 1970).",
-        metavar="TIME", type=START_AT, show_default=False,
-    )  # fmt: skip
     duration: int = option(0, help="End the run after this much real time.", type=SPAN)
     workers: int = option(1, help="Processes that send, or auto.", type=WORKERS)
-    resume: bool = option(False, help="Go on with a soak where the run that -o names had come to.")
     connections: str = option(
         "recorded",
         help="Connections: recorded, pool:N (so many, for all), or new (one for each request).",
@@ -215,7 +210,6 @@ class SendOptions(PlanOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _refuse(self.resume and not self.soak, "--resume goes on with a soak: give --soak, too.")
         _refuse(
             bool(self.map_host) and self.host not in ("target", "keep"),
             "--host NAME and --map-host both say what the Host header shall be: give one.",
@@ -251,6 +245,11 @@ class ReplayOptions(SendOptions):
         0.0, type=SHARE, metavar="SHARE",
         help="Of two targets, send this share of the users to the second, all others to the first.",
     )  # fmt: skip
+    start_at: int = option(
+        0, help="Begin at this time (ISO 8601, local if it names no zone, or seconds since 1970).",
+        metavar="TIME", type=START_AT, show_default=False,
+    )  # fmt: skip
+    resume: bool = option(False, help="Go on with a soak where the run that -o names had come to.")
     abort_if: tuple[str, ...] = option(
         (), help="Stop, with exit code 3, once this is so: 'errors > 5% for 10s'.", metavar="EXPR",
         type=CONDITION,
@@ -258,6 +257,7 @@ class ReplayOptions(SendOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _refuse(self.resume and not self.soak, "--resume goes on with a soak: give --soak, too.")
         urls = [rules.target_url(text, number) for number, text in enumerate(self.target)]
         names = [url.name for url in urls]
         _refuse(len(set(names)) < len(names), "Two targets have the same name: give others.")

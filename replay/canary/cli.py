@@ -46,11 +46,9 @@ def _check(options: CanaryOptions) -> None:
         raise click.UsageError("Say between which: --baseline URL --candidate URL.")
     if options.at_max:
         raise click.UsageError("A canary needs a clock to keep to: leave out --speed max.")
-    timed = (options.start_at, options.duration, options.length, options.soak, options.resume)
-    if any(timed) or options.loop > 1:
+    if options.duration or options.length or options.soak or options.loop > 1:
         raise click.UsageError(
-            "--step-for says how long to send: leave out --start-at, --duration, --for, --loop, "
-            "--soak and --resume."
+            "--step-for says how long to send: leave out --duration, --for, --loop and --soak."
         )
     if options.step_for < 20 * options.block:
         raise click.UsageError("A step holds at least 20 blocks: a longer --step-for, or --block.")

@@ -32,8 +32,6 @@ def trial(tape: Path, as_json: bool, options: TrialOptions) -> None:
 
     if not options.baseline or not options.candidate:
         raise click.UsageError("Say what to compare: --baseline URL --candidate URL.")
-    if options.start_at or options.resume:
-        raise click.UsageError("A trial is many runs: leave out --start-at and --resume.")
     told = carry_out(tape, options, lambda line: click.echo(line, err=True))
     click.echo(json.dumps(told.as_dict()) if as_json else as_text(told))
     if told.word == "FAIL":
