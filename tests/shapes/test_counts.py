@@ -72,7 +72,7 @@ def test_arrivals_are_the_same_whole_and_in_blocks() -> None:
     assert [v for _, v in a["idi"]] == pytest.approx([v for _, v in b["idi"]], rel=1e-9)
 
 
-def test_autocorrelation_equals_statsmodels() -> None:
+def test_the_autocorrelation_is_that_of_statsmodels() -> None:
     stattools = pytest.importorskip("statsmodels.tsa.stattools")
     values = np.random.default_rng(5).poisson(4, 2000).astype(float)
     assert autocorrelation(values)[:50] == pytest.approx(

@@ -55,7 +55,7 @@ def on_off(sources: int = 40, span_s: float = 2000, alpha: float = 1.4) -> np.nd
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_gaps_equal_numpy(kind: str) -> None:
+def test_the_figures_of_gaps_are_those_of_numpy(kind: str) -> None:
     times = stream(kind)
     arrivals = Arrivals()
     for block in np.array_split(times, 7):

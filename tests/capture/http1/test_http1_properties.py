@@ -210,7 +210,7 @@ def test_requests_without_any_answers_do_not_pile_up() -> None:
     assert out[-1].flags & Flag.UNSOLICITED_RESPONSE, "never the answer of another request"
 
 
-def test_hostile_streams_neither_recurse_nor_are_searched_again_and_again() -> None:
+def test_hostile_streams_of_any_length_lose_no_byte_and_do_not_recurse() -> None:
     fatal = b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"
     tunnel = b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"
     for unit in (fatal, tunnel, b"\r\n", b"GET / HTTP/1.1\n", b"\x00", b"GET /\r\n"):

@@ -93,6 +93,7 @@ def test_the_capacity_of_a_real_pool_is_found(tmp_path: Path):
     held = [each["offered"] for each in told["probes"] if each["word"] == "holds"]
     broken = [each["offered"] for each in told["probes"] if each["word"] == "breaks"]
     # Little: 4 / 20 ms = 200 a second. A short run overloads a little before it shows.
+    assert held or broken
     assert all(rate < 300 for rate in held)
     assert all(rate > 120 for rate in broken)
     if told["bound_by"] == "target":  # a busy machine may keep us from getting there
