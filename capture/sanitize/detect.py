@@ -21,7 +21,7 @@ from ..errors import PolicyError
 from . import national_ids as id_
 from . import validators as is_
 
-CHUNK = 1 << 14
+CHUNK = 1 << 16
 """Bytes scanned at a time; a trigger that fires has its pattern run over the chunk."""
 REACH = 1 << 12
 """How far a match may reach over the edge of its chunk."""
