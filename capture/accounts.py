@@ -9,11 +9,14 @@ from __future__ import annotations
 from .exchange import NEVER, Close, Connection
 from .flow import Flow
 from .ledger import Ledger
+from .stream import Odd
 
 BYTES = "stream bytes"
 IN_ORDER = "put in order"
 REPEATED = "repeated"
 APART = "apart from HTTP (said to a proxy, or urgent)"
+
+_NOTHING = Odd()  # is out of the ordinary: read only
 
 
 def told(flow: Flow, how: Close) -> Connection:
@@ -21,26 +24,27 @@ def told(flow: Flow, how: Close) -> Connection:
     connection = flow.connection
     connection.close = how
     connection.closed_ns = flow.last_ns if how != Close.CAPTURE_END else NEVER
-    of_first, of_second = flow.apart
+    odd = flow.odd or _NOTHING
+    of_first, of_second = odd.apart
     first, second = flow.first.offset - of_first, flow.second.offset - of_second
     if flow.swapped:
         first, second = second, first
     connection.client_bytes, connection.server_bytes = first, second
-    connection.missing_bytes = flow.missing
+    connection.missing_bytes = odd.missing
     return connection
 
 
 def account(flow: Flow, ledger: Ledger) -> None:
     """Book what became of a flow's bytes."""
-    fate = IN_ORDER
+    fate, odd = IN_ORDER, flow.odd or _NOTHING
     if flow.http is None:
-        fate = flow.refused or "no data"
+        fate = odd.refused or "no data"
         ledger.book("connections", fate)
-    apart = sum(flow.apart)
-    ledger.became(BYTES, fate, flow.first.offset + flow.second.offset - flow.missing - apart)
+    apart = sum(odd.apart)
+    ledger.became(BYTES, fate, flow.first.offset + flow.second.offset - odd.missing - apart)
     ledger.became(BYTES, APART, apart)
-    ledger.became(BYTES, REPEATED, flow.repeated)
-    if flow.differing:
-        ledger.book("differing second copies", "ignored", flow.differing)
-    if flow.missing:
-        ledger.book("missing bytes", "given up", flow.missing)
+    ledger.became(BYTES, REPEATED, odd.repeated)
+    if odd.differing:
+        ledger.book("differing second copies", "ignored", odd.differing)
+    if odd.missing:
+        ledger.book("missing bytes", "given up", odd.missing)

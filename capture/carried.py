@@ -119,7 +119,7 @@ class Undecided:
                 stream.deliver(time_ns, data)
 
     def _refuse(self, reason: str) -> None:
-        self._flow.refused = reason
+        self._flow.note().refused = reason
         self._held.clear()
         self._flow.silence()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .exchange import Close, Connection
 from .http1.connection import Http1
-from .stream import NOBODY, Reader, Stream
+from .stream import NOBODY, Odd, Reader, Stream
 
 Key = tuple[bytes, bytes, int, int]
 """Both ends, those of the lower port first: so it is the same for both directions."""
@@ -24,8 +24,8 @@ class Flow:
     """A connection while it is followed."""
 
     __slots__ = (
-        "apart", "closing", "connection", "differing", "done", "first", "key", "last_ns", "missing",
-        "reader", "refused", "repeated", "second", "stuck_ns", "swapped",
+        "closing", "connection", "done", "first", "key", "last_ns", "odd", "reader", "second",
+        "swapped",
     )  # fmt: skip
 
     def __init__(self, key: Key, connection: Connection, swapped: bool) -> None:
@@ -35,13 +35,8 @@ class Flow:
         self.second = Stream(self, swapped)
         self.swapped = swapped  # the server's stream is `first`
         self.reader: Reader = NOBODY
-        self.missing = 0
-        self.repeated = 0  # bytes seen again
-        self.differing = 0  # of those: they were not the same
-        self.apart = (0, 0)  # bytes of `first` and `second` that are no part of what they carry
-        self.refused = ""
+        self.odd: Odd | None = None  # once there is anything out of the ordinary
         self.last_ns = 0
-        self.stuck_ns = -1  # since when something waits
         self.closing: Close | None = None
         self.done = False
 
@@ -50,11 +45,18 @@ class Flow:
         self.swapped = not self.swapped
         self.first.upward, self.second.upward = self.second.upward, self.first.upward
 
+    def note(self) -> Odd:
+        """Where to note what is out of the ordinary."""
+        if self.odd is None:
+            self.odd = Odd()
+        return self.odd
+
     def set_apart(self, stream: Stream, count: int) -> None:
         """Some bytes of a stream are no part of what it carries."""
-        first, second = self.apart
+        odd = self.note()
+        first, second = odd.apart
         is_first = stream is self.first
-        self.apart = (first + count, second) if is_first else (first, second + count)
+        odd.apart = (first + count, second) if is_first else (first, second + count)
 
     def begin(self, stream: Stream, ack: int) -> None:
         """What is due is known of both directions."""
@@ -100,14 +102,15 @@ class Flow:
             self._hand_on()
             waiting = len(self.first.pending) + len(self.second.pending)
             if not waiting:
-                self.stuck_ns = -1
+                self._unstuck()
                 break
-            if self.stuck_ns < 0:
-                self.stuck_ns = time_ns
-            if waiting <= MOST_WAITING and time_ns - self.stuck_ns <= PATIENCE_NS:
+            odd = self.note()
+            if odd.stuck_ns < 0:
+                odd.stuck_ns = time_ns
+            if waiting <= MOST_WAITING and time_ns - odd.stuck_ns <= PATIENCE_NS:
                 break
             self._jump(time_ns)
-            self.stuck_ns = time_ns
+            odd.stuck_ns = time_ns
         first, second = self.first, self.second
         known = first.next >= 0 and second.next >= 0 and self.closing is None
         first.easy = second.easy = known and not waiting and first.fin < 0 and second.fin < 0
@@ -122,7 +125,11 @@ class Flow:
             if stream.fin > stream.offset and not stream.ended:
                 stream.skip(self.last_ns, stream.fin - stream.offset)
         self._hand_on()
-        self.stuck_ns = -1
+        self._unstuck()
+
+    def _unstuck(self) -> None:
+        if self.odd is not None:
+            self.odd.stuck_ns = -1
 
     def _hand_on(self) -> None:
         moved = True

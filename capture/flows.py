@@ -184,7 +184,7 @@ class Flows:
             start -= 1  # an end, seen or unseen, takes a number but is no byte
         if payload or cut or (acked > other.offset and start >= stream.offset):
             if payload and start < stream.offset:
-                flow.differing += self._recent.differing(packet)
+                flow.note().differing += self._recent.differing(packet)
             urgent = start + (flags >> 16) - 1 if flags & URG else -1
             self._order += 1
             stream.add(Piece(start, self._order, time_ns, payload, cut, acked, urgent))
@@ -291,7 +291,8 @@ class Flows:
                 flow.give_up()
                 self._close(flow, flow.closing or Close.FIN_CLIENT)
             self._forget(flow)
-        for flow in [f for f in self._stuck.values() if self._now - f.stuck_ns > 2 * PATIENCE_NS]:
+        late = self._now - 2 * PATIENCE_NS
+        for flow in [one for one in self._stuck.values() if one.note().stuck_ns < late]:
             flow.give_up()
             self._settle(flow, flow.last_ns)
         if self._now - self._swept > self._idle_ns // 8:

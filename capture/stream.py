@@ -47,13 +47,26 @@ class Reader(Protocol):
     def server_gap(self, time_ns: int, count: int) -> None: ...
 
 
+class Odd:
+    """What is out of the ordinary with a connection: of very many, few hold one of these."""
+
+    __slots__ = ("apart", "differing", "missing", "refused", "repeated", "stuck_ns")
+
+    def __init__(self) -> None:
+        self.missing = 0  # bytes of both streams
+        self.repeated = 0  # bytes seen again
+        self.differing = 0  # of those: they were not the same
+        self.apart = (0, 0)  # bytes of either stream that are no part of what it carries
+        self.refused = ""  # why nobody reads it
+        self.stuck_ns = -1  # since when something waits
+
+
 class Owner(Protocol):
-    """The connection of a stream: who reads it, and the counts of both its streams."""
+    """The connection of a stream: who reads it, and what is out of the ordinary with it."""
 
     reader: Reader
-    missing: int
-    repeated: int
-    differing: int
+
+    def note(self) -> Odd: ...
 
     def set_apart(self, stream: Stream, count: int) -> None: ...
 
@@ -126,7 +139,8 @@ class Stream:
         """Let a segment wait, without what is here already."""
         if piece.start < self.offset:
             old = min(self.offset, piece.end) - piece.start
-            self.flow.repeated += min(old, len(piece.data))
+            if again := min(old, len(piece.data)):
+                self.flow.note().repeated += again
             if piece.end <= self.offset:
                 return
             piece = _trim(piece, old)
@@ -154,9 +168,9 @@ class Stream:
     def _compare(self, piece: Piece, known: Piece) -> None:
         start, end = max(piece.start, known.start), min(piece.end, known.end)
         again = piece.data[start - piece.start : end - piece.start]
-        self.flow.repeated += len(again)
+        self.flow.note().repeated += len(again)
         if again != known.data[start - known.start : end - known.start][: len(again)]:
-            self.flow.differing += len(again)
+            self.flow.note().differing += len(again)
 
     def ready(self, other: Stream) -> bool:
         """Whether the next waiting segment can be delivered."""
@@ -193,7 +207,7 @@ class Stream:
     def skip(self, time_ns: int, count: int) -> None:
         """`count` bytes were never seen."""
         self.advance(count)
-        self.flow.missing += count
+        self.flow.note().missing += count
         self.miss(time_ns, count)
 
 

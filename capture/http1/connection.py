@@ -13,7 +13,7 @@ from .framing import Framing
 from .head import GLANCE, HEAD_LIMIT, METHODS, ResponseHead
 from .request import Mode, Requests
 from .response import Mode as Answering
-from .response import Responses
+from .response import Responses, Rest
 
 _MOST_WAITING = 1024
 """So many requests wait for their answers: where only one direction is captured, none comes."""
@@ -47,7 +47,7 @@ class Http1:
         self._pipelines = False
         self._forgotten = 0  # requests given out while their answers may yet come
         self.requests: Requests | None = None  # while a request is under way
-        self.responses: Responses | None = None  # while a response is
+        self.responses: Responses | Rest | None = None  # while a response is
 
     def client(self, time_ns: int, data: bytes) -> None:
         """Take the next bytes of the client's stream."""
@@ -63,6 +63,12 @@ class Http1:
 
     def server(self, time_ns: int, data: bytes) -> None:
         """Take the next bytes of the server's stream."""
+        rest = self.responses
+        if isinstance(rest, Rest) and len(data) <= rest.left:
+            rest.take(time_ns, data)
+            if not rest.left:
+                self._rest_done(rest)
+            return
         waiting = self.waiting
         due = waiting[0] if waiting and not self._forgotten else None
         if due and self.responses is None and due is not self.at_hand:
@@ -93,7 +99,7 @@ class Http1:
     def server_end(self, whole: bool) -> None:
         """The server's stream has ended."""
         if self.responses is not None:
-            self.responses.end(whole)
+            self.answering().end(whole)
             self._rest()
 
     def close(self, how: Close) -> None:
@@ -117,9 +123,13 @@ class Http1:
 
     def answering(self) -> Responses:
         """What reads responses."""
-        if self.responses is None:
-            self.responses = Responses(self)
-        return self.responses
+        known = self.responses
+        if isinstance(known, Responses):
+            return known
+        self.responses = responses = Responses(self)
+        if known is not None:
+            responses.resume(known)
+        return responses
 
     def _oldest(self) -> Exchange:
         oldest, *_ = self.waiting
@@ -127,11 +137,19 @@ class Http1:
         return oldest
 
     def _rest(self) -> None:
-        """Let go of a reader that has nothing under way: a new one is just like it."""
+        """Let go of a reader that has nothing under way, or little: a new one is just like it."""
         if self.requests is not None and self.requests.idle:
             self.requests = None
-        if self.responses is not None and self.responses.idle:
-            self.responses = None
+        responses = self.responses
+        if isinstance(responses, Responses):
+            self.responses = None if responses.idle else responses.rest() or responses
+
+    def _rest_done(self, rest: Rest) -> None:
+        exchange = rest.exchange
+        exchange.response_digest = self.framing.digester.end(rest.digest)
+        self.responses = None
+        self.response_done(exchange)
+        self._rest()
 
     # --- what the readers of each direction call
 

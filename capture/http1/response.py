@@ -2,7 +2,8 @@
 
 A response answers the oldest request that has no answer yet. Interim responses (1xx) count
 towards the bytes of the final one. Bodies are digested as they pass, chunked coding undone, and
-kept only where that is asked for.
+kept only where that is asked for. Of very many answers under way at once most are in the middle
+of a body of known length: a `Rest` is all that is held of such a one.
 """
 
 from __future__ import annotations
@@ -33,6 +34,24 @@ class Mode(IntEnum):
     TUNNEL = 3
 
 
+class Rest:
+    """The rest of a body of known length, all of it seen so far and nothing more of it kept."""
+
+    __slots__ = ("digest", "exchange", "left")
+
+    def __init__(self, exchange: Exchange, left: int, digest: xxh64) -> None:
+        self.exchange = exchange
+        self.left = left  # bytes, at least one
+        self.digest = digest
+
+    def take(self, time_ns: int, data: bytes) -> None:
+        """Take the next bytes of the stream, which are `left` at most."""
+        self.digest.update(data)
+        self.left -= len(data)
+        self.exchange.response_bytes += len(data)
+        self.exchange.response_last_ns = time_ns
+
+
 class Responses:
     """Frames the server's direction of one connection."""
 
@@ -57,6 +76,23 @@ class Responses:
     def idle(self) -> bool:
         """Nothing of the next response was seen."""
         return self.exchange is None and not self._buffer and self.mode == Mode.HEAD
+
+    def rest(self) -> Rest | None:
+        """What is left of the response, where that tells all: `resume` makes this of it again."""
+        exchange, body, digest = self.exchange, self._body, self._digest
+        if self.mode != Mode.BODY or not self._digested or self._room > 0:
+            return None
+        if exchange is None or digest is None or not isinstance(body, Sized):
+            return None
+        exchange.response = bytes(self._kept)
+        return Rest(exchange, body.left, digest)
+
+    def resume(self, rest: Rest) -> None:
+        """Go on in the middle of a body."""
+        self.exchange, self._digest, self._digested = rest.exchange, rest.digest, True
+        self._kept = rest.exchange.response
+        self._body = Sized(rest.left)
+        self.mode = Mode.BODY
 
     def data(self, time_ns: int, data: bytes) -> None:
         """Take the next bytes of the stream."""
