@@ -19,7 +19,7 @@ import xxhash
 
 from .exchange import Exchange, Kind
 
-_MOST_REMEMBERED = 16 << 20  # bytes of request lines and header blocks
+_MOST_REMEMBERED = 8 << 20  # bytes of request lines and header blocks
 _HEADERS = re.compile(
     rb"(?:^|\n)(host|cookie|authorization|content-type)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE
 )
@@ -72,6 +72,7 @@ class Describer:
         self._bytes = 0
         self._line_numbers: dict[bytes, int] = {}
         self._field_numbers: dict[bytes, int] = {}
+        self._hosts: dict[bytes, tuple[str, int]] = {}
         self.lines: list[Line] = []
         self.fields: list[Fields] = []
 
@@ -134,18 +135,23 @@ class Describer:
                 cookie = value
             else:
                 content_type = value
-        fields = Fields(
-            _text(host.strip().lower()),
-            _text(content_type.split(b";", 1)[0].strip().lower()),
-            _session(cookie, authorization),
-            text_hash(_text(host.strip().lower())),
-        )
+        kind = _text(content_type.split(b";", 1)[0].strip().lower())
+        authority, hashed = self._host(host)
+        fields = Fields(authority, kind, _session(cookie, authorization), hashed)
         self.fields.append(fields)
         if len(block) <= _REMEMBERED:
             self._field_numbers[block] = len(self.fields) - 1
             self._bytes += len(block)
         self._bytes += 300
         return len(self.fields) - 1
+
+    def _host(self, raw: bytes) -> tuple[str, int]:
+        """A Host header as text, and its hash: the objects that other blocks have, as most do."""
+        known = self._hosts.get(raw)
+        if known is None:
+            text = _text(raw.strip().lower())
+            known = self._hosts[raw] = text, text_hash(text)
+        return known
 
 
 def text_hash(text: str) -> int:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
-_BITS = (1 << 16) - 1
+_BITS = (1 << 18) - 1
+_MOST_NOTED = 1 << 15  # one place in eight: so seldom is a value taken for another that was noted
 
 
 class Memory(dict[int, Value], Generic[Value]):
@@ -30,7 +31,7 @@ class Memory(dict[int, Value], Generic[Value]):
         if not self._seen[low]:
             self._seen[low] = 1
             self._noted += 1
-            if self._noted > _BITS >> 1:
+            if self._noted > _MOST_NOTED:
                 self._seen, self._noted = bytearray(_BITS + 1), 0
             return
         if len(self) >= self._most:
