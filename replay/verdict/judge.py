@@ -176,7 +176,8 @@ def _with_consequences(
         others = f" and {len(behind) - 1} more wait" if len(behind) > 1 else " waits"
         more += f"; {behind[0]}{others} behind it"
     if explained.any():
-        more += f"; {int(explained.sum()):,} requests failed meanwhile"
+        failed = int(explained.sum())
+        more += f"; {failed:,} request{'s' if failed > 1 else ''} failed meanwhile"
     return replace(cause, more=more)
 
 

@@ -94,7 +94,8 @@ def test_without_privilege_the_demo_records_the_sample_and_says_so(
     assert "Recording the sample capture instead" in said
     tells_its_story(said, tmp_path, 4)
     flat = re.sub(r"[\s│]+", " ", said)
-    assert "POST /payment charged twice" in flat
+    # A staging that is full for long refuses payments before it takes them twice.
+    assert "POST /payment charged twice" in flat or "× 503" in flat
     assert "pool of about" in flat or "─ INVALID ─" in said
     with Tape.open(tmp_path / "production.tape") as tape:
         assert tape.exchange_count > 500
