@@ -136,7 +136,7 @@ def test_a_candidate_that_is_slow_at_one_page_fails_a_real_trial_there(tmp_path:
 def test_a_side_that_answers_nothing_ends_a_trial_with_the_first_pair(
     tmp_path: Path, dead: tuple[str, ...], code: int, said: str
 ):
-    tape = write_tape(tmp_path / "x.tape", [(n, n * 5, get("/same")) for n in range(10)])
+    tape = write_tape(tmp_path / "x.tape", [(n, n * 60, get("/same")) for n in range(10)])
     with recorder() as target:
         sides = dict.fromkeys(("baseline", "candidate"), target.url)
         if dead == ("name",):
@@ -154,7 +154,8 @@ def test_a_side_that_answers_nothing_ends_a_trial_with_the_first_pair(
     if dead != ("name",):
         assert "none of 10 requests was answered (connections refused)" in told
         assert all(sides[side] in told for side in dead)
-        assert "pair 2" not in done.stderr
+        # A pair that a busy machine made unfaithful is left out, and another one made.
+        assert done.stderr.count("pair ") == 1 + done.stderr.count("left out")
 
 
 def test_the_proxy_of_the_noise_bench_passes_on_what_comes_and_draws_its_luck_anew():
