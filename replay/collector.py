@@ -199,7 +199,7 @@ class Collector:
         elif self.stopped:
             self._ledger.book("ends of the run", "stopped before its end")
         noise = noise_of(floor)
-        kept = None if options.at_max else self._fidelity(noise)
+        kept = None if options.at_max or self.failures else self._fidelity(noise)
         self._writer.close(self._ledger, {"noise_floor": noise, "fidelity": kept})
         if self.bookmark is not None and not self.failures:
             self.bookmark.end(self.stopped)
@@ -227,14 +227,11 @@ class Collector:
 
     def _fidelity(self, noise: dict[str, int]) -> dict[str, Any]:
         """How close the run, whose rows are all written, came to its plan."""
-        from shapes.fidelity import RUN_COLUMNS, FidelityMeter
+        from shapes.fidelity import fidelity_of
 
-        meter = FidelityMeter()
         with Tape.open(self.path) as run:
-            for block in run.columns(RUN_COLUMNS):
-                meter.add(block)
-        altered = self._ledger.count(PAYLOADS, ALTERED)
-        return meter.render(altered=altered, noise_p99_ns=noise.get("p99")).as_dict()
+            found = fidelity_of(run, ledger=self._ledger, noise_p99_ns=noise.get("p99"))
+        return found.as_dict()
 
 
 def noise_of(floor: list[int]) -> dict[str, int]:

@@ -31,7 +31,6 @@ from .score import (
     INVALID,
     LIMITS,
     PAYLOADS,
-    beyond_chance,
     gates,
     horizon,
     idc_curve,
@@ -45,6 +44,7 @@ from .sketch import Sketch
 from .tallies import Kept, Order, Seen, mix
 
 if TYPE_CHECKING:
+    from capture.ledger import Ledger
     from capture.tape import Tape
 
 RUN_COLUMNS = (
@@ -76,18 +76,17 @@ _NEVER_SENT_NS = 1_000_000_000
 
 
 def fidelity_of(
-    run: Tape, *, planned: int | None = None, noise_p99_ns: float | None = None
+    run: Tape, *, noise_p99_ns: float | None = None, ledger: Ledger | None = None
 ) -> Fidelity:
     """The fidelity of a run, from its columns, streaming, and its ledger.
 
-    `planned` is how many requests the plan held, if the run may lack rows of it; `noise_p99_ns` the
-    no-op lateness of this machine.
+    `noise_p99_ns` is the no-op lateness of this machine; `ledger` the run's, where not yet written.
     """
     meter = FidelityMeter()
     for block in run.columns(RUN_COLUMNS):
         meter.add(block)
-    altered = run.ledger.count(PAYLOADS, ALTERED)
-    return meter.render(planned=planned, altered=altered, noise_p99_ns=noise_p99_ns)
+    altered = (run.ledger if ledger is None else ledger).count(PAYLOADS, ALTERED)
+    return meter.render(altered=altered, noise_p99_ns=noise_p99_ns)
 
 
 def fidelity(due_ns: Ints, sent_ns: Ints, **columns: Any) -> Fidelity:
@@ -191,14 +190,12 @@ class FidelityMeter:
         self._ahead += other._ahead
         self._catch_up()
 
-    def render(self, *, planned: int | None = None, altered: int = 0,
-               noise_p99_ns: float | None = None) -> Fidelity:  # fmt: skip
+    def render(self, *, altered: int = 0, noise_p99_ns: float | None = None) -> Fidelity:
         """The fidelity of everything added."""
         ahead = sum(rows["due_ns"].size for rows in self._ahead)
-        total = max(planned or 0, self._rows if self._sent else self._rows + ahead)
-        curve = idc_curve(self._plan, self._run, self._first, self._last)
+        total = self._rows if self._sent else self._rows + ahead
+        curve, beyond = idc_curve(self._plan, self._run, self._first, self._last, self._moves)
         mix, sessions = self._mix_term(), self._session_term(total)
-        beyond = beyond_chance(curve, self._plan, self._first, self._last, self._moves)
         shape = shape_score(beyond)
         late, took = self._late, self._sent_last - self._sent_first
         measures = {
@@ -210,8 +207,7 @@ class FidelityMeter:
         repeated = self._seen.repeated() + self._unplanned
         inversions = self._order.inversions()
         failed = gates(total, self._sent, repeated, altered, inversions)
-        sure = {name: least_quantile(late, q) for name, q in _QUANTILES.items()}
-        verdict, reasons = judge(measures, failed, sure)
+        verdict, reasons = judge(measures, failed, _surely(late))
         return Fidelity(
             planned=total,
             sent=self._sent,
@@ -313,13 +309,17 @@ class FidelityMeter:
 
     def _we_were_late(self) -> bool:
         """Whether our own lateness alone is more than acceptable."""
-        sure = {name: least_quantile(self._ours, q) for name, q in _QUANTILES.items()}
-        return any(value > LIMITS[name][1] for name, value in sure.items())
+        return any(value > LIMITS[name][1] for name, value in _surely(self._ours).items())
 
     def _to_blame(self, total: int) -> str:
         if total > self._rows or self._we_were_late():
             return "generator"
         return max(self._blame, key=lambda who: self._blame[who], default="generator")
+
+
+def _surely(late: Sketch) -> dict[str, float]:
+    """How late a share of the requests is beyond what chance explains, by measure."""
+    return {name: least_quantile(late, q) for name, q in _QUANTILES.items()}
 
 
 def _rows(column: Any, chosen: NDArray[np.bool_]) -> Any:

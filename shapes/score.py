@@ -77,28 +77,29 @@ class Fidelity:
         return self.verdict != INVALID
 
 
-def idc_curve(plan: Counts, run: Counts, first_ns: int, last_ns: int) -> Curve:
-    """IDC of both at each timescale of the plan's span; empty where too little was sent."""
-    if plan.total < _FEWEST_ARRIVALS or run.total == 0:
-        return []
-    theirs = {round(m.tau_s, 9): m.idc for m in run.cascade(first_ns, last_ns)}
+def idc_curve(
+    plan: Counts, run: Counts, first_ns: int, last_ns: int, moves: Moves
+) -> tuple[Curve, Beyond]:
+    """IDC of both at each timescale of the plan's span; empty where too little was sent.
+
+    And by how much they differ, less what requests that moved to other bins explain.
+    """
     curve: Curve = []
+    beyond: Beyond = []
+    if plan.total < _FEWEST_ARRIVALS or run.total == 0:
+        return curve, beyond
+    theirs = {round(m.tau_s, 9): m.idc for m in run.cascade(first_ns, last_ns)}
     for moment in plan.cascade(first_ns, last_ns):
         tau = round(moment.tau_s, 9)
-        if tau in theirs and moment.bins >= FEWEST_BINS:
-            a, b = moment.idc, theirs[tau]
-            curve.append((tau, a, b, math.log(max(b, FLOOR) / max(a, FLOOR))))
-    return curve
-
-
-def beyond_chance(curve: Curve, plan: Counts, first_ns: int, last_ns: int, moves: Moves) -> Beyond:
-    """By how much the curves differ, less what requests that moved to other bins explain."""
-    by_tau = {round(moment.tau_s, 9): moment for moment in plan.cascade(first_ns, last_ns)}
-    return [
-        (tau, idc, max(0.0, abs(apart) - chance_in_idc(by_tau[tau], moves.share(tau))))
-        for tau, idc, _, apart in curve
-        if tau >= _FROM_S
-    ]
+        if tau not in theirs or moment.bins < FEWEST_BINS:
+            continue
+        a, b = moment.idc, theirs[tau]
+        apart = math.log(max(b, FLOOR) / max(a, FLOOR))
+        curve.append((tau, a, b, apart))
+        if tau >= _FROM_S:
+            chance = chance_in_idc(moment, moves.share(tau))
+            beyond.append((tau, a, max(0.0, abs(apart) - chance)))
+    return curve, beyond
 
 
 def shape_score(beyond: Beyond) -> float:

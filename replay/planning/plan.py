@@ -10,7 +10,6 @@ the run and do not decrease. `lane` tells one recorded connection of one clone f
 
 from __future__ import annotations
 
-import fnmatch
 import heapq
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ import numpy as np
 from capture.errors import ReplayError
 from capture.exchange import NEVER
 from shapes.chunks import Chunk, join, take
+from shapes.load import meant
 
 from ..options import PlanOptions
 from .endings import Endings
@@ -229,10 +229,7 @@ def _matches_target(block: Chunk, patterns: tuple[str, ...]) -> Any:
 
 
 def _like(text: str, patterns: tuple[str, ...]) -> bool:
-    return any(
-        fnmatch.fnmatchcase(text, pattern if " " in pattern else f"* {pattern}")
-        for pattern in patterns
-    )
+    return any(meant(text, pattern) for pattern in patterns)
 
 
 def _share(numbers: Any) -> Any:

@@ -22,9 +22,10 @@ from ..handover.batch import Batch
 from .answers import Answers
 from .clock import NS, now_ns
 from .connection import RECEIVE, Wire
-from .ends import FAR, Key
+from .ends import Key
 from .engine import SWEEP_NS, Engine
 from .refusal import outcome_of
+from .timers import FAR
 
 WINDOW = 256
 EVENTS_A_POLL = 256

@@ -11,7 +11,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 
-FAR = 1 << 62
+from .timers import FAR
+
 _SAME_NS = 1000  # ends that differ by rounding alone
 _FORGOTTEN = (-FAR, 0)
 Key = tuple[int, int]

@@ -25,8 +25,8 @@ from ..planning.silent import Silent
 from ..targets import Target
 from .clock import NS, SPIN_NS, alarm, now_ns
 from .connection import OPEN, Wire
-from .ends import FAR
 from .lanes import Lanes
+from .timers import FAR
 
 LATE_NS = 1_000_000
 EVENTS_A_TURN = 32

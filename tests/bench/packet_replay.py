@@ -91,7 +91,7 @@ def main(folder: Path, realtime: bool) -> None:
         receiver = threading.Thread(target=_receive, args=(end, seen, sent))
         receiver.start()
         stay_on_core(SENDER_CORE)
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         sent.set()
         receiver.join()
     np.save(folder / "seen.npy", np.asarray(seen, np.int64).T)

@@ -82,6 +82,19 @@ def answering(answer: bytes = ANSWER) -> Callable[[socket.socket, list[bytes]], 
     return behave
 
 
+def endless(start: bytes) -> Callable[[socket.socket, list[bytes]], None]:
+    """Answer with this, and then with more and more."""
+
+    def behave(sock: socket.socket, pieces: list[bytes]) -> None:
+        pieces.append(sock.recv(65536))
+        sock.sendall(start)
+        while True:
+            sock.sendall(b"X-More: and more and more\r\n" * 1000)
+            time.sleep(0.002)
+
+    return behave
+
+
 @contextmanager
 def recorder(
     behave: Callable[[socket.socket, list[bytes]], None] | None = None,

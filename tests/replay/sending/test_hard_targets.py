@@ -22,7 +22,7 @@ from capture.exchange import Lateness
 from capture.tape import Tape
 from replay.options import ReplayOptions
 from replay.run import replay
-from tests.replay.recorder import ANSWER, free_port, get, recorder
+from tests.replay.recorder import ANSWER, endless, free_port, get, recorder
 from tests.replay.taping import Request, tape_of
 
 SPEEDS = pytest.mark.parametrize("speed", [1.0, math.inf])
@@ -151,15 +151,8 @@ def test_a_dribbled_answer_is_one_answer(tmp_path: Path, speed: float) -> None:
 def test_an_answer_without_an_end_is_given_up(
     tmp_path: Path, speed: float, start: bytes, outcome: set[str]
 ) -> None:
-    def behave(sock: socket.socket, pieces: list[bytes]) -> None:
-        pieces.append(sock.recv(65536))
-        sock.sendall(start)
-        while True:
-            sock.sendall(b"X-More: and more and more\r\n" * 1000)
-            time.sleep(0.002)
-
     tape = tape_of(tmp_path / "x.tape", [Request(1, 0, get())])
-    with recorder(behave) as target:
+    with recorder(endless(start)) as target:
         chosen = options(target.url, speed=speed, timeout=400_000_000)
         began = time.monotonic()
         summary = replay(tape, chosen, tmp_path / "run.tape")

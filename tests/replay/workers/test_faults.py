@@ -25,7 +25,7 @@ from replay.options import ReplayOptions
 from replay.run import replay
 from replay.workers import crew
 from replay.workers.worker import worker_main
-from tests.replay.recorder import ANSWER, get, recorder, waited
+from tests.replay.recorder import ANSWER, endless, get, recorder, waited
 from tests.replay.taping import Request, tape_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -226,15 +226,8 @@ def test_a_target_that_never_answers_is_given_up(tmp_path: Path) -> None:
 def test_an_endless_response_ends_in_bounded_time_and_memory(
     tmp_path: Path, piece: bytes, outcome: str
 ) -> None:
-    def behave(sock: socket.socket, pieces: list[bytes]) -> None:
-        pieces.append(sock.recv(65536))
-        sock.sendall(piece)
-        while True:
-            sock.sendall(b"X-More: and more and more\r\n" * 1000)
-            time.sleep(0.002)
-
     tape = tape_of(tmp_path / "x.tape", [Request(1, 0, get())])
-    with recorder(behave) as target:
+    with recorder(endless(piece)) as target:
         summary = replay(tape, options(target.url), tmp_path / "run.tape")
     assert summary.outcomes == {outcome: 1}
 
