@@ -5,33 +5,23 @@ before it on its connection was answered, so those of one connection need no que
 which row follows (`Batch.following`), and a row counts as waiting once the plan has reached it. A
 lane ends once the plan has reached all that was recorded before its end.
 
-What takes the time here is the path of a plain request whose answer comes whole: one recv, one
-look-up, one send, four stores. That path is written out below, without calls; a wire on it is
-`quick`. Whatever is not plain (a piece of an answer, a close, pieces, a fresh wire) is left to the
-wire and the lanes, which do at length what is done here in short, with the same results.
+A plain request whose answer comes whole goes the short way (quick.py) from one to the next.
 """
 
 from __future__ import annotations
 
-import select
-import ssl
-
 from capture.exchange import NEVER, Close, Lateness, Outcome
 
 from ..handover.batch import Batch
-from .answers import Answers
 from .clock import NS, now_ns
-from .connection import RECEIVE, Wire
+from .connection import Wire
 from .ends import Key
 from .engine import SWEEP_NS, Engine
-from .refusal import outcome_of
 from .timers import FAR
 
 WINDOW = 256
 EVENTS_A_POLL = 256
 _PATIENCE_NS = 50_000_000
-_READABLE = select.EPOLLIN
-_LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class EngineAtMax(Engine):
@@ -40,7 +30,6 @@ class EngineAtMax(Engine):
     def _run(self, start: int) -> None:
         del start
         self._window = self._options.max_in_flight or WINDOW
-        self._answers = Answers(self._dialer.reader())
         self._batch: Batch | None = None
         self._released: list[tuple[Batch, int]] = []
         while True:
@@ -74,6 +63,7 @@ class EngineAtMax(Engine):
         if batch is not None:
             self._live[batch.number] = batch
             batch.hasten()
+            batch.lead()
         return batch
 
     def _admit(self) -> None:
@@ -107,58 +97,11 @@ class EngineAtMax(Engine):
         One after the other, because a target that gets many requests in a row need not be woken
         for each.
         """
-        wires, known, now_ns_ = self._wires, self._answers.known, now_ns
-        answered = 0
-        ready: list[Wire] = []
-        for fd, event in self._poll.poll(timeout, EVENTS_A_POLL):
-            wire = wires.get(fd)
-            if wire is None:
-                self._housekeeping(fd, event)
-                continue
-            quick = wire.quick
-            if quick is None or event != _READABLE:
-                wire.take_back()
-                self._on_event(wire, event)
-                continue
-            try:
-                data = wire.recv(RECEIVE)
-            except _LATER:
-                continue
-            except OSError:
-                wire.take_back()
-                wire.receive()
-                continue
-            now = now_ns_()
-            answer = known.get(data) or self._answers.learn(data)
-            if answer is None:
-                wire.take_back()
-                wire.take(data, now)
-                continue
-            following, answered_at, answers, digests = quick
-            row = wire.row
-            answered_at[row] = now
-            answers[row], digests[row] = answer
-            wire.received += len(data)
-            wire.served += 1
-            answered += 1
-            batch = wire.batch
-            batch.open_rows -= 1
-            row = following[row]
-            if -1 < row < batch.reached:
-                wire.row = row
-                ready.append(wire)
-            else:
-                wire.quick = None
-                self._free(wire, batch, row)
-            if not batch.open_rows:
-                self._settled(batch)
-        self.in_flight -= answered
-        self.answered_count += answered
-        for wire in ready:
+        for wire in self._hear(timeout, EVENTS_A_POLL):
             memory, at, sizes, sent_at = wire.batch.outgoing
             row = wire.row
             start, size = at[row], sizes[row]
-            sent_at[row] = now_ns_()
+            sent_at[row] = now_ns()
             try:
                 sent = wire.send(memory[start : start + size])
             except OSError as failure:
@@ -168,37 +111,13 @@ class EngineAtMax(Engine):
             if sent != size:
                 self._sent_in_part(wire, sent)
 
-    def _free(self, wire: Wire, batch: Batch, row: int) -> None:
-        """A quick wire was answered, and no row of its batch is to be sent on it at once."""
-        if row >= 0:
-            batch.parked.add(row)
-        if wire.tls_ns >= 0:
-            self._dialer.answered(wire)
-        if wire.waiting:
-            self._send(wire, *wire.waiting.popleft(), Lateness.NONE)
-        elif wire.spare:
-            self._unused(wire)
-
     def _send(self, wire: Wire, batch: Batch, row: int, cause: int) -> None:
         del cause  # it was not due before it could be sent
         super()._send(wire, batch, row, Lateness.NONE)
         stays = wire.closing == Close.CAPTURE_END and not wire.tunnelled
-        if wire.outstanding and not wire.writing and stays and batch.plain(row):
+        if wire.outstanding and not wire.writing and stays and batch.plain[row]:
             wire.outstanding.clear()
             wire.quick, wire.batch, wire.row = batch.quick, batch, row
-
-    def _sent_in_part(self, wire: Wire, sent: int) -> None:
-        wire.take_back()
-        batch, row = wire.outstanding[0]
-        batch.sent_last[row] = NEVER
-        wire.rest = batch.request(row)[sent:]
-        self._dialer.watch(wire)
-
-    def _not_sent(self, wire: Wire, failure: OSError) -> None:
-        if isinstance(failure, _LATER):
-            self._sent_in_part(wire, 0)
-        else:
-            wire.fail(outcome_of(failure.errno))
 
     def answered(self, wire: Wire, batch: Batch, row: int) -> None:
         """See Settle: the row that follows is the next of this wire, once it is reached."""

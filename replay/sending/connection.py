@@ -34,16 +34,17 @@ class Wire:
     """See above. `waiting` are requests to be written, `outstanding` those to be answered."""
 
     __slots__ = (
-        "batch", "began", "behind", "client", "closing", "connect_ns", "fd", "fill", "fresh",
-        "lane", "open_ns", "outstanding", "pooled", "quick", "reader", "received", "recv", "rest",
-        "row", "send", "sent", "served", "settle", "sock", "spare", "state", "target", "tls_ns",
-        "tunnelled", "unwritten", "waiting",
+        "batch", "began", "behind", "calm", "client", "closing", "connect_ns", "fd", "fill",
+        "fresh", "lane", "open_ns", "outstanding", "pooled", "quick", "reader", "received", "recv",
+        "rest", "row", "send", "sent", "served", "settle", "sock", "spare", "state", "target",
+        "tls_ns", "tunnelled", "unwritten", "waiting",
     )  # fmt: skip
 
     def __init__(
         self, sock: socket.socket, lane: int, target: int, reader: ResponseReader, settle: Settle
     ) -> None:
         self.use(sock)
+        self.calm = False  # open, used before, and with nothing on its way
         self.quick: Any = None
         self.batch: Batch  # while it is quick
         self.row = 0
@@ -104,6 +105,7 @@ class Wire:
 
     def put(self, batch: Batch, row: int, cause: int = Lateness.NONE) -> None:
         """Write one request now, or its first piece."""
+        self.calm = False
         if not self.outstanding:
             method = batch.methods[row]
             self.reader.expect(method == HEAD, method == CONNECT)
@@ -291,6 +293,7 @@ class Wire:
         if self.state == CLOSED:
             return
         self.take_back()
+        self.calm = False
         lost, unsent = [*self.outstanding, *self.waiting], []
         if self.state == OPEN and outcome != Outcome.ABANDONED:
             written = len(self.outstanding) - len(self.behind)

@@ -16,6 +16,8 @@ import gc
 import select
 from collections.abc import Callable
 
+import numpy as np
+
 from capture.exchange import NEVER, Close, Lateness, Outcome
 
 from ..handover.batch import Batch
@@ -23,9 +25,10 @@ from ..handover.channel import Intake
 from ..options import ReplayOptions
 from ..planning.silent import Silent
 from ..targets import Target
+from .answers import Answers
 from .clock import NS, SPIN_NS, alarm, now_ns
 from .connection import OPEN, Wire
-from .lanes import Lanes
+from .quick import Quick
 from .timers import FAR
 
 LATE_NS = 1_000_000
@@ -36,7 +39,7 @@ TLS_HEAD_START_NS = 50_000_000
 _READ = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR
 
 
-class Engine(Lanes):
+class Engine(Quick):
     """Sends batches and hands each to `on_batch` when the fate of all its rows is known."""
 
     def __init__(
@@ -51,6 +54,7 @@ class Engine(Lanes):
     ) -> None:
         self._poll = select.epoll()
         super().__init__(self._poll, targets, options, on_batch, on_closed, on_kept)
+        self._answers = Answers(self._dialer.reader())
         self._intake = intake
         self._on_begun = on_begun
         self._poll.register(intake.end.fileno(), select.EPOLLIN)
@@ -161,6 +165,7 @@ class Engine(Lanes):
         batch = self._intake.next()
         if batch is not None:
             self._live[batch.number] = batch
+            batch.hasten()
             self._schedule(batch)
         for silent in self._intake.silent:
             for target in range(len(self._head_start)):
@@ -183,14 +188,13 @@ class Engine(Lanes):
 
         What was open when the recording began is opened at once: that is before due time 0.
         """
-        for row, first in enumerate(batch.first.tolist()):
-            if first:
-                opened = batch.opened[row]
-                instant = min(opened, batch.due[row] - self._head_start[batch.targets[row]])
-                if opened <= 0:
-                    instant = -self._start
-                who = (batch.lane[row], batch.targets[row], batch.client[row])
-                self._timers.add(self._start + instant, self._open_ahead, who)
+        for row in np.flatnonzero(batch.first).tolist():
+            opened = batch.opened[row]
+            instant = min(opened, batch.due[row] - self._head_start[batch.targets[row]])
+            if opened <= 0:
+                instant = -self._start
+            who = (batch.lane[row], batch.targets[row], batch.client[row])
+            self._timers.add(self._start + instant, self._open_ahead, who)
 
     def _open_ahead(self, lane: int, target: int, client: int) -> None:
         if (lane, target) not in self._lanes:
@@ -215,12 +219,7 @@ class Engine(Lanes):
                 self._alarm.arm(early)
                 timeout = 0.06
         limit = EVENTS_A_TURN if due or held else 256
-        for fd, event in self._poll.poll(timeout, limit):
-            wire = self._wires.get(fd)
-            if wire is not None:
-                self._on_event(wire, event)
-            else:
-                self._housekeeping(fd, event)
+        self._hear(timeout, limit)
         if now > self._sweep_at:
             self._sweep_at = now + SWEEP_NS
             self._sweep(now)
@@ -260,7 +259,7 @@ class Engine(Lanes):
 
     def _dispatch(self, batch: Batch, row: int, now: int) -> None:
         """Send a row on its lane, or have it wait there, or take a spare."""
-        key = (batch.lane[row], batch.targets[row])
+        key = batch.keys[row]
         if batch.close_after[row] >= 0:
             self._plan_end(key, batch, row)
         if batch.sizes[row] < 0:
@@ -280,13 +279,18 @@ class Engine(Lanes):
             if wire is None:
                 return
             self._lanes[key] = wire
-        if wire.state != OPEN:
+        if wire.calm and batch.plain[row]:
+            if cause:
+                batch.late_cause[row] = cause
+            self._send_quick(wire, batch, row)
+        elif wire.state != OPEN:
             wire.waiting.append((batch, row))
         elif wire.idle:
             self._send(wire, batch, row, cause)
         elif self._strict:
             wire.waiting.append((batch, row))
         elif self._follows(batch, row) and not wire.unwritten and not wire.waiting:
+            wire.take_back()
             self._send(wire, batch, row, cause)
         else:
             self._aside(batch, row, cause)

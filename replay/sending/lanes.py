@@ -228,6 +228,8 @@ class Lanes(Settle):
             wire.end_as(wire.closing)
         elif wire.spare:
             self._unused(wire)
+        else:
+            wire.calm = not wire.tunnelled
 
     def _unused(self, wire: Wire) -> None:
         """A spare has nothing to do: the next that waits for one goes out on it."""
