@@ -98,18 +98,7 @@ class EngineAtMax(Engine):
         for each.
         """
         for wire in self._hear(timeout, EVENTS_A_POLL):
-            memory, at, sizes, sent_at = wire.batch.outgoing
-            row = wire.row
-            start, size = at[row], sizes[row]
-            sent_at[row] = now_ns()
-            try:
-                sent = wire.send(memory[start : start + size])
-            except OSError as failure:
-                self._not_sent(wire, failure)
-                continue
-            wire.sent += sent
-            if sent != size:
-                self._sent_in_part(wire, sent)
+            self._send_quick(wire)
 
     def _send(self, wire: Wire, batch: Batch, row: int, cause: int) -> None:
         del cause  # it was not due before it could be sent

@@ -282,7 +282,9 @@ class Engine(Quick):
         if wire.calm and batch.plain[row]:
             if cause:
                 batch.late_cause[row] = cause
-            self._send_quick(wire, batch, row)
+            wire.calm = False
+            wire.quick, wire.batch, wire.row = batch.quick, batch, row
+            self._send_quick(wire)
         elif wire.state != OPEN:
             wire.waiting.append((batch, row))
         elif wire.idle:

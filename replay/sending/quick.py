@@ -40,11 +40,10 @@ class Quick(Lanes):
     def _housekeeping(self, fd: int, event: int) -> None:
         """Something came to pass on what is no wire."""
 
-    def _send_quick(self, wire: Wire, batch: Batch, row: int) -> None:
-        """Send a plain request on a calm wire."""
-        wire.calm = False
-        wire.quick, wire.batch, wire.row = batch.quick, batch, row
-        memory, at, sizes, sent_at = batch.outgoing
+    def _send_quick(self, wire: Wire) -> None:
+        """Send the plain request that is the next of a quick wire."""
+        memory, at, sizes, sent_at = wire.batch.outgoing
+        row = wire.row
         start, size = at[row], sizes[row]
         sent_at[row] = now_ns()
         try:
