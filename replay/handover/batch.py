@@ -26,7 +26,8 @@ from .memory import Region
 
 PLANNED = (
     "due_ns", "open_ns", "close_after", "close", "first", "lane", "client", "flags", "ended",
-    "method", "target_index", "at", "size", "fill", "pieces_at", "pieces", "following", "led",
+    "method", "target_index", "at", "size", "fill", "pieces_at", "pieces", "plain", "following",
+    "led",
 )  # fmt: skip
 TIMES = ("request_first_ns", "request_last_ns", "response_first_ns", "response_last_ns")
 STORED = (
@@ -74,12 +75,10 @@ class Bytes:
         return np.concatenate(([0], ends[:-1]))
 
 
-_PLAIN = ("size", "pieces", "fill", "method", "ended")
-
-
-def _plain(size: Any, pieces: Any, fill: Any, method: Any, ended: Any) -> Any:
+def _plain(planned: Chunk) -> Any:
     """Which requests are sent whole, in one piece, and answered as most are."""
-    return (size > 0) & (pieces == 0) & (fill == 0) & (method == OTHER) & (ended == 0)
+    plain = (planned["size"] > 0) & (planned["pieces"] == 0) & (planned["fill"] == 0)
+    return plain & (planned["method"] == OTHER) & (planned["ended"] == 0)
 
 
 def _next_of_connection(chunk: Chunk, plain: Any) -> tuple[Any, Any]:
@@ -113,13 +112,14 @@ class Written:
         self.rows, self.pieces, self.region = rows, len(flat) // 2, region
         self.table = np.frombuffer(region.map, np.int64, len(COLUMNS) * rows).reshape(-1, rows)
         counts = np.asarray([len(each) for each in pieces], np.int64) if pieces else 0
-        planned: Chunk = {**chunk, "size": data.sizes, "at": data.starts, "pieces": counts}
+        at = data.starts + 8 * ints
+        planned: Chunk = {**chunk, "size": data.sizes, "at": at, "pieces": counts}
         planned["pieces_at"] = np.cumsum(counts) - counts if pieces else 0
         half = (chunk["ended"] == 0) & (chunk["flags"] & np.uint32(Flag.HALF_CLOSED) != 0)
         planned["ended"] = np.where(half, HALF_CLOSED, chunk["ended"])
+        planned["plain"] = plain = _plain(planned)
         planned["following"], planned["led"] = NEVER, 0
         if led:
-            plain = _plain(*(planned[name] for name in _PLAIN))
             planned["following"], planned["led"] = _next_of_connection(planned, plain)
         self.table[len(PLANNED) :] = 0
         for name in STORED:
@@ -184,12 +184,12 @@ class Batch:
     """
 
     __slots__ = (
-        "_at", "_base", "_by_name", "_following", "_leading", "_led", "_memory", "_pieces",
-        "answer", "answered_first", "answered_last", "client", "close", "close_after", "connect",
-        "digest", "due", "ended", "fill", "first", "flags", "following", "keys", "lane",
-        "late_cause", "methods", "number", "open_rows", "opened", "outcome", "outgoing", "parked",
-        "piece_count", "pieces_at", "plain", "quick", "reached", "reuse", "rows", "sent_first",
-        "sent_last", "sizes", "targets", "tls",
+        "_at", "_leading", "_led", "_memory", "_pieces", "answer", "answered_first",
+        "answered_last", "client", "close", "close_after", "connect", "digest", "due", "ended",
+        "fill", "first", "flags", "following", "lane", "late_cause", "methods", "number",
+        "open_rows", "opened", "outcome", "outgoing", "parked", "piece_count", "pieces_at",
+        "plain", "quick", "reached", "reuse", "rows", "sent_first", "sent_last", "sizes",
+        "targets", "tls",
     )  # fmt: skip
 
     def __init__(self, memory: mmap.mmap, number: int, rows: int, pieces: int) -> None:
@@ -199,7 +199,6 @@ class Batch:
         by_name = {
             name: ints[place * rows : (place + 1) * rows] for place, name in enumerate(COLUMNS)
         }
-        self._by_name = by_name
         self.due = by_name["due_ns"]
         self.opened = by_name["open_ns"]
         self.close_after = by_name["close_after"]
@@ -216,7 +215,6 @@ class Batch:
         self.piece_count = by_name["pieces"]
         self.pieces_at = by_name["pieces_at"]
         self._pieces = ints[len(COLUMNS) * rows :]
-        self._base = len(ints) * 8
         self._at = by_name["at"]
         self.sent_first = by_name["request_first_ns"]
         self.sent_last = by_name["request_last_ns"]
@@ -229,29 +227,26 @@ class Batch:
         self.late_cause = by_name["late_cause"]
         self.reuse = by_name["reuse"]
         self.digest = by_name["response_digest"].cast("B").cast("Q")
-        self._following = by_name["following"]
         self._led = by_name["led"]
-        self.keys: list[tuple[int, int]] = []
-        self.plain: list[bool] = []
-        self.following: list[int] = []
         self._leading: list[int] = []
         self.reached = 0
         self.parked: set[int] = set()
-        self.outgoing: tuple[Any, ...] = ()
+        self.plain = by_name["plain"]
+        self.following: Any = by_name["following"]
+        self.outgoing: tuple[Any, ...] = (memory, self._at, self.sizes, self.sent_first)
         self.quick: tuple[Any, ...] = ()
+        self._quicken()
 
-    def hasten(self) -> None:
-        """Get ready for being sent: what the short way reads, as lists, which are read faster."""
-        self.keys = list(zip(self.lane.tolist(), self.targets.tolist(), strict=True))
-        self.plain = _plain(*(np.asarray(self._by_name[name]) for name in _PLAIN)).tolist()
-        self.following = self._following.tolist()
-        at = (np.asarray(self._at) + self._base).tolist()
-        self.outgoing = (self._memory, at, self.sizes.tolist(), self.sent_first)
+    def _quicken(self) -> None:
         self.quick = (self.following, self.answered_last, self.answer, self.digest)
 
-    def lead(self) -> None:
-        """Get ready for being sent as fast as answers come."""
+    def hasten(self) -> None:
+        """Get ready for being sent as fast as answers come: lists are read faster than columns."""
         self._leading = np.flatnonzero(np.asarray(self._led) == 0)[::-1].tolist()
+        self.following = self.following.tolist()
+        at, sizes = self._at.tolist(), self.sizes.tolist()
+        self.outgoing = (self._memory, at, sizes, self.sent_first)
+        self._quicken()
 
     def cut_off(self, row: int) -> bool:
         """Whether the recorded request has no end."""
@@ -270,7 +265,7 @@ class Batch:
 
     def request(self, row: int) -> bytes:
         """The bytes to send."""
-        start = self._base + self._at[row]
+        start = self._at[row]
         return self._memory[start : start + self.sizes[row]]
 
     def pieces(self, row: int) -> list[tuple[int, int]]:

@@ -63,7 +63,6 @@ class EngineAtMax(Engine):
         if batch is not None:
             self._live[batch.number] = batch
             batch.hasten()
-            batch.lead()
         return batch
 
     def _admit(self) -> None:

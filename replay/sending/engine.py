@@ -165,7 +165,6 @@ class Engine(Quick):
         batch = self._intake.next()
         if batch is not None:
             self._live[batch.number] = batch
-            batch.hasten()
             self._schedule(batch)
         for silent in self._intake.silent:
             for target in range(len(self._head_start)):
@@ -259,7 +258,7 @@ class Engine(Quick):
 
     def _dispatch(self, batch: Batch, row: int, now: int) -> None:
         """Send a row on its lane, or have it wait there, or take a spare."""
-        key = batch.keys[row]
+        key = (batch.lane[row], batch.targets[row])
         if batch.close_after[row] >= 0:
             self._plan_end(key, batch, row)
         if batch.sizes[row] < 0:
