@@ -92,8 +92,9 @@ class Made:
         with self.written.blob as blob:
             if xxhash.xxh3_64_intdigest(blob) == self._whole:
                 return self._digests
-            column = self.written.column
-            found = _digests(blob, column("at"), column("size"))
+        stored = self.written.stored
+        with memoryview(self.written.region.map) as memory:
+            found = _digests(memory, stored("at"), stored("size"))
         self.altered = int(np.count_nonzero(sent & (found != self._digests)))
         return found
 
