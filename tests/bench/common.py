@@ -1,8 +1,7 @@
 """What the benchmarks share: peers started and stopped by pid, their figures read, medians, tables.
 
-A benchmark is a script beside this file (`python tests/bench/bench_replay.py`), so it imports with
-`from common import nginx, wrk, Table`. A figure is worth something only beside a peer's figure from
-the same run: `alternate` measures them in turns and a `Table` prints medians and their ratio.
+A figure is worth something only beside a peer's figure from the same run: `alternate` measures them
+in turns and a `Table` prints medians and their ratio.
 On two cores the target has core 0 and the sender core 1 (`on_core`).
 """
 
@@ -110,6 +109,22 @@ def stay_on_core(core: int) -> None:
     """Keep this process (and the children it starts) on one core."""
     if (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(0, {core})
+
+
+def steadiness(seconds: float = 2.0) -> float:
+    """The share of its usual work that this core does in the slowest tenth of 10-ms spans.
+
+    A machine whose cores are shared out by a host we cannot see has less than 1, and what is timed
+    on it is late by no fault of its own.
+    """
+    work = []
+    for _ in range(round(seconds * 100)):
+        until, turns = time.perf_counter_ns() + 10_000_000, 0
+        while time.perf_counter_ns() < until:
+            turns += 1
+        work.append(turns)
+    work.sort()
+    return work[len(work) // 10] / work[len(work) // 2]
 
 
 @contextlib.contextmanager
