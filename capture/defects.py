@@ -47,6 +47,9 @@ class Defect(IntFlag):
     LOOKALIKE = 1 << 30  # a header that some take for Content-Length or Transfer-Encoding
     TARGET_8BIT = 1 << 31  # bytes above ASCII in the target
     TYPE_REPEATED = 1 << 32  # several Content-Type headers
+    AFTER_CLOSE = 1 << 33  # a request behind one that said it was the connection's last
+    CHUNK_EXTENSION = 1 << 34  # an extension of a chunk that is not spelt right
+    CONTENT_UNEXPECTED = 1 << 35  # content in a request whose method gives it no meaning
 
 
 FATAL = (
@@ -66,7 +69,6 @@ HARMLESS = (
     Defect.LEADING_BLANK_LINES
     | Defect.HTTP09
     | Defect.UNKNOWN_METHOD
-    | Defect.TARGET_8BIT
     | Defect.HOST_MISSING
     | Defect.CUT
 )

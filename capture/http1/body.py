@@ -14,6 +14,12 @@ from ..defects import Defect
 Sink = Callable[[bytes], object]
 
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})([ \t]*)(;[^\r\n\0]*)?\r?\n")
+_WORD = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
+_EXTENSIONS = re.compile(
+    rb"(?:[ \t]*;[ \t]*" + _WORD + rb"(?:[ \t]*=[ \t]*(?:" + _WORD + rb"|" + _QUOTED + rb"))?)*+"
+)
+"""RFC 9112, section 7.1.1."""
 _FRAMING = re.compile(rb"(?i:content-length|transfer-encoding|host|trailer|te)[ \t]*:")
 _LINE_LIMIT = 16_384
 
@@ -117,6 +123,8 @@ class Chunked:
                 return
             if size[2] and not size[3]:
                 self.defects |= Defect.CHUNK_SPACING
+            elif size[3] and not _EXTENSIONS.fullmatch(size[2] + size[3]):
+                self.defects |= Defect.CHUNK_EXTENSION
             self._left = int(size[1], 16)
             self._state = "data" if self._left else "trailer"
 

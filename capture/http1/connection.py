@@ -8,9 +8,10 @@ is there only while a message is under way, because most of very many connection
 
 from __future__ import annotations
 
+from ..defects import Defect
 from ..exchange import Close, Connection, Exchange, Flag, Kind, RequestEnd
 from .framing import Framing
-from .head import GLANCE, HEAD_LIMIT, METHODS, ResponseHead
+from .head import CONTENTLESS, GLANCE, HEAD_LIMIT, METHODS, ResponseHead
 from .request import Mode, Requests
 from .response import Mode as Answering
 from .response import Responses, Rest
@@ -18,6 +19,7 @@ from .response import Responses, Rest
 _MOST_WAITING = 1024
 """So many requests wait for their answers: where only one direction is captured, none comes."""
 
+_ZERO = ord("0")
 _HOW = {
     Close.FIN_CLIENT: RequestEnd.FIN,
     Close.FIN_SERVER: RequestEnd.SILENCE,
@@ -34,7 +36,7 @@ class Http1:
 
     __slots__ = (
         "_early", "_forgotten", "_kind", "_pipelines", "_position", "connection", "framing",
-        "requests", "responses", "waiting",
+        "over", "requests", "responses", "waiting",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, framing: Framing) -> None:
@@ -45,6 +47,7 @@ class Http1:
         self._position = 0
         self._kind = Kind.TCP
         self._pipelines = False
+        self.over = False  # a request said that it was the last
         self._forgotten = 0  # requests given out while their answers may yet come
         self.requests: Requests | None = None  # while a request is under way
         self.responses: Responses | Rest | None = None  # while a response is
@@ -269,6 +272,7 @@ class Http1:
             or fields.upgrade
             or fields.expect
             or fields.hosts != 1
+            or (length > 0 and data.startswith(CONTENTLESS))
             or end + (length if length > 0 else 0) != len(data)
             or len(data) - end > self.framing.max_body
             or end > HEAD_LIMIT
@@ -282,6 +286,10 @@ class Http1:
         exchange.head_bytes = end if end < len(data) else exchange.request_bytes
         exchange.request_first_ns = exchange.request_last_ns = time_ns
         self.waiting += (exchange,)
+        if self.over:
+            exchange.defects = int(Defect.AFTER_CLOSE)
+        elif fields.persists is False or (data[at - 3] == _ZERO and not fields.persists):
+            self.over = True
         return True
 
     def _answer(self, time_ns: int, data: bytes, end: int, exchange: Exchange) -> bool:

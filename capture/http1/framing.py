@@ -28,6 +28,7 @@ class Asked(Protocol):
     """What requests are handed to."""
 
     framing: Framing
+    over: bool  # one of them said that no other would come
 
     def begin(self, time_ns: int) -> Exchange: ...
 

@@ -23,6 +23,8 @@ METHODS = frozenset(
     b"BCOPY BDELETE BMOVE BPROPFIND BPROPPATCH M-SEARCH RPC_IN_DATA RPC_OUT_DATA "
     b"RPC_CONNECT RDG_IN_DATA RDG_OUT_DATA CCM_POST".split()
 )
+CONTENTLESS = (b"GET ", b"HEAD ", b"CONNECT ", b"TRACE ")
+"""How requests begin whose content has no meaning (RFC 9110, sections 9.3.1, .2, .6 and .8)."""
 LINE = re.compile(rb"(" + TOKEN + rb") ([!-~]+) HTTP/1\.([01])\r\n")
 _TARGET = re.compile(
     rb"/[!-~]*"
@@ -42,7 +44,7 @@ STATUS_LINE = re.compile(rb"HTTP/(\d)\.(\d)[ \t]+(\d{3})(?!\d)[^\n]*\n", re.I)
 _PLAIN = re.compile(rb"(?:" + TOKEN + rb":[^\x00-\x08\n-\x1f\x7f]*\r\n)*\r\n")
 _TELLING = re.compile(
     rb"(?:^|\n)(?:[cC][oO][nN][tT][eE][nN][tT][-_]+(?:[lL]|[tT][yY])|[tT][rR][aA][nN][sS][fF]|[uU][pP][gG][rR]"
-    rb"|[eE][xX][pP][eE][cC][tT]|[hH][oO][sS][tT]|[cC][oO][nN][nN][eE][cC][tT])"
+    rb"|[pP][rR][oO][xX][yY]-[cC]|[eE][xX][pP][eE][cC][tT]|[hH][oO][sS][tT]|[cC][oO][nN][nN][eE][cC][tT])"
 )
 _DIGITS = re.compile(rb"0*[0-9]{1,18}").fullmatch
 
@@ -65,7 +67,15 @@ class Fields(NamedTuple):
     upgrade: bytes  # value of Upgrade in lower case; b"" where the connection is not to switch
     expect: bool  # Expect: 100-continue
     hosts: int
+    persists: bool | None  # what Connection says of it: "keep-alive", "close", or nothing
     defects: int
+
+    def last(self, version: int) -> bool:
+        """Whether its sender ends the connection with this message (RFC 9112, section 9.3)."""
+        return self.persists is False or (version < 11 and not self.persists)
+
+
+_NOTHING_SAID = Fields(-1, False, False, b"", False, 0, None, 0)
 
 
 class Heads:
@@ -165,7 +175,7 @@ def read_fields(block: bytes) -> Fields:
     """Read a block of header lines, its empty line included."""
     if _PLAIN.fullmatch(block):
         if not _TELLING.search(block):
-            return Fields(-1, False, False, b"", False, 0, 0)
+            return _NOTHING_SAID
         return _weigh([_split(line) for line in block[:-4].split(b"\r\n")], 0)
     lines, defects = _lines(block)
     return _weigh([_split(line) for line in lines], defects)
@@ -225,7 +235,8 @@ def _weigh(headers: list[tuple[bytes, bytes, int]], defects: int) -> Fields:
     """Put together what the headers say."""
     lengths: list[bytes] = []
     codings: list[bytes] = []
-    hosts, types, switch, expect, upgrade = 0, 0, False, False, b""
+    hosts, types, expect, upgrade = 0, 0, False, b""
+    options: set[bytes] = set()
     for name, value, wrong in headers:
         defects |= wrong
         if name == b"content-length":
@@ -234,9 +245,8 @@ def _weigh(headers: list[tuple[bytes, bytes, int]], defects: int) -> Fields:
             codings.extend(part.strip(b" \t").lower() for part in value.split(b","))
         elif name == b"host":
             hosts += 1
-        elif name == b"connection":
-            options = [part.strip(b" \t").lower() for part in value.split(b",")]
-            switch = switch or b"upgrade" in options
+        elif name in (b"connection", b"proxy-connection"):
+            options.update(part.strip(b" \t").lower() for part in value.split(b","))
         elif name == b"upgrade":
             upgrade = value.lower()
         elif name == b"content-type":
@@ -256,9 +266,9 @@ def _weigh(headers: list[tuple[bytes, bytes, int]], defects: int) -> Fields:
         defects |= Defect.CODING_INVALID
     if codings and lengths:
         defects |= Defect.LENGTH_AND_CODING
-    return Fields(
-        length, chunked, bool(codings), upgrade if switch else b"", expect, hosts, defects
-    )
+    persists = False if b"close" in options else b"keep-alive" in options or None
+    switch = upgrade if b"upgrade" in options else b""
+    return Fields(length, chunked, bool(codings), switch, expect, hosts, persists, defects)
 
 
 def _length(values: list[bytes]) -> tuple[int, int]:

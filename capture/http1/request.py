@@ -16,7 +16,7 @@ from ..defects import FATAL, Defect
 from ..exchange import Exchange, Flag, Kind, RequestEnd
 from .body import Body, Chunked, Sized
 from .framing import Asked
-from .head import HEAD_LIMIT, LINE
+from .head import CONTENTLESS, HEAD_LIMIT, LINE
 from .headend import HeadEnd
 from .held import Held
 from .pieces import Pieces
@@ -41,7 +41,7 @@ class Requests:
     """Frames the client's direction of one connection."""
 
     __slots__ = (
-        "_body", "_buffer", "_gappy", "_head_end", "_held", "_limit",
+        "_body", "_buffer", "_gappy", "_head_end", "_held", "_last", "_limit",
         "_pairing", "_pieces", "_refused", "_search", "_will_hold", "exchange", "mode",
     )  # fmt: skip
 
@@ -59,6 +59,7 @@ class Requests:
         self._refused = False  # the answer came instead of "100 Continue"
         self._will_hold = False  # its answer may switch protocols
         self._held: Held | None = None
+        self._last = False  # it says that no other will come
 
     @property
     def idle(self) -> bool:
@@ -86,9 +87,6 @@ class Requests:
             self._give_up_search()
             self._finish()
         self.mode = Mode.TUNNEL if tunnel else Mode.IDLE
-        self._replay()
-
-    def _replay(self) -> None:
         held = self._held
         while held and self.mode != Mode.HELD:
             time_ns, data, missing, at = held.take()
@@ -99,7 +97,11 @@ class Requests:
             if missing or at < len(data):
                 held.put_back((time_ns, data, missing, at))
             if held.too_much:
-                self._judge()
+                self._judge(held)
+
+    def _judge(self, held: Held) -> None:
+        if self.mode == Mode.HELD:  # no answer came, and too much waits for it
+            self.mode = Mode.TUNNEL if held.speaks_otherwise() else Mode.IDLE
 
     def answered(self) -> None:
         """The request at hand was answered: if its end was lost, it is here."""
@@ -114,7 +116,7 @@ class Requests:
     def end(self, how: RequestEnd) -> None:
         """The stream has ended."""
         while self.mode == Mode.HELD and self._held:
-            self.release(self._speaks_otherwise())
+            self.release(self._held.speaks_otherwise())
         exchange = self.exchange
         if exchange is None:
             return
@@ -138,19 +140,10 @@ class Requests:
         self._pieces = Pieces(exchange.request_first_ns)
 
     def _hold(self, time_ns: int, data: bytes, missing: int, at: int) -> None:
-        if self._held is None:
-            self._held = Held()
-        self._held.add((time_ns, data, missing, at))
-        if self._held.too_much:
-            self.release(self._speaks_otherwise())
-
-    def _speaks_otherwise(self) -> bool:
-        return self._held is not None and self._held.speaks_otherwise()
-
-    def _judge(self) -> None:
-        """No answer came, and too much waits for it."""
-        if self.mode == Mode.HELD:
-            self.mode = Mode.TUNNEL if self._speaks_otherwise() else Mode.IDLE
+        held = self._held = self._held or Held()
+        held.add((time_ns, data, missing, at))
+        if held.too_much:
+            self.release(held.speaks_otherwise())
 
     # --- framing
 
@@ -260,6 +253,7 @@ class Requests:
             return
         exchange.head_bytes = end
         if line.version == 9:
+            self._last = True
             self._finish()
             return
         fields, defects = head.fields(self._buffer, self._pairing.framing.heads)
@@ -270,7 +264,10 @@ class Requests:
             self._lose(exchange, RequestEnd.COMPLETE)
             return
         self._will_hold = line.method == b"CONNECT" or bool(fields.upgrade)
+        self._last = fields.last(line.version)
         if fields.chunked or fields.length > 0:
+            if line.method + b" " in CONTENTLESS:
+                exchange.defects |= Defect.CONTENT_UNEXPECTED
             self._body = Chunked() if fields.chunked else Sized(fields.length)
             self.mode = Mode.BODY
         else:
@@ -341,9 +338,12 @@ class Requests:
         if size > len(exchange.request):
             exchange.flags |= Flag.CUT_BY_CAPTURE
         if self.mode != Mode.TUNNEL:
+            if self._pairing.over and self._buffer.strip(b"\r\n"):
+                exchange.defects |= Defect.AFTER_CLOSE
+            self._pairing.over |= self._last
             self.mode = Mode.HELD if self._will_hold else Mode.IDLE
         self._buffer = bytearray()
         self._head_end = self._body = self._search = None
         self.exchange = None
-        self._gappy = self._refused = self._will_hold = False
+        self._gappy = self._refused = self._will_hold = self._last = False
         self._pairing.request_done(exchange)

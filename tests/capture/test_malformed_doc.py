@@ -9,12 +9,20 @@ import pytest
 
 from capture.defects import FATAL, HARMLESS, Defect, verdict
 from capture.exchange import Close, Kind, RequestEnd
-from tests.capture.conversations import Split, byte_by_byte, client, client_gap, converse, whole
+from tests.capture.conversations import (
+    Split,
+    byte_by_byte,
+    client,
+    client_gap,
+    converse,
+    server,
+    whole,
+)
 
 DOC = Path(__file__).parents[2] / "docs" / "malformed.md"
 ROW = re.compile(r"^\| `([A-Z0-9_]+)` \| (\w+) \| ([^|]+) \| ([^|]+) \|$", re.M)
 ROWS = {name: (kind, example) for name, kind, _, example in ROW.findall(DOC.read_text())}
-WITHOUT_EXAMPLE = {"HEAD_TOO_LARGE", "GAP_IN_HEAD"}
+WITHOUT_EXAMPLE = {"HEAD_TOO_LARGE", "GAP_IN_HEAD", "AFTER_CLOSE"}
 
 
 def test_every_class_is_described_and_nothing_else_is() -> None:
@@ -72,3 +80,68 @@ def test_a_gap_in_a_body_keeps_the_exchange_and_its_framing() -> None:
     assert exchange.request == head + b"abxxx\r\n0\r\n\r\n"
     assert (exchange.kind, exchange.ended) == (Kind.HTTP1, RequestEnd.COMPLETE)
     assert (exchange.defects, exchange.missing_bytes) == (0, 3)
+
+
+CLOSE, KEEP = b"Connection: close\r\n", b"Connection: keep-alive\r\n"
+
+
+def request(version: bytes, headers: bytes = b"") -> bytes:
+    return b"GET / HTTP/" + version + b"\r\nHost: a\r\n" + headers + b"\r\n"
+
+
+@pytest.mark.parametrize("split", [whole, byte_by_byte])
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        (request(b"1.1", CLOSE), True),
+        (request(b"1.1", b"Connection: x, Close\r\n"), True),
+        (request(b"1.0"), True),
+        (b"GET /\r\n", True),
+        (request(b"1.1"), False),
+        (request(b"1.1", KEEP), False),
+        (request(b"1.0", KEEP), False),
+        (request(b"1.0", b"Proxy-Connection: Keep-Alive\r\n"), False),
+    ],
+)
+def test_what_comes_after_the_last_request_is_told(
+    first: bytes, last: bool, apart: bool, split: Split
+) -> None:
+    more = [request(b"1.1"), request(b"1.1", KEEP)]
+    answer = server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    script = (
+        [client(each) for each in (first, *more)] if apart else [client(first + b"".join(more))]
+    )
+    if apart:
+        script.insert(1, answer)
+    out = converse(script, split, Close.FIN_CLIENT)
+    told = Defect.AFTER_CLOSE if last else Defect.NONE
+    assert [each.request for each in out] == [first, *more]
+    assert [Defect(each.defects) & Defect.AFTER_CLOSE for each in out] == [0, told, told]
+
+
+@pytest.mark.parametrize("split", [whole, byte_by_byte])
+def test_an_empty_line_after_the_last_request_is_none(split: Split) -> None:
+    out = converse([client(request(b"1.1", CLOSE) + b"\r\n")], split, Close.FIN_CLIENT)
+    assert not any(each.defects & Defect.AFTER_CLOSE for each in out)
+
+
+@pytest.mark.parametrize("split", [whole, byte_by_byte])
+@pytest.mark.parametrize(
+    ("extension", "wrong"),
+    [
+        (b";a", False),
+        (b';a=b;c="d;\\"e"', False),
+        (b" ; a = b", False),
+        (b";", True),
+        (b";a=", True),
+        (b';a="b', True),
+        (b";a b", True),
+    ],
+)
+def test_extensions_of_chunks_are_looked_at(extension: bytes, wrong: bool, split: Split) -> None:
+    head = b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    raw = head + b"1" + extension + b"\r\nx\r\n0\r\n\r\n"
+    (exchange,) = converse([client(raw)], split)
+    assert (exchange.request, exchange.kind) == (raw, Kind.HTTP1)
+    assert Defect(exchange.defects) == (Defect.CHUNK_EXTENSION if wrong else Defect.NONE)
