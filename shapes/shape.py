@@ -174,6 +174,8 @@ def load(path: str, on_loss: Callable[[str], None] | None = None) -> dict[str, A
         if on_loss is not None:
             for loss in tape.losses:
                 on_loss(str(loss))
+        if tape.losses and not shape["arrivals"]["exchanges"]:
+            raise TapeError(f"{path}: nothing that can be read is left, so there is no shape.")
     return shape
 
 

@@ -188,6 +188,9 @@ def audit_tape(path: str, canaries: Iterable[bytes] = ()) -> Report:
 
     auditor = Auditor(canaries)
     with Tape.open(path) as tape:
+        if tape.losses:
+            raise TapeError(f"{tape.losses[0]}, so nothing can be said of it; read what is left "
+                            "with `wiretape tape filter`, and audit that.")  # fmt: skip
         for start in range(0, tape.exchange_count, _BATCH):
             numbers = np.arange(start, min(start + _BATCH, tape.exchange_count), dtype=np.int64)
             for number, payload in zip(numbers, tape.payloads(numbers), strict=True):

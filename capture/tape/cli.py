@@ -117,7 +117,8 @@ def verify(tape: Path, as_json: bool) -> None:
             "whole": opened.whole,
             "blocks": len(opened.blocks),
             "exchanges": opened.exchange_count,
-            "exchanges_lost": sum(loss.exchanges for loss in losses),
+            "exchanges_lost": sum(loss.exchanges or 0 for loss in losses),
+            "exchanges_lost_is_least": any(loss.exchanges is None for loss in losses),
             "losses": [str(loss) for loss in losses],
             "ledger_imbalances": wrong,
         }
@@ -126,11 +127,14 @@ def verify(tape: Path, as_json: bool) -> None:
     else:
         for line in (*found["losses"], *wrong):  # type: ignore[misc]
             click.echo(f"lost: {line}", err=True)
-        ended = "" if found["whole"] else " The writer was interrupted; what it had sealed is here."
+        ended = "" if found["whole"] else " It has no end: its writer was stopped, or it was cut."
+        lost = f"{found['exchanges_lost']:,} cannot be read"
+        if found["exchanges_lost_is_least"]:
+            lost += ", and nobody can tell how many more"
         verdict = "damaged" if losses or wrong else "sound"
         click.echo(
             f"{tape}: {verdict}: {found['exchanges']:,} exchanges in {found['blocks']} blocks, "
-            f"{found['exchanges_lost']:,} cannot be read.{ended}"
+            f"{lost}.{ended}"
         )
     if losses or wrong:
         raise click.exceptions.Exit(1)

@@ -211,7 +211,7 @@ def _derive(tape: Tape, path: Path, keep: Keep, recipients: Sequence[str]) -> Ta
 
 def _unread(tape: Tape) -> int:
     """How many exchanges of a tape that was copied lay in blocks that cannot be read."""
-    return sum(loss.exchanges for loss in tape.losses)
+    return sum(loss.exchanges or 0 for loss in tape.losses)
 
 
 def _book(ledger: Ledger, fate: str, count: int) -> None:

@@ -44,7 +44,7 @@ class Loss:
     offset: int  # in the file
     size: int  # bytes
     reason: str
-    exchanges: int = 0  # how many are lost with it, where that is known
+    exchanges: int | None = None  # how many are lost with it; None where nobody can tell
 
     def __str__(self) -> str:
         rows = f", {self.exchanges} exchanges" if self.exchanges else ""

@@ -147,7 +147,7 @@ def show(found: dict[str, Any]) -> None:
     )
     if not found["whole"]:
         console.print(
-            "[yellow]The writer was interrupted: there is no index; blocks were found.[/]"
+            "[yellow]It has no end, so no index: its writer was stopped, or it was cut.[/]"
         )
     for loss in found["losses"]:
         console.print(f"[red]lost[/] {loss}")

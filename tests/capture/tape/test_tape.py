@@ -137,6 +137,24 @@ def test_a_tape_torn_anywhere_gives_what_stands_before(tmp_path: Path, seed: int
             assert f"/orders/{number} ".encode() in tape.payload(number).request
 
 
+def test_a_tape_torn_in_its_only_block_is_passed_by_no_command(tmp_path: Path) -> None:
+    path = tmp_path / "a.tape"
+    write(path, 15)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 3])
+    refusals = {
+        ("tape", "verify", "--json"): '"exchanges_lost_is_least": true',
+        ("shapes",): "nothing that can be read is left",
+        ("sanitize", "audit"): "nothing can be said of it",
+        ("plan",): "holds no request",
+    }
+    for words, said in refusals.items():
+        command = [sys.executable, "-m", "wiretape", *words, str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1, words
+        assert said in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_a_flipped_byte_costs_at_most_its_block_and_is_reported(tmp_path: Path, seed: int) -> None:
     path = tmp_path / "a.tape"
@@ -148,7 +166,7 @@ def test_a_flipped_byte_costs_at_most_its_block_and_is_reported(tmp_path: Path, 
     path.write_bytes(bytes(data))
     with Tape.open(path) as tape:
         losses = tape.verify()
-        lost = sum(loss.exchanges for loss in losses)
+        lost = sum(loss.exchanges or 0 for loss in losses)
         got = [n for block in tape.columns(["connection"]) for n in block["connection"].tolist()]
         assert len(got) >= 40 - 20
         assert lost or losses or got == list(range(40))
