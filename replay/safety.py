@@ -25,8 +25,8 @@ def refuse_production(tape: Tape, targets: list[Target], resolved: Iterable[str]
     """
     servers = _servers(tape)
     addresses = {place.rpartition(":")[0] for place in servers}
-    names = _names(tape)
-    elsewhere = set(resolved)
+    far = any(not target.loopback for target in targets)
+    names = _names(tape) - set(resolved) if far else set()  # it takes a look at every block
     for target in targets:
         for place in target.addresses:
             if isinstance(place.sockaddr, str):
@@ -35,7 +35,7 @@ def refuse_production(tape: Tape, targets: list[Target], resolved: Iterable[str]
             host = shown.rpartition(":")[0]
             if shown in servers or (not target.loopback and host in addresses):
                 raise _refusal(f"{target.url} is {shown}, the server")
-        if not target.loopback and target.hostname.rstrip(".") in names - elsewhere:
+        if not target.loopback and target.hostname.rstrip(".") in names:
             raise _refusal(f"{target.url} has the name of the server")
 
 

@@ -166,18 +166,20 @@ def decode_header(data: bytes, crc: int) -> BlockHeader:
 
 def believable(header: BlockHeader) -> bool:
     """Whether what a header says can be."""
-    counts = (header.rows, header.connections, header.size, header.number)
-    return (
-        all(type(each) is int and 0 <= each < 1 << 62 for each in counts)
-        and max(header.rows, header.connections) <= MOST_ROWS
-        and all(-(1 << 63) <= time < 1 << 63 for time in (header.first_ns, header.last_ns))
-        and isinstance(header.meta, dict)
-        and all(
-            isinstance(at, int) and isinstance(length, int) and min(at, length) >= 0
-            and at + length <= header.size
-            for at, length in (spec[-3:-1] for spec in header.sections.values())
-        )
-    )  # fmt: skip
+    size = header.size
+    for count in (header.rows, header.connections, size, header.number):
+        if type(count) is not int or not 0 <= count < 1 << 62:
+            return False
+    for time in (header.first_ns, header.last_ns):
+        if not -(1 << 63) <= time < 1 << 63:
+            return False
+    for spec in header.sections.values():
+        at, length = spec[-3:-1]
+        if type(at) is not int or type(length) is not int:
+            return False
+        if at < 0 or length < 0 or at + length > size:
+            return False
+    return max(header.rows, header.connections) <= MOST_ROWS and isinstance(header.meta, dict)
 
 
 def section_place(header: BlockHeader, name: str) -> tuple[int, int]:

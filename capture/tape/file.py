@@ -178,8 +178,9 @@ class TapeFile:
         """The blocks that an index lists."""
         blocks, number = [], 0
         for offset, rows, connections, first_ns, last_ns in header.meta["blocks"]:
-            said = BlockHeader("rows", 0, rows, connections, first_ns, last_ns, size=offset)
-            if not believable(said) or not 0 < offset < self.size:
+            if not 0 < offset < self.size or not believable(
+                BlockHeader("rows", 0, rows, connections, first_ns, last_ns, size=offset)
+            ):
                 return []
             blocks.append(BlockPlace(self, offset, rows, connections, first_ns, last_ns, number))
             number += rows
