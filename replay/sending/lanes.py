@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import select
+from collections import deque
 from collections.abc import Callable
 
 from capture.exchange import Close, Flag, Lateness, Outcome, RequestEnd, Reuse
@@ -27,6 +28,7 @@ from .timers import Timers
 
 _WIRES_A_SWEEP = 256
 _SWEEPS_A_SECOND = 20
+_ROOM_NS = 5_000_000
 
 
 class Lanes(Settle):
@@ -50,6 +52,8 @@ class Lanes(Settle):
         self._wires = self._dialer.wires
         self._lanes: dict[Key, Wire] = {}
         self._openings = openings_of(options.connections)
+        self._patience = options.connect_timeout
+        self._roomless: deque[tuple[Batch, int]] = deque()  # they wait for a descriptor
         self._spares = [Spares(self._openings.size) for _ in targets]
         self._timers = Timers()
         self._ends = Ends()
@@ -118,13 +122,31 @@ class Lanes(Settle):
                 break
 
     def _connect(self, batch: Batch, row: int) -> Wire | None:
-        """A wire for a row that is due; where there is none, that is what became of the row."""
-        wire = self._dial(batch.lane[row], batch.targets[row], batch.client[row])
+        """A wire for a row that is due; where there is none, that is what became of the row.
+
+        Where descriptors are used up it waits for one, as long as a connection may take.
+        """
+        wire: Wire | Outcome = Outcome.NO_RESOURCES  # behind those that wait already
+        if not self._roomless:
+            wire = self._dial(batch.lane[row], batch.targets[row], batch.client[row])
         if isinstance(wire, Wire):
             return wire
+        short = self._roomless or self._dialer.full
+        if short and now_ns() - self._start - batch.due[row] < self._patience:
+            self._roomless.append((batch, row))
+            if len(self._roomless) == 1:
+                self._timers.add(now_ns() + _ROOM_NS, self._look_for_room, ())
+            return None
         self.in_flight -= 1
         self._settle_row(batch, row, wire)
         return None
+
+    def _look_for_room(self) -> None:
+        """Open wires for those that wait for a descriptor, the first first, while there are any."""
+        waiting, self._roomless = self._roomless, deque()
+        while waiting and not self._roomless:
+            self._again(*waiting.popleft(), Reuse.FRESH, Lateness.CONNECT)
+        self._roomless += waiting
 
     def _dial(self, lane: int, target: int, client: int, spare: bool = False) -> Wire | Outcome:
         wire = self._dialer.open(lane, target)
@@ -239,11 +261,11 @@ class Lanes(Settle):
         else:
             spares.rest(wire)
 
-    def _again(self, batch: Batch, row: int) -> None:
-        """A request that waited for a connection that the target closed gets a new one."""
+    def _again(self, batch: Batch, row: int, reuse: Reuse, cause: Lateness) -> None:
+        """A request that waited, for a connection that was closed or for a descriptor."""
         key = (batch.lane[row], batch.targets[row])
         if self._openings.size:
-            self._aside(batch, row, Lateness.CONNECTION)
+            self._aside(batch, row, cause)
             return
         wire: Wire | None = self._lanes.get(key)
         if wire is None:
@@ -252,9 +274,9 @@ class Lanes(Settle):
             self._lanes[key] = wire
             if batch.close_after[row] >= 0:
                 self._plan_end(key, batch, row)
-            batch.reuse[row] = Reuse.SPARE
+            batch.reuse[row] = reuse
             if wire.idle and wire.state == OPEN:
-                self._send(wire, batch, row, Lateness.CONNECTION)
+                self._send(wire, batch, row, cause)
             else:
                 wire.waiting.append((batch, row))
 
@@ -298,7 +320,7 @@ class Lanes(Settle):
             self.in_flight -= 1
             self._row_settled(batch)
         for batch, row in unsent:
-            self._again(batch, row)
+            self._again(batch, row, Reuse.SPARE, Lateness.CONNECTION)
         if wire.spare:
             self._spares[wire.target].closed(wire)
             self._refill(self._spares[wire.target])

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from capture.exchange import Lateness, Outcome, Reuse
 from capture.tape import Tape
@@ -49,10 +50,12 @@ def stalling(seconds: float) -> Callable[[socket.socket, list[bytes]], None]:
     return behave
 
 
-def with_few_descriptors(tape: Path, url: str, run: Path) -> subprocess.CompletedProcess[str]:
+def with_few_descriptors(
+    tape: Path, url: str, run: Path, *more: str
+) -> subprocess.CompletedProcess[str]:
     where = ["--target", url, "-o", str(run), "--no-calibrate", "--host", "keep"]
     return subprocess.run(
-        [sys.executable, "-c", LITTLE, "replay", str(tape), *where],
+        [sys.executable, "-c", LITTLE, "replay", str(tape), *where, *more],
         cwd=ROOT, capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
 
@@ -105,6 +108,42 @@ def test_connections_that_rest_make_room_where_there_is_no_descriptor_and_that_i
     assert "connections that rested were closed early" in done.stdout
     (outcome,) = columns(tmp_path / "run.tape", "outcome")
     assert (outcome == Outcome.ANSWERED).all()
+
+
+@pytest.mark.parametrize("speed", ["1", "max"])
+def test_a_request_waits_for_a_descriptor_and_is_late_rather_than_lost(
+    tmp_path: Path, speed: str
+) -> None:
+    def slowly(sock: socket.socket, pieces: list[bytes]) -> None:
+        while data := sock.recv(65536):
+            pieces.append(data)
+            time.sleep(0.4)
+            sock.sendall(ANSWER)
+
+    requests = [Request(n % 200, n / 4, get(f"/{n}")) for n in range(400)]
+    tape = tape_of(tmp_path / "x.tape", requests)
+    with recorder(slowly) as target:
+        done = with_few_descriptors(tape, target.url, tmp_path / "run.tape", "--speed", speed)
+    assert done.returncode == 0, done.stderr
+    (outcome,) = columns(tmp_path / "run.tape", "outcome")
+    assert (outcome == Outcome.ANSWERED).all(), np.unique(outcome, return_counts=True)
+    for pieces in target.received:
+        first = [int(piece.split(b"/")[1].split(b" ")[0]) for piece in pieces]
+        assert first == sorted(first)
+
+
+def test_where_no_descriptor_comes_free_that_is_the_outcome(tmp_path: Path) -> None:
+    def never(sock: socket.socket, pieces: list[bytes]) -> None:
+        while data := sock.recv(65536):
+            pieces.append(data)
+
+    tape = tape_of(tmp_path / "x.tape", [Request(n, n / 4, get(f"/{n}")) for n in range(200)])
+    with recorder(never) as target:
+        limits = ["--connect-timeout", "300ms", "--timeout", "1s"]
+        done = with_few_descriptors(tape, target.url, tmp_path / "run.tape", *limits)
+    assert done.returncode == 0, done.stderr
+    (outcome,) = columns(tmp_path / "run.tape", "outcome")
+    assert set(outcome.tolist()) == {Outcome.TIMED_OUT, Outcome.NO_RESOURCES}
 
 
 def test_only_so_many_spares_are_opened_at_a_time(tmp_path: Path) -> None:
