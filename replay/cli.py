@@ -54,9 +54,12 @@ def replay(
     Example:
       wiretape replay theirs.tape --target http://127.0.0.1:8080 --speed 2 -o run.tape
     """
+    from capture.exchange import Outcome
+
     from .observe.observers import observers
     from .run import replay as carry_out
     from .telling import Teller, as_text
+    from .verdict.silence import refuse_silence
     from .workers.crew import ending_alike
 
     if not options.target:
@@ -79,8 +82,12 @@ def replay(
     click.echo(json.dumps({"summary": summary.as_dict()}) if as_json else as_text(summary))
     if summary.aborted:
         click.echo(f"Aborted, {summary.aborted}.", err=True)
-    failed = gates.end_run(output, tape) if gates else 0
-    return failed or (ABORTED if summary.aborted else _fidelity_code(summary, require_fidelity))
+    if gates and (failed := gates.end_run(output, tape)):
+        return failed
+    if summary.aborted:
+        return ABORTED
+    refuse_silence({Outcome[name]: count for name, count in summary.outcomes.items()})
+    return _fidelity_code(summary, require_fidelity)
 
 
 def _fidelity_code(summary: Summary, required: float | None) -> int:

@@ -225,10 +225,34 @@ class SendOptions(PlanOptions):
             "--ca says whom to trust and --insecure to trust anybody: give one.",
         )
 
-    def toward(self, *targets: str) -> ReplayOptions:
-        """The same, sent to these targets."""
-        names = [field.name for field in dataclasses.fields(SendOptions)]
-        return ReplayOptions(target=targets, **{name: getattr(self, name) for name in names})
+    def toward(self, *targets: str, among: tuple[str, ...] = ()) -> ReplayOptions:
+        """The same, sent to these targets.
+
+        `among` are all targets of a command that asks them by turns: what is said of another one
+        (`--insecure` where this one is http://) is left out here, and no contradiction.
+        """
+        given = {name: getattr(self, name) for name in _names(SendOptions)}
+        if among:
+            ReplayOptions(target=tuple(dict.fromkeys(among)), **given)  # refuses what fits none
+            given |= self._fitting(targets)
+        return ReplayOptions(target=targets, **given)
+
+    def _fitting(self, targets: tuple[str, ...]) -> dict[str, Any]:
+        """Those options that are said of some targets, as they are for these."""
+        urls = [rules.target_url(text) for text in targets]
+        places = {(url.host, url.port) for url in urls}
+        fitting: dict[str, Any] = {
+            "resolve": tuple(t for t in self.resolve if rules.address_rule(t)[0] in places)
+        }
+        if not any(url.secure for url in urls):
+            fitting |= {"insecure": False, "ca": "", "cert": "", "cert_key": ""}
+        if all(url.path for url in urls):
+            fitting["source_ip"] = ()
+        return fitting
+
+
+def _names(options: type[PlanOptions]) -> list[str]:
+    return [field.name for field in dataclasses.fields(options)]
 
 
 @dataclass(frozen=True)

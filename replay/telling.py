@@ -118,8 +118,6 @@ def as_text(summary: Summary) -> str:
         f"{_pair(row['recorded']):>22} {_pair(row['response']):>18}"
         for row in summary.endpoints[:_ENDPOINTS]
     ]
-    if not summary.answered:
-        lines.append("Warning: nothing was answered; look at the outcomes above and at the target.")
     lines += [f"Warning: {warning}" for warning in summary.warnings]
     return "\n".join([*lines, f"Run: {summary.run}"])
 

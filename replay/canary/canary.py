@@ -183,8 +183,9 @@ class _Steps:
         parts = max(1, span // wanted)
         start = options.start + self._state.runs % parts * wanted
         laps = 1 if wanted <= span else math.ceil(wanted / span)
+        told = options.toward(*targets, among=(options.baseline, options.candidate))
         return replace(
-            options.toward(*targets), split=split, start=start, end=0, loop=laps,
+            told, split=split, start=start, end=0, loop=laps,
             length=min(wanted, span), duration=options.step_for if laps > 1 else 0,
             no_calibrate=options.no_calibrate or self._calibrated,
         )  # fmt: skip

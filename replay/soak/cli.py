@@ -71,8 +71,11 @@ def _end(content: dict[str, Any], gates: Gates) -> int:
     """What came of the gates, as other commands tell it."""
     import numpy as np
 
+    from capture.exchange import Outcome
+
     from ..verdict.gate import Checked
     from ..verdict.judge import Finding, Verdict
+    from ..verdict.silence import refuse_silence
     from .findings import STANDING
 
     failed = {each["subject"]: each for each in content["findings"] if each["kind"] == "gate"}
@@ -83,7 +86,13 @@ def _end(content: dict[str, Any], gates: Gates) -> int:
     found = [Finding(each["kind"], each["subject"], each["sentence"], 0)
              for each in content["findings"] if each["state"] == STANDING]  # fmt: skip
     gates.tell(content["tape"], checked, Verdict(None, tuple(found), (), np.zeros(0)))
-    return FAILED if failed else 0
+    if failed:
+        return FAILED
+    outcomes = content["totals"]["outcomes"]
+    refuse_silence({each: outcomes[each.words] for each in Outcome if each.words in outcomes})
+    if content["verdict"] == "FAIL" and not gates:
+        _say("Findings alone do not change the exit code: --fail-if 'findings > 0' does.")
+    return 0
 
 
 def _say(line: str) -> None:

@@ -9,7 +9,7 @@ import click
 
 from capture.options import option, options_of
 
-from .gating import Gates, gates_against_baseline
+from .gating import UNFAITHFUL, Gates, gates_against_baseline
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class CompareOptions:
 def compare(a: Path, b: Path, options: CompareOptions, gates: Gates) -> None:
     """Compare two tapes or runs, B against A. Gates are checked on B; `baseline` in them is A.
 
+    Exit 3 where a gate failed, 4 where the two cannot be compared: the comparison is INVALID.
+
     \b
     Example:
       wiretape compare yesterday.tape today.tape --fail-if 'p99(*) > 1.2 * baseline'
@@ -53,3 +55,5 @@ def compare(a: Path, b: Path, options: CompareOptions, gates: Gates) -> None:
     click.echo(json.dumps(told.as_dict()) if options.json else as_text(told))
     if gates and (code := gates.end_run(b, a, rows[0])):
         raise click.exceptions.Exit(code)
+    if told.refused:
+        raise click.exceptions.Exit(UNFAITHFUL)

@@ -6,8 +6,11 @@ not one of each endpoint, and a trial or a search for capacity has nothing to co
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from capture.errors import ReplayError
 from capture.exchange import Outcome
 
 from .rows import Rows
@@ -25,6 +28,7 @@ BROKEN = {
     Outcome.NO_RESOURCES: "this machine ran out of descriptors or ports",
 }
 CHECK = "check its URL and whether it runs"
+MAKE_ROOM = "raise `ulimit -n`, or send from more addresses (--source-ip)"
 
 
 def silence(rows: Rows) -> str:
@@ -32,13 +36,31 @@ def silence(rows: Rows) -> str:
 
     Requests that we ended ourselves, or never sent, were not left without an answer.
     """
-    if not rows.is_run:
+    if not rows.is_run or rows["status"].any():
         return ""
-    outcomes, counts = np.unique(rows["outcome"], return_counts=True)
-    lost = {Outcome(code): int(n) for code, n in zip(outcomes.tolist(), counts, strict=True)}
-    asked = sum(count for outcome, count in lost.items() if outcome in BROKEN)
-    if not asked or Outcome.ANSWERED in lost or rows["status"].any():
+    codes, counts = np.unique(rows["outcome"], return_counts=True)
+    return unanswered(
+        {Outcome(code): int(n) for code, n in zip(codes.tolist(), counts, strict=True)}
+    )
+
+
+def unanswered(outcomes: Mapping[Outcome, int]) -> str:
+    """The same of how many requests ended how."""
+    lost = {each: count for each, count in outcomes.items() if each in BROKEN}
+    if not lost or Outcome.ANSWERED in outcomes:
         return ""
-    most = max((outcome for outcome in lost if outcome in BROKEN), key=lambda each: lost[each])
+    asked, most = sum(lost.values()), max(lost, key=lambda each: lost[each])
     whole = "the one request was not" if asked == 1 else f"none of {asked:,} requests was"
     return f"{whole} answered ({BROKEN[most]})"
+
+
+def refuse_silence(outcomes: Mapping[Outcome, int]) -> None:
+    """An error where nothing answered: whatever else came of it, such a run tested nothing.
+
+    An answer that was cut short is one: its target runs.
+    """
+    silent = unanswered(outcomes)
+    if silent and Outcome.SHORT not in outcomes:
+        ours = Outcome.NO_RESOURCES in outcomes
+        advice = MAKE_ROOM if ours else "check the target's URL and whether it runs"
+        raise ReplayError(f"{silent[0].upper()}{silent[1:]}: {advice}.")

@@ -67,7 +67,7 @@ class TrialResult:
 def trial(tape: Path, options: TrialOptions, tell: Callable[[str], None]) -> TrialResult:
     """Run the pairs and decide. A pair that is left out is made up for, `options.extra` times."""
     for side in SIDES:  # a name that cannot be resolved is told before anything is sent
-        targets_of(options.toward(getattr(options, side)))
+        targets_of(options.side(side))
     taken, left_out, silent = Taken(), list[str](), ""
     with _folder(options.keep) as folder:
         for number in range(1, options.pairs + options.extra + 1):
@@ -112,7 +112,7 @@ def _pair(
     sides: dict[str, tuple[Rows, Verdict]] = {}
     for side in order:
         path = folder / f"{number}-{side}.tape"
-        told = options.toward(getattr(options, side))
+        told = options.side(side)
         first = number == 1 and side == order[0]
         summary = replay(tape, replace(told, no_calibrate=told.no_calibrate or not first), path)
         summary.carry_on()

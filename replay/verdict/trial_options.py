@@ -9,7 +9,7 @@ import click
 from capture.options import SHARE, option
 
 from ..option_types import TARGET
-from ..options import SendOptions
+from ..options import ReplayOptions, SendOptions
 
 
 @dataclass(frozen=True)
@@ -25,3 +25,7 @@ class TrialOptions(SendOptions):
     margin: float = option(0.04, help="How much slower is still the same.", type=SHARE)
     budget: float = option(0.005, help="How many more may fail, of all.", type=SHARE)
     keep: str = option("", help="Keep the runs in this folder.", metavar="DIR")
+
+    def side(self, side: str) -> ReplayOptions:
+        """What a run against the baseline, or the candidate, is told."""
+        return self.toward(getattr(self, side), among=(self.baseline, self.candidate))

@@ -1,4 +1,4 @@
-"""`--require-fidelity` turns a run that was not as faithful into exit code 4."""
+"""How a replay ends: 4 where it was not as faithful as was required, 1 where nothing answered."""
 
 from pathlib import Path
 from typing import Any
@@ -7,8 +7,12 @@ import pytest
 from click.testing import CliRunner
 
 import replay.run
+from capture.errors import ReplayError
+from capture.tape import Tape
 from replay.cli import replay as command
 from replay.outcome import Tally
+from tests.bench.common import free_port
+from tests.replay.recorder import get, write_tape
 
 
 def invoked(folder: Path, monkeypatch: pytest.MonkeyPatch, *args: str, s: float = 93.0) -> Any:
@@ -39,3 +43,24 @@ def test_what_cannot_be_required_is_a_usage_error(
 ) -> None:
     found = invoked(tmp_path, monkeypatch, "--require-fidelity", *args)
     assert getattr(found.exception, "exit_code", None) == 2
+
+
+@pytest.mark.parametrize(("gate", "code"), [((), None), (("--fail-if", "errors > 1%"), 3)])
+def test_a_replay_to_which_nothing_answers_keeps_its_run_and_does_not_succeed(
+    gate: tuple[str, ...], code: int | None, tmp_path: Path
+) -> None:
+    tape, run = (
+        write_tape(tmp_path / "x.tape", [(n, n, get("/")) for n in range(3)]),
+        tmp_path / "r",
+    )
+    given = [str(tape), "--target", f"http://127.0.0.1:{free_port()}", "-o", str(run), *gate]
+    done = CliRunner().invoke(command, [*given, "--no-calibrate"], standalone_mode=False)
+    with Tape.open(run) as ran:
+        assert ran.exchange_count == 3
+    if code:
+        assert done.return_value == code
+        return
+    assert isinstance(done.exception, ReplayError)
+    assert str(done.exception).startswith(
+        "None of 3 requests was answered (connections refused): check the target's URL"
+    )

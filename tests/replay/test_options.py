@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -220,3 +221,21 @@ def test_the_run_keeps_the_names_of_headers_that_were_set_but_not_their_values(
     with Tape.open(run) as opened:
         assert "X-Key" in opened.header.options["set_header"]
     assert b"of the house" not in run.read_bytes()
+
+
+def test_what_is_said_of_one_target_of_a_trial_is_left_out_for_the_other():
+    told = TrialOptions(
+        baseline="http://old.invalid:80", candidate="https://new.invalid:443", insecure=True,
+        cert="c.pem", resolve=("old.invalid:80:127.0.0.1", "new.invalid:443:127.0.0.2"),
+    )  # fmt: skip
+    old, new = told.side("baseline"), told.side("candidate")
+    assert (old.insecure, old.cert, old.resolve) == (False, "", told.resolve[:1])
+    assert (new.insecure, new.cert, new.resolve) == (True, "c.pem", told.resolve[1:])
+    assert (*old.target, *new.target) == (told.baseline, told.candidate)
+
+
+@pytest.mark.parametrize("said", [{"insecure": True}, {"resolve": ("other.invalid:80:127.0.0.1",)}])
+def test_what_fits_no_target_of_a_trial_is_a_usage_error(said: dict[str, Any]):
+    told = TrialOptions(baseline="http://a.invalid", candidate="http://b.invalid", **said)
+    with pytest.raises(click.UsageError):
+        told.side("baseline")

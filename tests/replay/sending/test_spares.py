@@ -141,7 +141,8 @@ def test_where_no_descriptor_comes_free_that_is_the_outcome(tmp_path: Path) -> N
     with recorder(never) as target:
         limits = ["--connect-timeout", "300ms", "--timeout", "1s"]
         done = with_few_descriptors(tape, target.url, tmp_path / "run.tape", *limits)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1
+    assert "raise `ulimit -n`" in done.stderr
     (outcome,) = columns(tmp_path / "run.tape", "outcome")
     assert set(outcome.tolist()) == {Outcome.TIMED_OUT, Outcome.NO_RESOURCES}
 

@@ -162,7 +162,8 @@ def test_a_target_that_has_gone_is_told_before_its_segment_ends(tape: Path, tmp_
     with socket.create_server(("127.0.0.1", 0)) as held:
         gone = f"http://127.0.0.1:{held.getsockname()[1]}"
     code, told, said = soaked(tape, "--target", gone, "--for", "2s", "-o", tmp_path / "s", "--json")
-    assert code == 0, said
+    assert code == 1, said
+    assert "None of" in said
     first = json.loads(told)["findings"][0]
     assert (first["kind"], first["subject"], first["segment"]) == ("errors", "*", "")
 

@@ -74,6 +74,21 @@ def test_gates_of_a_comparison_are_checked_on_the_second(tmp_path: Path, gate: s
     assert json.loads(done.stdout)["verdict"] == "suspect"
 
 
+@pytest.mark.parametrize(("gates", "code"), [((), 4), (("--fail-if", "p99(*) > 300ms"), 3)])
+def test_a_comparison_that_is_invalid_does_not_succeed(
+    tmp_path: Path, gates: tuple[str, ...], code: int
+):
+    paths = []
+    for name, late_ms in (("a", 0), ("b", 200)):
+        paths.append(str(tmp_path / f"{name}.tape"))
+        writer = TapeWriter(paths[-1], TapeHeader(kind="run"))
+        writer.append_rows(run_columns(late_ms=late_ms, slow=100))
+        writer.close()
+    done = CliRunner().invoke(command, [*paths, *gates])
+    assert done.exit_code == code
+    assert "INVALID" in done.stdout
+
+
 def test_classes_of_errors_sizes_and_throughput_are_told_side_by_side():
     columns = run_columns()
     columns["outcome"] = np.where(np.arange(2000) % 50 == 0, 6, 1)
