@@ -4,6 +4,8 @@ Two engines share the work. `trigger` is compiled with every other trigger into 
 database, which runs over all bytes once, in linear time, whatever they are, and only says which
 detectors might match in a chunk. `pattern` (Python `re`, written without nested repeats) then finds
 the exact spans in the few chunks where its trigger fired, and `valid` makes a candidate certain.
+A trigger asks for what must stand on either side as its pattern does (it takes the neighbours in,
+for hyperscan looks at none): else a body of things that only nearly match has each looked at.
 """
 
 from __future__ import annotations
@@ -49,7 +51,32 @@ def _row(
 
 
 _A = r"A-Za-z0-9"
+_WORD_BEGINS = r"(?:^|[^a-z\d])"  # what a trigger takes in on either side
+_NO_DIGIT, _DIGIT_ENDS = r"(?:^|\D)", r"(?:\D|$)"
+_NO_DASH, _DASH_ENDS = r"(?:^|[^\d-])", r"(?:[^\d-]|$)"
 _LOCAL = r"A-Za-z0-9._%+'\x80-\xff-"
+
+
+def _phone_trigger() -> str:
+    """The forms of the pattern of telephone numbers, of two groups those with seven digits."""
+    begins, ends = r"(?:^|[^\w.+/=-])", r"(?:[^\w.-]|[.-]\D|[.-]?$)"
+    more, extension = r"(?:[ .-]\d{2,7})", r"(?:[x#]\d{1,6})?"
+    pairs = "|".join(
+        rf"\d{{{first}}}[ .-]\d{{{second},7}}"
+        for first, second in (("1", 6), ("2", 5), ("3", 4), ("4", 3), ("5,7", 2))
+    )
+    return "|".join((
+        r"(?:^|[^\w.+-])\+\d{8,15}(?:\D|$)",
+        rf"{begins}[2-9]\d\d[2-9]\d{{6}}{ends}",
+        rf"{begins}\d{{9,12}}\W{{1,3}}(?:fax|mobile|office|phone|home|work|cell)",
+        rf"{begins}(?:\+\d{{1,3}}[ .-]?|00\d{{1,3}}[ .-])(?:\(\d{{1,5}}\)[ .-]?)?"
+        rf"\d{{1,7}}{more}{{0,5}}{extension}{ends}",
+        rf"{begins}\(\d{{1,5}}\)[ .-]?\d{{1,7}}{more}{{0,5}}{extension}{ends}",
+        rf"{begins}\d{{1,7}}{more}{{2,5}}{extension}{ends}",
+        rf"{begins}(?:{pairs}){extension}{ends}",
+        rf"{begins}\d{{7}}[x#]\d{{1,6}}{ends}",
+    ))  # fmt: skip
+
 
 TABLE: tuple[Detector, ...] = (
     _row(
@@ -57,23 +84,23 @@ TABLE: tuple[Detector, ...] = (
         r"eyJ[\w-]{8,8000}\.[\w-]{4,16000}\.[\w-]*", "jwt", is_.is_jwt,
     ),
     _row(
-        "pem", r"-----BEGIN [A-Z ]{0,40}-----",
+        "pem", r"-----BEGIN [A-Z ]{0,40}-----[^-]{16}",
         r"-----BEGIN [A-Z ]{0,40}-----(?P<secret>[^-]{16,16000})", "text",
     ),
     _row(
-        "basic-auth", r"basic\s+[a-z0-9+/=]{8,}",
+        "basic-auth", r"(?:^|\W)basic\s+[a-z0-9+/]{8}",
         r"(?i:\bbasic\s+)(?P<secret>[A-Za-z0-9+/]{8,4096}={0,2})", "basic",
     ),
     _row(
-        "bearer", r"bearer\s+[\w.~+/-]{8,}",
+        "bearer", r"(?:^|\W)bearer\s+[\w.~+/-]{8}",
         r"(?i:\bbearer\s+)(?P<secret>[\w.~+/-]{8,8192}=*)", "value",
     ),
     _row(
-        "url-credentials", r"://[^\s/?#@:]{1,200}:[^\s/?#@]{1,200}@",
+        "url-credentials", r"://[^\s/?#@:\"'<>]{1,200}:[^\s/?#@\"'<>]{1,200}@",
         r"://(?P<secret>[^\s/?#@:\"'<>]{1,200}:[^\s/?#@\"'<>]{1,200})@", "text",
     ),
     _row(
-        "email", r"[^\x00-\x20@\"'<>()]@[a-z0-9][a-z0-9.-]*\.[a-z]",
+        "email", rf"[{_LOCAL}]@[a-z0-9-][a-z0-9.-]*\.[a-z]{{2}}",
         rf"(?<![{_LOCAL}])[{_LOCAL}]++@(?:[{_A}-]{{1,63}}\.){{1,8}}[A-Za-z]{{2,24}}", "email",
     ),
     _row("aws-key", r"(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA)[A-Z0-9]{16}",
@@ -94,48 +121,50 @@ TABLE: tuple[Detector, ...] = (
     _row("openai-key", r"sk-[\w-]{20,}", rf"(?<![{_A}])sk-(?P<secret>[\w-]{{20,250}})", "key"),
     _row("azure-key", r"(?:accountkey|sharedaccesskey|sig)=[\w+/%]{20,}",
          r"(?i:accountkey|sharedaccesskey|sig)=(?P<secret>[\w+/%]{20,250}={0,2})", "key"),
-    _row("iban", r"[a-z]{2}[0-9]{2}[ -]?[a-z0-9]{4}[ -]?[a-z0-9]{4}",
+    _row("iban", r"(?:^|[^a-z0-9])[a-z]{2}\d\d(?:[ -]?[a-z0-9]{4}){2}",
          rf"(?<![{_A}])[A-Za-z]{{2}}\d\d(?:[ -]?[{_A}]{{4}}){{2,7}}(?:[ -]?[{_A}]{{1,4}})?",
          "iban", is_.is_iban),
-    _row("cn-id", r"[1-9]\d{5}(?:19|20)\d{9}[\dx]",
+    _row("cn-id", rf"{_NO_DIGIT}[1-9]\d{{5}}(?:19|20)\d{{9}}[\dx](?:[^a-z\d]|$)",
          r"(?<!\d)[1-9]\d{5}(?:19|20)\d{9}[\dXx](?![\dA-Za-z])", "digits", id_.is_cn_id),
-    _row("card", r"[1-68](?:[ +-]?[0-9]){11}",
+    _row("card", rf"(?:^|[^\d.])[1-68](?:[ +-]?\d){{11,18}}{_DIGIT_ENDS}",
          r"(?<![\d.])[1-68](?:[ +-]?\d){11,18}(?!\d)", "card", is_.is_card),
-    _row("fr-nir", r"[12] ?\d\d ?[01]\d ?\d[\dab] ?\d{3} ?\d{3} ?\d\d",
+    _row("fr-nir",
+         rf"{_NO_DIGIT}[12] ?\d\d ?[01]\d ?\d\d ?\d{{3}} ?\d{{3}} ?\d\d{_DIGIT_ENDS}",
          r"(?<!\d)[12] ?\d\d ?[01]\d ?\d\d ?\d{3} ?\d{3} ?\d\d(?!\d)", "digits", id_.is_nir),
-    _row("br-cpf", r"\d{3}\.\d{3}\.\d{3}-\d\d",
+    _row("br-cpf", rf"{_NO_DIGIT}\d{{3}}\.\d{{3}}\.\d{{3}}-\d\d{_DIGIT_ENDS}",
          r"(?<!\d)\d{3}\.\d{3}\.\d{3}-\d\d(?!\d)", "digits", id_.is_cpf),
-    _row("in-aadhaar", r"[2-9]\d{3}[ -]\d{4}[ -]\d{4}",
+    _row("in-aadhaar", rf"{_NO_DASH}[2-9]\d{{3}}[ -]\d{{4}}[ -]\d{{4}}{_DASH_ENDS}",
          r"(?<![\d-])[2-9]\d{3}([ -])\d{4}\1\d{4}(?![\d-])", "digits", id_.is_aadhaar),
-    _row("de-tax-id", r"[1-9]\d \d{3} \d{3} \d{3}|[1-9]\d{10}",
+    _row("de-tax-id", r"(?:^|[^\d.+-])[1-9](?:\d{10}|\d \d{3} \d{3} \d{3})(?:[^\d.-]|$)",
          r"(?<![\d.+-])[1-9](?:\d{10}|\d \d{3} \d{3} \d{3})(?![\d.-])", "digits", id_.is_de_tax_id),
-    _row("jp-number", r"\d{4}[ -]\d{4}[ -]\d{4}",
+    _row("jp-number", rf"{_NO_DASH}\d{{4}}[ -]\d{{4}}[ -]\d{{4}}{_DASH_ENDS}",
          r"(?<![\d-])\d{4}([ -])\d{4}\1\d{4}(?![\d-])", "digits", id_.is_jp_number),
-    _row("uk-nhs", r"\d{3}[ -]\d{3}[ -]\d{4}",
+    _row("uk-nhs", rf"{_NO_DASH}\d{{3}}[ -]\d{{3}}[ -]\d{{4}}{_DASH_ENDS}",
          r"(?<![\d-])\d{3}([ -])\d{3}\1\d{4}(?![\d-])", "digits", id_.is_nhs_number),
-    _row("ca-sin", r"\d{3}[ -]\d{3}[ -]\d{3}",
+    _row("ca-sin", rf"{_NO_DASH}\d{{3}}[ -]\d{{3}}[ -]\d{{3}}{_DASH_ENDS}",
          r"(?<![\d-])\d{3}([ -])\d{3}\1\d{3}(?![\d-])", "digits", id_.is_ca_sin),
-    _row("it-cf", r"[a-z]{6}\d\d[abcdehlmprst]\d\d[a-z]\d{3}[a-z]",
+    _row("it-cf", rf"{_WORD_BEGINS}[a-z]{{6}}\d\d[abcdehlmprst]\d\d[a-z]\d{{3}}[a-z](?:[^a-z\d]|$)",
          rf"(?<![{_A}])(?i:[A-Z]{{6}}\d\d[ABCDEHLMPRST]\d\d[A-Z]\d{{3}}[A-Z])(?![{_A}])",
          "text", id_.is_codice_fiscale),
-    _row("us-ssn", r"\d{3}-\d\d-\d{4}",
+    _row("us-ssn", rf"{_NO_DASH}\d{{3}}-\d\d-\d{{4}}{_DASH_ENDS}",
          r"(?<![\d-])\d{3}-\d\d-\d{4}(?![\d-])", "ssn", is_.is_ssn),
-    _row("ipv4", r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}",
+    _row("ipv4", r"(?:^/?|[^\d./]|[^a-z]/)(?:\d{1,3}\.){3}\d{1,3}(?:[^\d.]|\.\D|\.?$)",
          r"(?<![\d.])(?<![A-Za-z]/)(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)", "ipv4", is_.is_ipv4),
-    _row("ipv6", r"[0-9a-f]{1,4}:(?:[0-9a-f]{0,4}:){1,6}[0-9a-f]{0,4}",
+    _row("ipv6", r"(?:^|[^a-z\d:])(?:[\da-f]{0,4}:){2,7}[\da-f]{1,4}(?:[^a-z\d:]|$)",
          rf"(?<![{_A}:])(?:[0-9A-Fa-f]{{0,4}}:){{2,7}}[0-9A-Fa-f]{{1,4}}(?![{_A}:])",
          "ipv6", is_.is_ipv6),
-    _row("mac", r"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}",
+    _row("mac", r"(?:^|[^a-z\d:-])[\da-f]{2}(?:[:-][\da-f]{2}){5}(?:[^a-z\d:-]|$)",
          rf"(?<![{_A}:-])[0-9A-Fa-f]{{2}}(?:([:-])[0-9A-Fa-f]{{2}})(?:\1[0-9A-Fa-f]{{2}}){{4}}"
          rf"(?![{_A}:-])", "hex"),
-    _row("coordinates", r"-?\d{1,3}\.\d{4,}, ?-?\d{1,3}\.\d{4,}",
+    _row("coordinates",
+         rf"(?:^|[^\d.])-?\d{{1,3}}\.\d{{4,15}}, ?-?\d{{1,3}}\.\d{{4,15}}{_DIGIT_ENDS}",
          r"(?<![\d.])(?P<secret>-?\d{1,3}\.\d{4,15}, ?-?\d{1,3}\.\d{4,15})(?!\d)", "degrees"),
-    _row("phone", r"(?:\+|\b00|\(|\d)[ (]{0,2}\d(?:[ ().-]{0,3}\d){5}",
+    _row("phone", _phone_trigger(),
          r"(?<![\w.+-])\+\d{8,15}(?!\d)|(?<![\w.+/=-])(?<!\d )(?:[2-9]\d\d[2-9]\d{6}(?![\w]|[.-]\d)"
          r"|\d{9,12}(?=\W{1,3}(?i:fax|mobile|office|phone|home|work|cell)\b)"
          r"|(?:\+\d{1,3}[ .-]?|00\d{1,3}[ .-])?(?:\(\d{1,5}\)[ .-]?)?"
          r"\d{1,7}(?:[ .-]\d{2,7}){0,5}(?:[xX#]\d{1,6})?(?![\w]|[.-]\d))", "phone", is_.is_phone),
-    _row("token", r"[\w+/=-]{24,}",
+    _row("token", rf"(?:^|[^{_A}_+-])[{_A}_+-]{{24,512}}(?:[^{_A}_+-]|$)",
          rf"(?<![{_A}_+-])(?<![{_A}+/]{{16}}/)[{_A}_+-]{{24,512}}(?![{_A}_+-])(?!/[{_A}+/]{{16}})",
          "text", is_.is_token),
 )  # fmt: skip

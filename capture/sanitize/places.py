@@ -208,6 +208,8 @@ LOOSE = re.compile(
 
 def loose_values(data: bytes, start: int, end: int) -> Iterator[Place]:
     """Values that follow a name and a sign of assignment, whatever the structure is."""
+    if data.find(b"=", start, end) < 0 and data.find(b":", start, end) < 0:
+        return
     for match in LOOSE.finditer(data, start, end):
         group = match.lastindex or 4
         yield Place("form", match[1].decode("latin-1"), *match.span(group))

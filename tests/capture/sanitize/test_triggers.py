@@ -1,0 +1,88 @@
+"""A trigger fires wherever its pattern finds something: nobody looks at what it passes over."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capture.sanitize.detect import CHUNK, TABLE, Detector, Scanner
+
+SCANNER = Scanner()
+# What the forms of the detectors are made of, and what stands beside them.
+PIECES = [
+    *(bytes([byte]) for byte in b"+-. :/()@,=_x#\n\r\t\0\xff\"'%0149aB"),
+    b"00", b"12", b"123", b"1234", b"41111", b"987654", b"5551234", b"ff", b"DE", b"Ab3", b"fax",
+    b"office", b"AKIA", b"sk-", b"AC", b"eyJ", b"basic ", b"Bearer ", b"://", b"-----", b"BEGIN ",
+    b"mail.com", b"ya29.",
+]  # fmt: skip
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=24).map(b"".join)
+KNOWN = {
+    "jwt": b"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
+    "pem": b"-----BEGIN PRIVATE KEY-----\n" + b"MIIEvQIBADANBgkq" * 3,
+    "basic-auth": b"basic dXNlcjpwYXNz", "bearer": b"BEARER abcdefgh1",
+    "iban": b"de89370400440532013000", "url-credentials": b"ftp://user:pass@",
+    "email": b"o'b%\xc3\xa9@a-b.co", "card": b"4111 1111 1111 1111", "phone": b"+14155552671",
+    "ipv4": b"192.0.2.7", "ipv6": b"2001:db8::1", "mac": b"aA:bb:cc:dd:ee:ff",
+    "token": b"aB3dE5gH7jK9mN1pQ3sT5uV7", "coordinates": b"-12.34567,-98.76543",
+    "us-ssn": b"536-90-4399", "br-cpf": b"529.982.247-25", "in-aadhaar": b"2341 2341 2346",
+    "uk-nhs": b"943 476 5919", "ca-sin": b"130 692 544", "de-tax-id": b"86095742719",
+    "cn-id": b"11010519491231002x", "fr-nir": b"2 55 08 14 168 025 38",
+    "it-cf": b"rssmra85t10a562s", "jp-number": b"1234 5678 9012",
+}  # fmt: skip
+
+
+def fired(text: bytes) -> set[str]:
+    numbers: list[int] = []
+    SCANNER._database.scan(text, lambda number, *_: numbers.append(number))
+    return {TABLE[number].name for number in numbers if number < len(TABLE)}
+
+
+def found(detector: Detector, text: bytes) -> bool:
+    secret = "secret" if "secret" in detector.pattern.groupindex else 0
+    spans = (match.span(secret) for match in detector.pattern.finditer(text))
+    return any(detector.valid is None or detector.valid(text[a:b]) for a, b in spans)
+
+
+def looked_at(text: bytes) -> None:
+    names = fired(text)
+    for detector in TABLE:
+        if found(detector, text):
+            assert detector.name in names, (detector.name, text)
+
+
+@given(TEXTS)
+def test_a_trigger_fires_in_any_text_in_which_its_pattern_finds_something(text: bytes) -> None:
+    looked_at(text)
+
+
+@given(st.sampled_from(sorted(KNOWN)), TEXTS, TEXTS)
+def test_a_trigger_fires_whatever_stands_beside(name: str, before: bytes, after: bytes) -> None:
+    looked_at(before + KNOWN[name] + after)
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN))
+def test_a_trigger_fires_between_any_two_bytes_that_its_pattern_takes(name: str) -> None:
+    """Each example, too, has to be one: with nothing beside it, it is found."""
+    detector = next(each for each in TABLE if each.name == name)
+    if name not in ("fr-nir", "in-aadhaar", "jp-number"):  # not every checksum here is right
+        assert found(detector, KNOWN[name])
+    edges = [b"", *(bytes([byte]) for byte in range(256))]
+    for edge in edges:
+        for text in (edge + KNOWN[name], KNOWN[name] + edge, edge + KNOWN[name] + edge):
+            if found(detector, text):
+                assert name in fired(text), (name, edge)
+
+
+@pytest.mark.parametrize("name", sorted(set(KNOWN) - {"pem"}))  # whose end is none
+def test_what_stands_across_chunks_is_found_as_within_one(name: str) -> None:
+    draw = random.Random(7)
+    secret = KNOWN[name]
+    alone = {text[a:b] for text in [b" " + secret + b" "] for a, b, _ in SCANNER.find(text)[0]}
+    for _ in range(40):
+        at = CHUNK * draw.randrange(1, 3) - draw.randrange(len(secret) + 2)
+        text = b". " * (at // 2) + b" " * (at % 2) + secret + b" ." * CHUNK
+        spans, _ = SCANNER.find(text)
+        assert {text[a:b] for a, b, _ in spans} == alone
