@@ -25,7 +25,7 @@ _TELLING = 7
 """A shorter pseudonym may be another's plaintext: it is not remembered as ours."""
 _SHORTEST = 6  # nothing that a detector finds is shorter
 _SHORT = 256
-_REMEMBERED = 1 << 16
+_REMEMBERED = 1 << 15
 """Pseudonyms of texts up to _SHORT that are remembered, under a keyed hash of the text."""
 _NESTED = re.compile(
     rb"(?<![\w.-])\"?([A-Za-z0-9_.-]{2,61}+)\"?\s{0,4}:\s{0,4}"

@@ -15,7 +15,7 @@ from .blind import Blind
 from .headers import Head
 from .memory import Memory
 
-REMEMBERED = 1 << 16
+REMEMBERED = 1 << 15
 Notes = dict[bytes, bytes]
 """The headers that tell how to read a body, by name."""
 
