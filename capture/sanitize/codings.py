@@ -14,6 +14,7 @@ MAX_OPENED = 256 << 20
 """Bytes that a body may have when opened: more is a bomb, or at least nothing to hold in memory."""
 _STEP = 1 << 20
 _RAW = b"deflate without header"
+_TRIED, _CERTAIN = 4096, 32  # bytes of which so many must inflate; other bytes fail sooner
 _MAGICS = ((b"\x1f\x8b\x08", b"gzip"), (b"\x28\xb5\x2f\xfd", b"zstd"))
 
 Opener = Callable[[bytes, int], "bytes | None"]
@@ -26,19 +27,36 @@ def names(value: bytes) -> list[bytes]:
     return [name for name in listed if name and name not in (b"identity", b"chunked")]
 
 
-def told(data: bytes) -> list[bytes]:
-    """The coding that bytes tell of by themselves, where they open with it whole.
+def told(data: bytes) -> tuple[list[bytes], bytes | None]:
+    """The coding that bytes tell of by themselves, and what they read when opened, if they do.
 
+    What begins as gzip, zstd or zlib does and cannot be opened whole is compressed all the same.
     All that is compressed has bytes beyond ASCII, also a stored block: its length stands there
     twice, once inverted.
     """
     if data.isascii():
-        return []
+        return [], None
     for magic, coding in _MAGICS:
         if data.startswith(magic):
-            return [coding] if opened(data, [coding]) is not None else []
+            return [coding], None
     coding = exact(b"deflate", data)
-    return [coding] if opened(data, [coding]) else []
+    plain = opened(data, [coding])
+    if plain or (coding == b"deflate" and _begins(data)):
+        return [coding], plain
+    return [], None
+
+
+def _begins(data: bytes) -> bool:
+    """Whether data that is no whole stream of zlib is the beginning of one, as it is written."""
+    inflater, size = zlib.decompressobj(), 0
+    try:
+        for at in range(0, min(len(data), _TRIED) if data[:1] == b"x" else 0, 16):
+            size += len(inflater.decompress(data[at : at + 16], _STEP))
+            if size >= _CERTAIN:
+                return True
+    except zlib.error:
+        pass
+    return False
 
 
 def exact(coding: bytes, data: bytes) -> bytes:

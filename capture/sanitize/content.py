@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from ..exchange import Flag
-from . import codings, places
+from . import charsets, codings, places
 from .blind import Blind
 from .headers import Head
 from .relaxed import WELL, relaxed_values
@@ -87,12 +87,16 @@ class Content:
         self, data: bytes, kind: bytes, coded: list[bytes], times: int = 0
     ) -> tuple[bytes, int]:
         """A body under its codings, or under those that nothing but its first bytes tells of."""
-        coded = coded or codings.told(data)
+        opened = None
+        if not coded:
+            coded, opened = codings.told(data)
         if not coded or not data:
-            new = self._plain(data, kind)
-            return new, 0 if len(new) == len(data) else RESIZED
+            return self._read(data, kind)
         coded = [*coded[:-1], codings.exact(coded[-1], data)]
-        opened = codings.opened(data, coded) if times < _MOST_TIMES else None
+        if times >= _MOST_TIMES:
+            opened = None
+        elif opened is None:
+            opened = codings.opened(data, coded)
         if opened is None:
             return codings.filler(len(data), kind.lower()), FILLED
         new, flags = self._coded(opened, kind, [], times + 1)
@@ -100,6 +104,17 @@ class Content:
             return data, flags
         closed = codings.closed(new, coded)
         return closed, flags & FILLED | (0 if len(closed) == len(data) else RESIZED)
+
+    def _read(self, data: bytes, kind: bytes) -> tuple[bytes, int]:
+        """A body without codings, in its character set."""
+        how = charsets.unread(data, kind)
+        if isinstance(how, charsets.Table):
+            new = self._plain(data.translate(how.reading), kind).translate(how.spelling)
+        elif how:
+            return codings.filler(len(data), kind.lower()), FILLED
+        else:
+            new = self._plain(data, kind)
+        return new, 0 if len(new) == len(data) else RESIZED
 
     def _plain(self, data: bytes, kind: bytes) -> bytes:
         if b"\0" in data[:4] or data[:2] in _BOMS:
