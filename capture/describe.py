@@ -111,7 +111,7 @@ class Describer:
         authority, path = _parts(target)
         said = Line(
             _text(method),
-            f"{_text(method)} {template(_text(path))}",
+            printable(f"{_text(method)} {template(_text(path))}"),
             _text(target),
             _text(authority.strip().lower()),
             xxhash.xxh3_64_intdigest(method + b"\0" + target),
@@ -157,6 +157,14 @@ class Describer:
 def text_hash(text: str) -> int:
     """XXH3, 64 bits."""
     return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"))
+
+
+def printable(text: str) -> str:
+    """A text that moves no cursor, ends no line and can be written: the others as `\\x1b`."""
+    if text.isprintable():
+        return text
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(shown)
 
 
 def named(endpoint: str, pattern: str) -> bool:

@@ -66,11 +66,13 @@ class Gates:
 
     def tell(self, name: str, checked: list[Checked], verdict: Verdict) -> int:
         """Tell and write what came of gates that are checked already; the exit code."""
+        from capture.describe import printable
+
         from .gate_files import annotation, as_json, as_junit, as_markdown
 
         failed = [done for done in checked if done.failed]
         for done in failed:
-            click.echo(f"gate failed: {done.why}", err=True)
+            click.echo(f"gate failed: {printable(done.why)}", err=True)
             if os.environ.get("GITHUB_ACTIONS") == "true":
                 click.echo(annotation(name, done), err=True)
         if self.junit is not None:

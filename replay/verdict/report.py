@@ -7,7 +7,6 @@ of fidelity. The last section says what this test could not validate; it is neve
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from .examples import Example, Failure, examples_of, failures_of
 from .fidelity import BLAMED, in_a_line, table
 from .history import History
 from .judge import EndpointRow, Finding, Verdict, human, judge
+from .markdown import code, prose
 from .moments import Moment, moments_of
 from .not_validated import not_validated
 from .report_figures import figures
@@ -118,11 +118,11 @@ def as_json(report: Report) -> str:
 def as_markdown(report: Report) -> str:
     """The report as Markdown, short enough for a pull request."""
     verdict = report.verdict
-    lines = [f"## {verdict.word}: {_cell(verdict.sentence)}", ""]
+    lines = [f"## {verdict.word}: {prose(verdict.sentence)}", ""]
     lines += [f"Fidelity: {in_a_line(verdict.fidelity)}.", ""]
     for finding in verdict.findings:
-        lines.append(f"- {_cell(finding.full)}")
-        lines += [f"  - {_code(each.curl)}" for each in report.examples[finding][:1]]
+        lines.append(f"- {prose(finding.full)}")
+        lines += [f"  - {code(each.curl)}" for each in report.examples[finding][:1]]
     lines += ["", "| endpoint | requests | recorded p50 / p99 | replayed p50 / p99 | failed |",
               "|---|---:|---:|---:|---:|"]  # fmt: skip
     lines += [_markdown_row(row) for row in verdict.endpoints[:10]]
@@ -135,41 +135,32 @@ def as_markdown(report: Report) -> str:
             "|---|---|---:|---:|",
         ]
         lines += [
-            f"| `{_cell(each.endpoint)}` | {each.what} | {each.count:,} | {each.recorded:,} |"
+            f"| {code(each.endpoint, cell=True)} | {each.what} | {each.count:,} "
+            f"| {each.recorded:,} |"
             for each in report.failures[:10]
         ]
     if report.drift and report.drift.differences:
         lines += ["", "### Drift", ""]
-        lines += [f"- {each.severity}: {_cell(each.short)}" for each in report.drift.differences]
+        lines += [f"- {each.severity}: {prose(each.short)}" for each in report.drift.differences]
     if report.moments:
         lines += ["", "### Timeline", ""]
-        lines += [f"- {moment.at_s:.1f} s: {_cell(moment.text)}" for moment in report.moments]
+        lines += [f"- {moment.at_s:.1f} s: {prose(moment.text)}" for moment in report.moments]
     if report.load:
         lines += ["", f"Concurrency: {report.load.sentence}"]
     if report.history and report.history.changes:
         lines += ["", "### History", ""]
-        lines += [f"- {_cell(change.sentence)}" for change in report.history.changes]
+        lines += [f"- {prose(change.sentence)}" for change in report.history.changes]
     lines += ["", "### What this test could not validate", ""]
-    lines += [f"- {item}" for item in report.not_validated]
+    lines += [f"- {prose(item)}" for item in report.not_validated]
     return "\n".join(lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    """Text of a request can neither end a cell, a line of code nor a line."""
-    return text.replace("|", "\\|").replace("`", "'").replace("\n", " ").replace("<", "&lt;")
-
-
-def _code(text: str) -> str:
-    """Text as code of Markdown, whatever backticks it holds."""
-    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"{fence} {text} {fence}".replace("\n", " ") if len(fence) > 1 else f"`{text}`"
 
 
 def _markdown_row(row: EndpointRow) -> str:
     before, after = row.recorded, row.replayed
     return (
-        f"| `{_cell(row.endpoint)}` | {row.count:,} | {human(before[0])} / {human(before[2])} "
-        f"| {human(after[0])} / {human(after[2])} | {row.failed:,} |"
+        f"| {code(row.endpoint, cell=True)} | {row.count:,} "
+        f"| {human(before[0])} / {human(before[2])} | {human(after[0])} / {human(after[2])} "
+        f"| {row.failed:,} |"
     )
 
 

@@ -75,6 +75,7 @@ def report(run: Path, options: ReportOptions, gates: Gates) -> None:
 
 def _made(run: Path, options: ReportOptions) -> Report:
     """The report that the options ask for."""
+    from capture.describe import printable
     from capture.errors import ReplayError
     from capture.ledger import Ledger
     from capture.tape import Tape
@@ -100,7 +101,7 @@ def _made(run: Path, options: ReportOptions) -> Report:
         evidence = leaks(read_samples(Path(options.watched)), rows) if options.watched else ()
         drifted = _drift(options, ran, tape)
         evidence += finding_of(drifted) if drifted else ()
-        told = report_of(run.name, rows, ledger, evidence, tape=tape, drift=drifted)
+        told = report_of(printable(run.name), rows, ledger, evidence, tape=tape, drift=drifted)
         return replace(told, history=_history(options, ran.header.tape_id, told))
 
 

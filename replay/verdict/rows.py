@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from capture.describe import printable
 from capture.errors import ReplayError
 from capture.exchange import FINE, NEVER, Lateness, Outcome
 from shapes.score import ALTERED, PAYLOADS
@@ -157,7 +158,7 @@ def _gather(blocks: Iterable[Mapping[str, Any]]) -> Rows:
     whole = {name: _joined(parts, np.int64) for name, parts in numbers.items()}
     joined = {name: _joined(parts, np.int32) for name, parts in codes.items()}
     return Rows(
-        whole, joined["endpoint"], tuple(places["endpoint"]),
+        whole, joined["endpoint"], tuple(map(printable, places["endpoint"])),
         joined["target"], tuple(places["target"]),
     )  # fmt: skip
 

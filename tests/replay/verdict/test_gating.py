@@ -88,7 +88,7 @@ def test_github_is_told_on_one_line_whatever_the_endpoint_is_called(monkeypatch,
     rows = run(slow=100)
     assert Gates(parsed(["p99(*) > 300ms"])).end("run.tape", rows, judge(rows)) == 3
     said = capsys.readouterr().err.splitlines()
-    assert said[1].startswith("::error title=wiretape gate, run.tape::p99(*) > 300ms")
+    assert said[1].startswith("::error title=wiretape gate of run.tape::p99(*) > 300ms")
 
 
 ODD = [

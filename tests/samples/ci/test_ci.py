@@ -52,7 +52,7 @@ def test_the_action_fails_where_a_gate_fails_annotates_it_and_reports_all_the_sa
         )  # fmt: skip
     assert ran.code == 3, ran.said
     assert ran.steps == ["Replay", "Report"]
-    assert "::error title=wiretape gate, run.tape::errors > 0.5%25: it is 1" in ran.said
+    assert "::error title=wiretape gate of run.tape::errors > 0.5%25: it is 1" in ran.said
     assert "1 of 1 gates failed" in ran.summary
     suite = ElementTree.parse(tmp_path / "wiretape/gates.xml").getroot()
     assert suite.get("failures") == "1"
