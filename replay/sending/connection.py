@@ -205,9 +205,9 @@ class Wire:
             self.rest = memoryview(self.rest)[sent:]
 
     def half_close(self) -> None:
-        """Say that no more will come, and wait for what the target does."""
+        """Say that no more will come: below TLS, since OpenSSL reads no answer once it said so."""
         try:
-            socket.socket.shutdown(self.sock, socket.SHUT_WR)  # of TCP: TLS is still to be read
+            socket.socket.shutdown(self.sock, socket.SHUT_WR)
         except OSError:
             pass
 
@@ -217,6 +217,11 @@ class Wire:
         if close == Close.RST_CLIENT:
             self.closing = Close.RST_CLIENT
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RST)
+        elif isinstance(self.sock, ssl.SSLSocket) and self.state == OPEN:
+            try:
+                self.sock.unwrap()  # without this word of TLS an end is a truncation
+            except (OSError, ValueError):
+                pass  # it is said; the target has not said it yet
         self.fail(Outcome.ABANDONED)
 
     def receive(self) -> None:

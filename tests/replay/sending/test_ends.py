@@ -21,6 +21,7 @@ from shapes.chunks import join
 from tests.replay.recorder import ANSWER, get, recorder
 from tests.replay.sending.test_connections import Seen, between, options, watching
 from tests.replay.taping import Request, tape_of
+from tests.replay.test_targets import server_context
 
 
 def test_an_end_has_come_only_when_all_that_is_due_before_was_sent() -> None:
@@ -158,6 +159,38 @@ def test_a_client_that_half_closed_and_waited_does_so_again(tmp_path: Path) -> N
         summary = replay(tape, options(target.url), tmp_path / "run.tape")
     assert summary.outcomes == {"ANSWERED": 1}
     assert seen[0] == "half closed"
+
+
+@pytest.mark.parametrize(
+    ("ended", "told"), [(Close.FIN_CLIENT, "its leave was taken"), (Close.RST_CLIENT, "reset")]
+)
+def test_connections_under_tls_end_as_recorded_too(tmp_path: Path, ended: Close, told: str) -> None:
+    context, _ = server_context(tmp_path)
+    seen: list[str] = []
+
+    def behave(plain: socket.socket, pieces: list[bytes]) -> None:
+        wrap = context.wrap_socket
+        with wrap(plain, server_side=True, suppress_ragged_eofs=False) as sock:
+            pieces.append(sock.recv(65536))
+            if ended == Close.FIN_CLIENT:
+                seen.append("more" if sock.recv(1) else "its leave was taken")
+                return
+            try:
+                socket.socket.recv(sock, 1)  # what is below TLS: OpenSSL tells a reset as an end
+                seen.append("more, or an end")
+            except ConnectionResetError:
+                seen.append("reset")
+
+    tape = tape_of(
+        tmp_path / "x.tape",
+        [Request(1, 0, get(), Flag.NO_RESPONSE)],
+        closed_ms={1: (100.0, ended)},
+    )
+    with recorder(behave) as target:
+        url = target.url.replace("http:", "https:")
+        summary = replay(tape, options(url, insecure=True), tmp_path / "run.tape")
+    assert summary.outcomes == {"ABANDONED": 1}
+    assert (seen, target.received[0]) == ([told], [get()])
 
 
 @pytest.mark.parametrize("order", ["open", "strict"])
