@@ -34,7 +34,10 @@ COMMANDS = {
         "replay.verdict.drift_cli:drift",
         "Tell in what two environments differ, by what they reveal.",
     ),
-    "trial": ("replay.verdict.cli:trial", "Judge a candidate against a baseline by pairs of runs."),
+    "trial": (
+        "replay.verdict.trial_cli:trial",
+        "Judge a candidate against a baseline by pairs of runs.",
+    ),
     "capacity": ("replay.capacity.cli:capacity", "Find the largest scale that a target holds."),
     "canary": ("replay.canary.cli:canary", "Move users to a candidate while nothing gets worse."),
     "soak": ("replay.soak.cli:soak", "Send a tape for days, and watch the target for leaks."),

@@ -6,6 +6,7 @@ three times. What could not be delivered is counted and told, and never tried fo
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import queue
@@ -15,6 +16,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlsplit
 
 from .findings import Found
 
@@ -22,6 +24,7 @@ PATIENCE_S = 10.0
 TRIES = 3
 PAUSE_S = 1.0
 WAITING = 1000
+_FAILURES = (OSError, ValueError, http.client.HTTPException, subprocess.SubprocessError)
 
 
 class Alerts:
@@ -62,7 +65,7 @@ class Alerts:
     def _work(self) -> None:
         while (alert := self._queue.get()) is not None:
             for url in self._webhooks:
-                self._deliver(f"--alert-webhook {url}", self._post, url, alert)
+                self._deliver(f"--alert-webhook {_shown(url)}", self._post, url, alert)
             for command in self._commands:
                 self._deliver(f"--alert-command {command!r}", self._run_it, command, alert)
 
@@ -74,7 +77,7 @@ class Alerts:
                 how(to, alert)
                 self.delivered += 1
                 return
-            except (OSError, ValueError, subprocess.SubprocessError) as failure:
+            except _FAILURES as failure:
                 if not left:
                     self.failed += 1
                     self._say(f"Warning: {told}: an alert was not delivered ({failure}).")
@@ -95,3 +98,9 @@ class Alerts:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=PATIENCE_S, check=True,
             start_new_session=True,
         )  # fmt: skip
+
+
+def _shown(url: str) -> str:
+    """A webhook without what lets anybody post to it, which may be its path or its user."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"

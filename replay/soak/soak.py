@@ -28,8 +28,7 @@ from ..run import replay
 from .alerts import Alerts
 from .budget import budget_of, read_budget
 from .checkpoint import Checkpoint, restore_series, saved_series
-from .collect import STOPPED, SoakCollector
-from .csvfile import Watchlog
+from .collector import STOPPED, SoakCollector
 from .findings import Findings, Found
 from .judging import Judged, Judging, Leaks
 from .opening import make_folder, own_rss_mb, sources_of
@@ -38,6 +37,7 @@ from .segments import Segment, SegmentWriter, last_number, prune, unjudged
 from .series import Series, Watched
 from .telling import lasting, of_findings, of_window
 from .watch import Watcher
+from .watchlog import Watchlog
 from .windows import Windows
 
 TICK_S = 0.5

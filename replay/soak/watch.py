@@ -18,10 +18,10 @@ from typing import Any
 from capture.when import size
 
 from .budget import Budget, budget_of
-from .csvfile import Watchlog
 from .findings import Findings
 from .series import Watched
 from .sources import Source, SourceLost
+from .watchlog import Watchlog
 
 FAILURES = 3
 MOST_METRICS = 500

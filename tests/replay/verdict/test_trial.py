@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from replay.verdict.cli import trial
 from replay.verdict.judge import judge
 from replay.verdict.trial import Taken, as_text, result
+from replay.verdict.trial_cli import trial
 from tests.bench.fault_proxy import fault_proxy
 from tests.replay.canary.services import service, users_tape
 from tests.replay.recorder import free_port, get, recorder, write_tape
