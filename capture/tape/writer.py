@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ..sanitize.sanitized import Sanitized
 
 _SEAL_AFTER_NS = 500_000_000
-_MOST_ROWS = 16384
+_MOST_ROWS = 10_240  # held as objects: more take memory, fewer compress less well
 _TICK_EVERY = 64  # rows between two looks at the clock
 _MOST_HEAP = 4 << 20
 
