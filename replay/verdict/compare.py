@@ -31,6 +31,7 @@ CHANCE = 0.001
 NOTEWORTHY = 1.1
 NOTEWORTHY_SIZE = 0.1
 FEW = 3  # changes of status that chance alone may bring
+RESOLVED_NS = 1000
 DRAWN_FROM = 20_000  # requests of an endpoint: more make an interval no better, only later
 
 
@@ -192,7 +193,7 @@ def _ratios(a: Rows, b: Rows, rng: np.random.Generator) -> tuple[Ratio, ...]:
         shares = [QUANTILES[quantile] for quantile in wanted]
         draws = [_bootstrap(rows, mask, shares, rng) for rows, mask in ((a, of_a), (b, of_b))]
         logs = np.log(draws[1] / draws[0])
-        before, after = (np.quantile(rows.service_ns[mask], shares) / 1e6
+        before, after = (np.quantile(_times_ms(rows, mask), shares)
                          for rows, mask in ((a, of_a), (b, of_b)))  # fmt: skip
         for place, quantile in enumerate(wanted):
             low, high = np.exp(np.quantile(logs[:, place], (0.025, 0.975)))
@@ -205,12 +206,17 @@ def _ratios(a: Rows, b: Rows, rng: np.random.Generator) -> tuple[Ratio, ...]:
     return tuple(found)
 
 
+def _times_ms(rows: Rows, places: Array) -> Array:
+    """Service times; one that a coarse clock told as 0 has a ratio to others all the same."""
+    return np.asarray(np.maximum(rows.service_ns[places], RESOLVED_NS) / 1e6)
+
+
 def _bootstrap(rows: Rows, mask: Array, shares: list[float], rng: np.random.Generator) -> Array:
     """Quantiles in ms of draws of whole windows of time."""
     places = np.flatnonzero(mask)
     if len(places) > DRAWN_FROM:
         places = rng.choice(places, DRAWN_FROM, replace=False)
-    sent, times = rows["request_first_ns"][places], rows.service_ns[places] / 1e6
+    sent, times = rows["request_first_ns"][places], _times_ms(rows, places)
     span = max(1, int(np.ptp(sent)))
     window = np.minimum((sent - sent.min()) * WINDOWS // (span + 1), WINDOWS - 1)
     groups = [group for n in range(WINDOWS) if len(group := times[window == n])]

@@ -34,7 +34,7 @@ COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
 }
 UNITS = {"": 1.0, "%": 0.01, "us": 0.001, "µs": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
-TIMES, COUNTS = ("us", "µs", "ms", "s", "m"), ("", "%")
+TIMES, SHARES, COUNTS = ("us", "µs", "ms", "s", "m"), ("", "%"), ("",)
 MEASURE = re.compile(r"\s*(p\d+(?:\.\d+)?|[a-z]+)\s*(?:\(\s*((?:[^()]|\([^()]*\))*?)\s*\))?")
 NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%|us|µs|ms|s|m)?(?![\w%])")
 SIGN = re.compile(r"\s*(>=|<=|>|<)")
@@ -195,10 +195,19 @@ def _limit(
     if number is None:
         raise GateError(text, start, "Expected a number here, such as 300ms, 0.5% or recorded.")
     unit = number[2] or ""
-    if unit not in (TIMES if term.timed else COUNTS):
-        fit = "a time such as 300ms" if term.timed else "a number or a percentage"
+    units, fit = _fitting(term, measures)
+    if unit not in units:
         raise GateError(text, start, f"{term.measure} is compared with {fit}.")
     return float(number[1]) * UNITS[unit], "", number.end()
+
+
+def _fitting(term: Term, measures: Sequence[str]) -> tuple[Sequence[str], str]:
+    """The units that a limit may have. `fidelity < 90%` would be below 0.9, and never true."""
+    if term.timed:
+        return TIMES, "a time such as 300ms"
+    if term.measure == "errors" or measures is not PLAIN:
+        return SHARES, "a number or a percentage"
+    return COUNTS, "a plain number such as 90"
 
 
 def _known_word(text: str, at: int, sources: Sequence[str]) -> None:

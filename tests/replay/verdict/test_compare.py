@@ -89,6 +89,18 @@ def test_a_comparison_that_is_invalid_does_not_succeed(
     assert "INVALID" in done.stdout
 
 
+def test_times_that_a_coarse_clock_tells_as_nothing_have_ratios_all_the_same():
+    columns = run_columns()
+    columns["response_last_ns"] = columns["request_first_ns"].copy()
+    coarse = rows_of(columns)
+    for a, b, ratio in ((coarse, coarse, 1.0), (coarse, run(), 5e3), (run(), coarse, 2e-4)):
+        told = compare(a, b).ratios
+        assert len(told) == 9
+        for each in told:
+            assert np.isfinite([each.low, each.high]).all()
+            assert 0.3 * ratio <= each.low <= each.ratio <= each.high <= 4 * ratio
+
+
 def test_classes_of_errors_sizes_and_throughput_are_told_side_by_side():
     columns = run_columns()
     columns["outcome"] = np.where(np.arange(2000) % 50 == 0, 6, 1)

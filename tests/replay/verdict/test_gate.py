@@ -135,6 +135,8 @@ def test_an_objective_is_broken_where_it_does_not_hold_for_all_that_it_names(
         ("latency > 3ms", 0),
         ("errors > 3ms", 9),
         ("p99(*) > 5%", 9),
+        ("fidelity < 90%", 11),
+        ("status(5xx) > 1%", 14),
         ("errors > 1% nonsense", 12),
         ("errors > 1% and", 15),
         ("p100(*) > 1ms", 0),
