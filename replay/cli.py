@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from capture.options import Sectioned, options_of
+from capture.options import Factor, Sectioned, options_of
 
 from .observe.options import ObserveOptions
 from .options import PlanOptions, ReplayOptions
@@ -32,7 +32,7 @@ ABORTED = 3
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: progress events and summary.")
 @click.option(
-    "--require-fidelity", type=click.FloatRange(0, 100), metavar="S",
+    "--require-fidelity", type=Factor(0, 100), metavar="S",
     help="Exit 4 where the run was not as faithful to its plan (95, say).",
 )  # fmt: skip
 @gates_of

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import TapeError
-from ..options import DURATION
+from ..options import DURATION, Checked
 
 if TYPE_CHECKING:
     from .reader import Tape
@@ -165,10 +165,16 @@ def cut(
         _say(output, written.exchanges, [opened])
 
 
+def _statuses(text: str) -> object:
+    from .edit import statuses
+
+    return statuses(text)
+
+
 @tape.command("filter")
 @_TAPE
 @click.option("--only", multiple=True, metavar="PATTERN", help="'POST /pay*'; may be repeated.")
-@click.option("--status", help="503, 5xx, or several with commas.")
+@click.option("--status", type=Checked("status", _statuses), help="503, 5xx, or several.")
 @click.option("--min-latency", type=DURATION, help="Service time of at least this (1s, 250ms).")
 @_OUT
 @_SEAL

@@ -152,16 +152,24 @@ def _matching(method: Array | Text, target: Array | Text, patterns: Sequence[str
     return found
 
 
-def _status_matches(status: Array, wanted: str) -> Array:
-    """Rows whose status is `503`, `5xx`, `4xx,5xx` … TapeError for anything else."""
-    mask = np.zeros(len(status), dtype=bool)
-    for each in wanted.split(","):
-        if re.fullmatch(r"[1-5]xx", each.strip().lower()):
-            mask |= status // 100 == int(each.strip()[0])
+def statuses(wanted: str) -> list[tuple[int, int]]:
+    """The first and last status of each of `503`, `5xx`, `4xx,5xx` … TapeError for others."""
+    found: list[tuple[int, int]] = []
+    for each in wanted.lower().split(","):
+        if re.fullmatch(r"[1-5]xx", each.strip()):
+            hundred = 100 * int(each.strip()[0])
+            found.append((hundred, hundred + 99))
         elif re.fullmatch(r"\d{3}", each.strip()):
-            mask |= status == int(each)
+            found.append((int(each), int(each)))
         else:
-            raise TapeError(f"--status {wanted}: {each!r} is no status; write 503 or 5xx.")
+            raise TapeError(f"{each!r} is no status; write 503 or 5xx.")
+    return found
+
+
+def _status_matches(status: Array, wanted: str) -> Array:
+    mask = np.zeros(len(status), dtype=bool)
+    for first, last in statuses(wanted):
+        mask |= (first <= status) & (status <= last)
     return mask
 
 
