@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from capture.options import options_of
 
 from ..observe.options import ObserveOptions
 from ..verdict.gating import FAILED, Gates, gates_of
+from ..workers.crew import ENDS, ending_alike
 from .options import SoakOptions
 
 
@@ -100,17 +100,16 @@ def _say(line: str) -> None:
 
 
 @contextmanager
-def _in_order() -> Iterator[Any]:
-    """SIGTERM ends as Ctrl-C does; what is yielded makes both wait for the report."""
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+def _in_order() -> Iterator[Callable[[], None]]:
+    """SIGTERM and SIGHUP end as Ctrl-C does; what is yielded makes all of them wait."""
+    before = signal.getsignal(signal.SIGINT)
 
     def steady() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for each in (signal.SIGINT, *ENDS):
+            signal.signal(each, signal.SIG_IGN)
 
-    signal.signal(signal.SIGTERM, lambda _number, _frame: os.kill(os.getpid(), signal.SIGINT))
-    try:
-        yield steady
-    finally:
-        signal.signal(signal.SIGINT, before[0])
-        signal.signal(signal.SIGTERM, before[1])
+    with ending_alike():
+        try:
+            yield steady
+        finally:
+            signal.signal(signal.SIGINT, before)

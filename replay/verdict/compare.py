@@ -296,10 +296,15 @@ def as_text(told: Comparison) -> str:
         if abs(now - was) > NOTEWORTHY_SIZE * max(was, 1)
     ]
     lines += _answers(told.responses) if told.responses else []
-    lines += ["", f"{'endpoint':<40}{'':<5}{'A':>9}{'B':>9}{'ratio':>8}  95 %"]
+    lines += ["", f"{'endpoint':<40}{'':<5}{'A':>9} {'B':>9} {'ratio':>8}  95 %"]
     for each in told.ratios:
         lines.append(
-            f"{each.endpoint[:39]:<40}{each.quantile:<5}{human(each.a):>9}{human(each.b):>9}"
-            f"{each.ratio:>7.2f}×  [{each.low:.2f}, {each.high:.2f}] {each.word}".rstrip()
+            f"{each.endpoint[:39]:<40}{each.quantile:<5}{human(each.a):>9} {human(each.b):>9}"
+            f" {_times(each.ratio):>8}  "
+            f"[{each.low:.2f}, {each.high:.2f}] {each.word}".rstrip()
         )
     return "\n".join(lines)
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.2f}×" if ratio < 1000 else f"{ratio:.0f}×"

@@ -22,7 +22,7 @@ from ..options import ReplayOptions
 from .priority import give_way
 from .worker import worker_main
 
-_ENDS = (signal.SIGTERM, signal.SIGHUP)
+ENDS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Crew:
@@ -177,7 +177,7 @@ class Crew:
 @contextmanager
 def ending_alike() -> Iterator[None]:
     """SIGTERM and SIGHUP end as Ctrl-C does; where one is ignored (nohup), it stays ignored."""
-    before = {number: signal.getsignal(number) for number in _ENDS}
+    before = {number: signal.getsignal(number) for number in ENDS}
     heard = [number for number, handler in before.items() if handler != signal.SIG_IGN]
     if threading.current_thread() is not threading.main_thread():
         heard = []

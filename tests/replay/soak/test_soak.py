@@ -91,14 +91,15 @@ def test_a_soak_leaves_runs_a_report_and_figures_that_agree(
     assert " sent (" in said
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_ctrl_c_ends_with_valid_runs_and_a_report_and_resume_goes_on(
-    tape: Path, target: str, tmp_path: Path
+    number: signal.Signals, tape: Path, target: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "soak"
     common = (tape, "--target", target, "-o", out, "--json")
     process = start(*common, "--for", "4s")
     waited_for(out / "soak.json")
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all of the group
+    os.killpg(process.pid, number)  # as a terminal does it: to all of the group
     code, told, said = ended(process)
     assert code == 0, said
     first = json.loads(told)
