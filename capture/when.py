@@ -10,6 +10,7 @@ import click
 from .options import DURATION
 
 _DAY_NS = 86_400_000_000_000
+_OF_DAY = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d(?:\.\d+)?))?")
 
 
 def _point_ns(text: str | None, span_ns: tuple[int, int], name: str) -> int | None:
@@ -21,7 +22,7 @@ def _point_ns(text: str | None, span_ns: tuple[int, int], name: str) -> int | No
     if text is None:
         return None
     start_ns = max(span_ns[0], 0)
-    of_day = re.fullmatch(r"(\d{1,2}):(\d\d)(?::(\d\d(?:\.\d+)?))?", text)
+    of_day = _OF_DAY.fullmatch(text)
     if of_day:
         hours, minutes, seconds = int(of_day[1]), int(of_day[2]), float(of_day[3] or 0)
         if hours < 24 and minutes < 60 and seconds < 60:
@@ -47,11 +48,20 @@ def _point_ns(text: str | None, span_ns: tuple[int, int], name: str) -> int | No
     )
 
 
+def _is_of_day(text: str | None) -> bool:
+    return text is not None and _OF_DAY.fullmatch(text) is not None
+
+
 def range_ns(
     start: str | None, end: str | None, span_ns: tuple[int, int]
 ) -> tuple[int | None, int | None]:
-    """The times that `--from` and `--to` name; a usage error where they enclose nothing."""
+    """The times that `--from` and `--to` name; a usage error where they enclose nothing.
+
+    A time of day for `--to` is the first such time after `--from`.
+    """
     low, high = _point_ns(start, span_ns, "--from"), _point_ns(end, span_ns, "--to")
+    if low is not None and high is not None and high <= low and _is_of_day(end):
+        high += -(-(low - high + 1) // _DAY_NS) * _DAY_NS  # 23:50 to 00:10 goes over midnight
     if low is not None and high is not None and high <= low:
         raise click.BadParameter(f"{end} is not after --from {start}.", param_hint="--to")
     return low, high

@@ -147,6 +147,11 @@ class Layers:
             return _tcp(data, at, end, source, target, now_ns)
         if depth >= _DEEPEST:
             return TOO_DEEP, None
+        if protocol == _AUTHENTICATION:  # of IPv4; in IPv6 it is one of the extension headers
+            if at + 12 > min(len(data), end):
+                return SHORT, None
+            after = at + (data[at + 1] + 2) * 4
+            return self._transport(data[at], data, after, end, source, target, now_ns, depth + 1)
         kind, inner = _inside(protocol, data, at, end)
         if inner < 0:
             return NOT_TCP, None

@@ -7,6 +7,7 @@ carries no network packet that we can read. Numbers are those of the pcap link-t
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 IPV4, IPV6 = 0x0800, 0x86DD
 MPLS, MPLS_MULTI, PPPOE, PPP_TYPE = 0x8847, 0x8848, 0x8864, 0x880B
@@ -133,6 +134,39 @@ def _cooked_2(data: bytes) -> Found:
     return word(data, 0), 20
 
 
+def _behind(
+    size_at: int, what: Callable[[bytes, int], Found], width: int,
+    order: Literal["little", "big"] = "little",
+) -> Callable[[bytes], Found]:  # fmt: skip
+    """What stands behind a header that tells its own length, filled up to words of four."""
+
+    def found(data: bytes) -> Found:
+        size = int.from_bytes(data[size_at : size_at + width], order)
+        return what(data, size + (-size & 3)) if size > size_at else None
+
+    return found
+
+
+_PREFIXED = {1: ethernet, 9: ppp, 12: raw_ip, 14: raw_ip, 101: raw_ip, 105: wireless}
+
+
+def _ppi(data: bytes) -> Found:
+    """Per-packet information: its length, and the link type of what follows it."""
+    inside = _PREFIXED.get(int.from_bytes(data[4:8], "little"))
+    return inside(data, data[2] | data[3] << 8) if inside and len(data) > 8 else None
+
+
+def _pktap(data: bytes) -> Found:
+    """What macOS captures of any interface: length, kind of record, link type of the packet."""
+    size, record, link = (int.from_bytes(data[at : at + 4], "little") for at in (0, 4, 8))
+    if len(data) < 12 or record != 1 or size < 12:
+        return None
+    if link in (0, 108):
+        return raw_ip(data, size + 4)
+    inside = _PREFIXED.get(link)
+    return inside(data, size) if inside else None
+
+
 LINKS: dict[int, tuple[str, Callable[[bytes], Found]]] = {
     0: ("NULL", lambda data: raw_ip(data, 4)),
     1: ("Ethernet", ethernet),
@@ -145,13 +179,19 @@ LINKS: dict[int, tuple[str, Callable[[bytes], Found]]] = {
     104: ("Cisco HDLC", _hdlc),
     105: ("802.11", wireless),
     108: ("LOOP", lambda data: raw_ip(data, 4)),
+    109: ("OpenBSD enc", lambda data: raw_ip(data, 12)),
     113: ("Linux cooked", _cooked),
+    117: ("OpenBSD pflog", _behind(0, raw_ip, 1)),
+    119: ("802.11 with prism", _behind(4, wireless, 4)),
     127: ("802.11 with radiotap", _radiotap),
+    163: ("802.11 with AVS", _behind(4, wireless, 4, "big")),
     166: ("PPP with direction", lambda data: ppp(data, 4)),
+    192: ("per-packet information", _ppi),
     204: ("PPP with direction", lambda data: ppp(data, 1)),
     228: ("IPv4", raw_ip),
     229: ("IPv6", raw_ip),
     239: ("NFLOG", _nflog),
+    258: ("PKTAP", _pktap),
     276: ("Linux cooked 2", _cooked_2),
 }
 """The link types that are read: number -> (name, where the network layer begins)."""

@@ -18,6 +18,7 @@ PLAIN = h.ipv4(h.tcp(HELLO))
 EXPECTED = (1000, h.CLIENT, h.SERVER, 40000, 80, 1, 2, h.PSH_ACK, HELLO, 0)
 VLAN = struct.pack(">HH", 5, 0x0800)
 LABEL = b"\x00\x01\x01\x40"
+WIRELESS = b"\x08\1" + bytes(22) + b"\xaa\xaa\3\0\0\0\x08\0" + PLAIN
 
 
 def in_udp(port: int, header: bytes, inner: bytes) -> bytes:
@@ -45,9 +46,20 @@ WRAPPED = {
     "cooked 2": (276, b"\x08\0" + bytes(18) + PLAIN),
     "ppp": (9, b"\xff\3\0\x21" + PLAIN),
     "hdlc": (104, b"\x0f\0\x08\0" + PLAIN),
-    "802.11": (105, b"\x08\1" + bytes(22) + b"\xaa\xaa\3\0\0\0\x08\0" + PLAIN),
+    "802.11": (105, WIRELESS),
     "802.11 qos": (105, b"\x88\1" + bytes(24) + b"\xaa\xaa\3\0\0\0\x08\0" + PLAIN),
     "nflog": (239, bytes(4) + struct.pack("<HH", 4 + len(PLAIN), 9) + PLAIN),
+    "enc": (109, bytes(12) + PLAIN),
+    "pflog": (117, b"\x3d" + bytes(63) + PLAIN),
+    "pflog of a hundred bytes": (117, b"\x64" + bytes(99) + PLAIN),
+    "prism": (119, struct.pack("<II136x", 0x44, 144) + WIRELESS),
+    "avs": (163, struct.pack(">II56x", 0x80211001, 64) + WIRELESS),
+    "ppi": (192, struct.pack("<BBHI", 0, 0, 8, 1) + h.ethernet(PLAIN)),
+    "ppi 802.11": (192, struct.pack("<BBHI24x", 0, 0, 32, 105) + WIRELESS),
+    "pktap": (258, struct.pack("<III96x", 108, 1, 1) + h.ethernet(PLAIN)),
+    "pktap loopback": (258, struct.pack("<III96x", 108, 1, 0) + b"\2\0\0\0" + PLAIN),
+    "authenticated": (1, h.ethernet(h.ipv4(b"\6\4" + bytes(22) + h.tcp(HELLO), 51))),
+    "authenticated tunnel": (1, h.ethernet(h.ipv4(b"\4\4" + bytes(22) + PLAIN, 51))),
     "ip in ip": (1, h.ethernet(h.ipv4(PLAIN, 4))),
     "gre": (1, in_gre(b"\0\0\x08\0", PLAIN)),
     "gre key and sequence": (1, in_gre(b"\x30\0\x08\0" + bytes(8), PLAIN)),
