@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
-_BITS = (1 << 18) - 1
-_MOST_NOTED = 1 << 15  # one place in eight: so seldom is a value taken for another that was noted
+_BITS = (1 << 17) - 1
+_MOST_NOTED = 1 << 14  # one place in eight: so seldom is a value taken for another that was noted
 
 
 class Memory(dict[int, Value], Generic[Value]):

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from ..sanitize.sanitized import Sanitized
 
 _SEAL_AFTER_NS = 500_000_000
-_MOST_ROWS = 10_240  # held as objects: more take memory, fewer compress less well
+_MOST_ROWS = 7168  # held as objects: more take memory, fewer compress less well
 _TICK_EVERY = 64  # rows between two looks at the clock
-_MOST_HEAP = 4 << 20
+_MOST_HEAP = 3 << 20
 
 
 Inspect = Callable[[int, Iterable[tuple[bytes, bytes]]], None]
