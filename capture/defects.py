@@ -27,7 +27,7 @@ class Defect(IntFlag):
     NO_COLON = 1 << 10  # a header line without a colon
     SPACE_BEFORE_COLON = 1 << 11  # white space between a header's name and its colon
     BAD_HEADER_NAME = 1 << 12  # a header name that is no token
-    BAD_HEADER_VALUE = 1 << 13  # NUL, bare CR or another control byte in a header
+    BAD_HEADER_VALUE = 1 << 13  # a control byte other than NUL and CR in a header
     HOST_MISSING = 1 << 14  # HTTP/1.1 without Host
     HOST_REPEATED = 1 << 15  # several Host headers
     LENGTH_REPEATED = 1 << 16  # several equal Content-Length values
@@ -44,12 +44,14 @@ class Defect(IntFlag):
     GARBAGE = 1 << 27  # bytes before or between requests that begin none
     CHUNK_SPACING = 1 << 28  # white space after the size of a chunk, where no extension follows
     TRAILER_FORBIDDEN = 1 << 29  # a trailer that frames or routes: Content-Length, Host, …
-    LOOKALIKE = 1 << 30  # a header that some take for Content-Length or Transfer-Encoding
+    LOOKALIKE = 1 << 30  # a line that only some take for Content-Length or Transfer-Encoding
     TARGET_8BIT = 1 << 31  # bytes above ASCII in the target
     TYPE_REPEATED = 1 << 32  # several Content-Type headers
     AFTER_CLOSE = 1 << 33  # a request behind one that said it was the connection's last
     CHUNK_EXTENSION = 1 << 34  # an extension of a chunk that is not spelt right
     CONTENT_UNEXPECTED = 1 << 35  # content in a request whose method gives it no meaning
+    NUL_OR_CR = 1 << 36  # NUL, or CR without LF, in a line of the head or a trailer
+    METHOD_CASE = 1 << 37  # a method with small letters
 
 
 FATAL = (
@@ -65,18 +67,26 @@ FATAL = (
 )
 """Any of these makes an exchange one of kind `malformed`."""
 
-HARMLESS = (
-    Defect.LEADING_BLANK_LINES
-    | Defect.HTTP09
-    | Defect.UNKNOWN_METHOD
-    | Defect.HOST_MISSING
-    | Defect.CUT
+SEVERE = (
+    Defect.BARE_LF
+    | Defect.LENGTH_AND_CODING
+    | Defect.CODING_OLD
+    | Defect.CHUNK_BARE_LF
+    | Defect.CHUNK_EXTENSION
+    | Defect.LOOKALIKE
+    | Defect.NUL_OR_CR
 )
+"""With any of these, two servers that accept a request may end it, or a header, elsewhere: what
+one reads as content is a request to the other."""
+
+HARMLESS = Defect.LEADING_BLANK_LINES | Defect.HTTP09 | Defect.HOST_MISSING | Defect.CUT
 """On where the request ends, and on what it asks for, all parsers agree in spite of these."""
 
 
 def verdict(defects: int) -> str:
-    """`valid`, `ambiguous` (some parsers refuse it or read it otherwise) or `fatal`."""
+    """The worst tier of any of them: `valid`, `ambiguous`, `severe` or `fatal`."""
     if defects & FATAL:
         return "fatal"
+    if defects & SEVERE:
+        return "severe"
     return "ambiguous" if defects & ~HARMLESS else "valid"

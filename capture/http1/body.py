@@ -116,6 +116,8 @@ class Chunked:
             self.done = line in (b"\r\n", b"\n")
             if _FRAMING.match(line):
                 self.defects |= Defect.TRAILER_FORBIDDEN
+            if b"\0" in line or b"\r" in line.removesuffix(b"\r\n"):
+                self.defects |= Defect.NUL_OR_CR
         else:
             size = _SIZE.fullmatch(line)
             if not size:

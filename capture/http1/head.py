@@ -7,6 +7,7 @@ repeat their heads to the byte, so what a block of header lines says is remember
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import NamedTuple
 
 from ..defects import Defect
@@ -123,22 +124,20 @@ def read_line(line: bytes) -> RequestLine:
     exact = LINE.fullmatch(line)
     if exact:
         method, target, minor = exact.groups()
-        wrong = Defect.NONE if method in METHODS else Defect.UNKNOWN_METHOD
-        wrong |= _form(method, target)
+        wrong = _method(method) | _form(method, target)
         return RequestLine(method, target, 11 if minor == b"1" else 10, int(wrong))
     loose = LOOSE_LINE.fullmatch(line)
     if not loose:
         return RequestLine(b"", b"", 11, int(_unreadable(line)))
     method, target, version, end = loose.groups()
     defects = Defect.BARE_LF if end == b"\n" else Defect.NONE
-    if not re.fullmatch(TOKEN, method):
-        defects |= Defect.BAD_METHOD
-    elif method not in METHODS:
-        defects |= Defect.UNKNOWN_METHOD
+    defects |= _method(method) if re.fullmatch(TOKEN, method) else Defect.BAD_METHOD
     if version is None:
         if not HTTP09_LINE.fullmatch(line):
             return RequestLine(method, target, 9, int(_unreadable(line)))
         return RequestLine(method, target, 9, int(defects | Defect.HTTP09))
+    if b"\0" in line:
+        defects |= Defect.NUL_OR_CR
     if not target:
         defects |= Defect.BAD_REQUEST_LINE
     if line != b"%b %b %b%b" % (method, target, version, end) or re.search(rb"\s", target):
@@ -150,6 +149,13 @@ def read_line(line: bytes) -> RequestLine:
         if not re.fullmatch(rb"(?i:HTTP)/\d\.\d", version):
             defects |= Defect.BAD_REQUEST_LINE
     return RequestLine(method, target, number or 11, int(defects))
+
+
+def _method(method: bytes) -> Defect:
+    """What is wrong with a method that is a token: RFC 9110, section 9.1."""
+    if method in METHODS:
+        return Defect.NONE
+    return Defect.UNKNOWN_METHOD if method == method.upper() else Defect.METHOD_CASE
 
 
 def _form(method: bytes, target: bytes) -> Defect:
@@ -205,10 +211,14 @@ def _lines(block: bytes) -> tuple[list[bytes], int]:
         line = raw[:-1] if raw.endswith(b"\r") else raw
         if line is raw:
             defects |= Defect.BARE_LF
-        if re.search(rb"[\x00-\x08\x0b-\x1f\x7f]", line):
+        if b"\0" in line or b"\r" in line:
+            defects |= Defect.NUL_OR_CR
+        if re.search(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]", line):
             defects |= Defect.BAD_HEADER_VALUE
         if line[:1] in (b" ", b"\t"):
             defects |= Defect.OBS_FOLD
+            if _resembles(line.partition(b":")[0]):
+                defects |= Defect.LOOKALIKE
             if lines:
                 lines[-1] += b" " + line.strip()
                 continue
@@ -228,7 +238,16 @@ def _split(line: bytes) -> tuple[bytes, bytes, int]:
         defects |= Defect.SPACE_BEFORE_COLON
     if not re.fullmatch(TOKEN, bare):
         defects |= Defect.BAD_HEADER_NAME
+    if defects and _resembles(name):
+        defects |= Defect.LOOKALIKE
     return bare.lower(), value.strip(b" \t"), int(defects)
+
+
+def _resembles(name: bytes) -> bool:
+    """Whether a name that is spelt wrong is one that frames, to a reader who overlooks that."""
+    text = unicodedata.normalize("NFKC", name.decode("utf-8", "replace")).casefold()
+    letters = re.sub("[^a-z]", "", text.replace("\N{LATIN SMALL LETTER DOTLESS I}", "i"))
+    return letters in ("contentlength", "transferencoding")
 
 
 def _weigh(headers: list[tuple[bytes, bytes, int]], defects: int) -> Fields:

@@ -1,4 +1,4 @@
-"""docs/malformed.md lists every class of defect, its kind, and an example that has it."""
+"""docs/malformed.md lists every class of defect, its tier, and an example that has it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from capture.defects import FATAL, HARMLESS, Defect, verdict
+from capture.defects import FATAL, SEVERE, Defect, verdict
 from capture.exchange import Close, Kind, RequestEnd
 from tests.capture.conversations import (
     Split,
@@ -30,12 +30,13 @@ def test_every_class_is_described_and_nothing_else_is() -> None:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_the_kind_of_a_class_is_the_one_it_says(name: str) -> None:
+def test_the_tier_of_a_class_is_the_one_it_says(name: str) -> None:
     assert verdict(Defect[name]) == ROWS[name][0]
 
 
-def test_no_class_is_both_fatal_and_harmless() -> None:
-    assert not FATAL & HARMLESS
+def test_each_severe_class_is_explained() -> None:
+    explained = DOC.read_text().partition("## Why a class is severe")[2].partition("Not severe")[0]
+    assert set(re.findall(r"`([A-Z0-9_]{2,})`", explained)) == {each.name for each in SEVERE}
 
 
 @pytest.mark.parametrize("name", sorted(set(ROWS) - WITHOUT_EXAMPLE))
@@ -145,3 +146,53 @@ def test_extensions_of_chunks_are_looked_at(extension: bytes, wrong: bool, split
     (exchange,) = converse([client(raw)], split)
     assert (exchange.request, exchange.kind) == (raw, Kind.HTTP1)
     assert Defect(exchange.defects) == (Defect.CHUNK_EXTENSION if wrong else Defect.NONE)
+
+
+@pytest.mark.parametrize(
+    ("line", "also"),
+    [
+        (b"Content-Length : 1\r\n", Defect.SPACE_BEFORE_COLON),
+        (b"Transfer- Encoding: chunked\r\n", Defect.BAD_HEADER_NAME),
+        (b"Tran\xc5\xbffer-Encoding: chunked\r\n", Defect.BAD_HEADER_NAME),
+        (b"Transfer-Encod\xc4\xb1ng: chunked\r\n", Defect.BAD_HEADER_NAME),
+        (b"\xc2\xa0Content-Length: 1\r\n", Defect.BAD_HEADER_NAME),
+        (b"X: y\r\n\tContent-Length: 1\r\n", Defect.OBS_FOLD),
+        (b"Content_Length: 1\r\n", Defect.NONE),
+    ],
+)
+def test_a_line_that_may_frame_to_others_is_a_lookalike(line: bytes, also: Defect) -> None:
+    head = b"PUT / HTTP/1.1\r\nHost: a\r\n" + line + b"\r\n"
+    exchange = converse([client(head + b"x")], close=Close.FIN_CLIENT)[0]
+    assert Defect(exchange.defects) == Defect.LOOKALIKE | also
+
+
+@pytest.mark.parametrize(
+    "line", [b"X : 1\r\n", b"X(1): 1\r\n", b"X: 1\r\n Y: 2\r\n", b"X: \x01\r\n"]
+)
+def test_a_line_that_frames_to_nobody_is_no_lookalike(line: bytes) -> None:
+    (exchange,) = converse([client(b"PUT / HTTP/1.1\r\nHost: a\r\n" + line + b"\r\n")])
+    assert verdict(exchange.defects) == "ambiguous"
+
+
+@pytest.mark.parametrize("split", [whole, byte_by_byte])
+@pytest.mark.parametrize(
+    ("raw", "also"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: \0\r\n\r\n", Defect.NONE),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\r\n\r\n", Defect.NONE),
+        (b"GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n", Defect.BAD_TARGET),
+    ],
+)
+def test_nul_and_cr_are_told_apart_from_other_control_bytes(
+    raw: bytes, also: Defect, split: Split
+) -> None:
+    (exchange,) = converse([client(raw)], split)
+    assert (exchange.request, exchange.kind) == (raw, Kind.HTTP1)
+    assert Defect(exchange.defects) == Defect.NUL_OR_CR | also
+
+
+@pytest.mark.parametrize("trailer", [b"X: \0\r\n", b"X: a\rb\r\n"])
+def test_nul_and_cr_in_a_trailer_are_told(trailer: bytes) -> None:
+    head = b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    (exchange,) = converse([client(head + b"0\r\n" + trailer + b"\r\n")])
+    assert Defect(exchange.defects) == Defect.NUL_OR_CR
