@@ -55,7 +55,8 @@ def rates(
         cards.append(Card(
             f"Up to {max(per_s):,.0f} requests/s{word} {where}",
             f"Requests{word} a second, in steps of {duration(step)}.",
-            figure([(line, at, per_s)], "time since the first request (s)", "requests/s"),
+            figure([(line, at, per_s)], "time since the first request (s)", "requests/s",
+                   from_zero=True),
         ))  # fmt: skip
     return cards
 
@@ -103,7 +104,7 @@ def _concurrency(in_flight: dict[str, Any]) -> list[Card]:
                  f"Begun and not yet answered, every {duration(course['step_s'])}; "
                  "the peak may lie between.",
                  figure([("in flight", at, values)], "time since the first request (s)",
-                        "requests in flight"))]  # fmt: skip
+                        "requests in flight", from_zero=True))]  # fmt: skip
 
 
 def _sessions(users: dict[str, Any]) -> list[Card]:

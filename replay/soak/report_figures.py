@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from shapes.plots import Card, figure
+from shapes.figures import Figure
+from shapes.plots import Card, Line, figure
 
 from .telling import of_metric
 
@@ -63,7 +64,7 @@ def _of_metric(each: dict[str, Any]) -> Card:
     title = (
         f"{each['metric']} leaks: {each['per_hour']} an hour" if each["leaks"] else of_metric(each)
     )  # fmt: skip
-    lines = [
+    lines: list[Line] = [
         ("greatest", at, [value / size for value in each["greatest"]]),
         ("least", at, [value / size for value in each["least"]]),
     ]
@@ -71,10 +72,8 @@ def _of_metric(each: dict[str, Any]) -> Card:
     return Card(title, see, _from_zero(lines, f"time of the soak ({unit})", name))
 
 
-def _from_zero(*given: Any) -> dict[str, Any]:
-    drawn = figure(*given)
-    drawn["layout"]["yaxis"]["rangemode"] = "tozero"
-    return drawn
+def _from_zero(lines: list[Line], x: str, y: str) -> Figure:
+    return figure(lines, x, y, from_zero=True)
 
 
 def _unit(seconds: float) -> tuple[str, float]:

@@ -167,14 +167,15 @@ def _markdown_row(row: EndpointRow) -> str:
 def as_html(report: Report) -> str:
     """The report as one page that needs nothing else."""
     from jinja2 import Environment, FileSystemLoader
-    from plotly.offline import get_plotlyjs
+
+    from shapes.pictures import CSS
+    from shapes.plots import closer_look, plot
 
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
     environment.filters["human"] = human
-    drawn = figures(report.rows, report.verdict, report.moments, report.history)
-    # A "<" in a string could end the script element or open a comment in it.
-    data = json.dumps(plain(drawn), separators=(",", ":")).replace("<", "\\u003c")
+    cards = figures(report.rows, report.verdict, report.moments, report.history)
     page = environment.get_template("report.html.j2")
-    return page.render(report=report, verdict=report.verdict, figures=drawn, data=data,
-                       plotly=get_plotlyjs(), kept=report.verdict.fidelity, table=table,
-                       in_a_line=in_a_line, blamed=BLAMED)  # fmt: skip
+    return page.render(report=report, verdict=report.verdict, cards=cards, plot=plot,
+                       picture_css=CSS, closer_look=closer_look([card.figure for card in cards]),
+                       kept=report.verdict.fidelity, table=table, in_a_line=in_a_line,
+                       blamed=BLAMED)  # fmt: skip

@@ -1,18 +1,22 @@
-"""The pictures of a report, as plain Plotly figures: traces and layout, no colours.
+"""The pictures of a report.
 
 Every figure is binned here, so that a page of a million exchanges weighs what one of a thousand
-does. Colours are named by their role (`--recorded`, `--replayed`, `--bad` …); the page puts in
-those of its light or dark theme.
+does. Colours are named by their role (`recorded`, `replayed`, `bad` …); the page defines those of
+its light and its dark theme.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from capture.exchange import NEVER
+from shapes.axes import Axis
+from shapes.figures import Figure, Mark, Trace
+from shapes.plots import Card
 
 from .history import History
 from .judge import MS, Verdict, human, recorded_ns
@@ -21,7 +25,11 @@ from .rows import Array, Rows
 
 POINTS = 400
 NINES = np.concatenate([np.linspace(0, 0.9, 37), 1 - np.geomspace(0.1, 1e-5, 41)[1:]])
-Figure = dict[str, Any]
+NINES_TICKS = ((0.0, "0"), (1.0, "90 %"), (2.0, "99 %"), (3.0, "99.9 %"), (4.0, "99.99 %"),
+               (5.0, "99.999 %"))  # fmt: skip
+TIME = Axis("s since the first request")
+MARK_COLOURS = {"burst": "quiet", "slow": "unsure", "abort": "bad", "finding": "bad"}
+MARKS_APART = 22  # of this many words side by side each can be read
 
 
 def figures(
@@ -30,45 +38,53 @@ def figures(
     moments: tuple[Moment, ...] = (),
     history: History | None = None,
     endpoints: int = 6,
-) -> list[Figure]:
-    """Every figure of the page: id, title, what to see in it, traces, axes."""
-    drawn = [_rate(rows, 1000), _over_time(rows)] if rows.is_run else [_over_time(rows)]
-    marks = [{"at": round(moment.at_s, 3), "kind": moment.kind} for moment in moments]
-    for figure in drawn:
-        figure["marks"] = marks
+) -> list[Card]:
+    """Every picture of the page."""
+    last_s = (rows.span_ns[1] - rows.span_ns[0]) / 1e9
+    marks = _marks(moments, last_s)
+    drawn = [_rate(rows, 1000, marks)] if rows.is_run else []
+    drawn.append(_over_time(rows, marks))
     drawn += [_rate(rows, 10), _lateness(rows)] if rows.is_run else []
     drawn += [_percentiles(rows, row.endpoint) for row in verdict.endpoints[:endpoints]]
     drawn += [_little(rows, verdict), _statuses(rows)]
     return drawn + ([_history(history)] if history and len(history.runs) > 1 else [])
 
 
-def _history(history: History) -> Figure:
-    figure = _figure(
-        "history", "p99 over the runs", "The endpoints that changed, else those with most runs.",
-        "runs, oldest first", "ms", log=True,
-    )  # fmt: skip
+def _marks(moments: tuple[Moment, ...], last_s: float) -> tuple[Mark, ...]:
+    """A line at each moment with its number in the timeline; near ones would hide each other."""
+    told, shown_s = [], -last_s
+    for number, moment in enumerate(moments, 1):
+        apart = moment.at_s - shown_s > last_s / MARKS_APART
+        shown_s = moment.at_s if apart else shown_s
+        word = str(number) if apart else ""
+        told.append(Mark(round(moment.at_s, 3), word, MARK_COLOURS[moment.kind]))
+    return tuple(told)
+
+
+def _history(history: History) -> Card:
     changed = [change.series for change in history.changes if change.series.startswith("p99")]
     counts = Counter(name for past in history.runs for name in past.figures if name[:3] == "p99")
     names = dict.fromkeys([*changed, *(name for name, _ in counts.most_common(3))])
+    lines = []
     for name, colour in zip(list(names)[:3], ("replayed", "recorded", "quiet"), strict=False):
         at = [place for place, past in enumerate(history.runs) if name in past.figures]
         values = np.array([history.runs[place].figures[name] for place in at])
-        line = _line(name[4:-1], np.array(at) + 1.0, values, colour, mode="lines+markers")
-        figure["traces"].append(line)
-    return figure
+        lines.append(_line(name[4:-1], np.array(at) + 1.0, values, colour, kind="lines+markers"))
+    return Card(
+        "p99 over the runs", "The endpoints that changed, else those with most runs.",
+        Figure(tuple(lines), Axis("runs, oldest first"), Axis("ms", log=True)),
+    )  # fmt: skip
 
 
-def _figure(name: str, title: str, see: str, x: str, y: str, **more: Any) -> Figure:
-    return {"id": name, "title": title, "see": see, "x": x, "y": y, "traces": [], **more}
-
-
-def _line(name: str, x: Array, y: Array, colour: str, **more: Any) -> Figure:
+def _line(name: str, x: Iterable[float], y: Iterable[float], colour: str, **more: Any) -> Trace:
+    # The recorded line is broad: where the replayed one lies on it, both are seen.
+    wide = 4.0 if colour == "recorded" else 1.6
     xs = [round(float(value), 6) for value in x]
     ys = [None if not np.isfinite(value) else round(float(value), 4) for value in y]
-    return {"name": name, "x": xs, "y": ys, "colour": colour, "mode": "lines", **more}
+    return Trace(name, xs, ys, colour, width=wide, **more)
 
 
-def _rate(rows: Rows, width_ms: int) -> Figure:
+def _rate(rows: Rows, width_ms: int, marks: tuple[Mark, ...] = ()) -> Card:
     """Planned against sent; of the fine bins, the stretch around the largest burst."""
     due = rows["due_ns"][rows["due_ns"] != NEVER]
     sent = rows["request_first_ns"][rows["request_first_ns"] != NEVER]
@@ -80,28 +96,24 @@ def _rate(rows: Rows, width_ms: int) -> Figure:
     last = min(bins, first + POINTS) if bins > POINTS * 2 else bins
     at = np.arange(first, last) * width_ms / 1000
     per_s = 1000 / width_ms
-    figure = _figure(
-        f"rate{width_ms}",
+    lines = (
+        _line("planned", at, planned[first:last] * per_s, "recorded", steps=True),
+        _line("sent", at, gone[first:last] * per_s, "replayed", steps=True),
+    )
+    return Card(
         f"Planned and sent, in bins of {width_ms:,} ms",
         "The two lines lie on each other where the run followed its plan.",
-        "s since the first request", "requests/s",
-    )  # fmt: skip
-    figure["traces"] = [
-        _line("planned", at, planned[first:last] * per_s, "recorded", shape="hv"),
-        _line("sent", at, gone[first:last] * per_s, "replayed", shape="hv"),
-    ]
-    return figure
+        Figure(lines, TIME, Axis("requests/s", from_zero=True), marks),
+    )
 
 
-def _lateness(rows: Rows) -> Figure:
+def _lateness(rows: Rows) -> Card:
     late = np.maximum(rows.late_ns, 1000) / MS
-    figure = _figure(
-        "lateness", "Lateness", "How long after it was due each request was sent: our own fault.",
-        "share of requests", "ms", log=True, nines=True,
+    lines = (_line("lateness", *_distribution(late), "replayed"),) if len(late) else ()
+    return Card(
+        "Lateness", "How long after it was due each request was sent: our own fault.",
+        Figure(lines, Axis("share of requests", ticks=NINES_TICKS), Axis("ms", log=True)),
     )  # fmt: skip
-    if len(late):
-        figure["traces"] = [_line("lateness", *_distribution(late), "replayed")]
-    return figure
 
 
 def _distribution(values: Array) -> tuple[Array, Array]:
@@ -110,83 +122,78 @@ def _distribution(values: Array) -> tuple[Array, Array]:
     return -np.log10(1 - nines), np.quantile(values, nines)
 
 
-def _percentiles(rows: Rows, endpoint: str) -> Figure:
+def _percentiles(rows: Rows, endpoint: str) -> Card:
     mask = rows.of(endpoint)
-    figure = _figure(
-        f"hdr{rows.endpoints.index(endpoint)}", endpoint,
-        "Service time by percentile; response time counts from when it was due.",
-        "percentile", "ms", log=True, nines=True,
-    )  # fmt: skip
     series = [("recorded", recorded_ns(rows)[mask], "recorded")]
     if rows.is_run:
         series += [
             ("replayed", rows.service_ns[mask], "replayed"),
             ("response time", rows.response_ns[mask], "quiet"),
         ]
+    lines = []
     for name, times, colour in series:
         known = times[times > 0]
         if len(known):
-            figure["traces"].append(_line(name, *_distribution(known / MS), colour))
-    return figure
+            lines.append(_line(name, *_distribution(known / MS), colour))
+    return Card(
+        endpoint, "Service time by percentile; response time counts from when it was due.",
+        Figure(tuple(lines), Axis("percentile", ticks=NINES_TICKS), Axis("ms", log=True)),
+    )  # fmt: skip
 
 
-def _over_time(rows: Rows) -> Figure:
+def _over_time(rows: Rows, marks: tuple[Mark, ...]) -> Card:
     service, sent = rows.service_ns, rows["request_first_ns"]
     whole = rows.answered
-    figure = _figure(
-        "latency", "Latency over time", "p50 and p99 of service time; spikes are where it broke.",
-        "s since the first request", "ms", log=True,
+    lines = []
+    if whole.any():
+        start, end = rows.span_ns
+        width = max((end - start) // (POINTS // 2), MS)
+        place = (sent[whole] - start) // width
+        order = np.argsort(place, kind="stable")
+        edges = np.flatnonzero(np.diff(place[order])) + 1
+        groups = np.split(service[whole][order] / MS, edges)
+        at = place[order][np.concatenate([[0], edges])] * width / 1e9
+        for q, colour in ((0.5, "quiet"), (0.99, "replayed")):
+            values = np.array([np.quantile(group, q) for group in groups])
+            lines.append(_line(f"p{q * 100:g}", at, values, colour))
+    return Card(
+        "Latency over time", "p50 and p99 of service time; spikes are where it broke.",
+        Figure(tuple(lines), TIME, Axis("ms", log=True), marks),
     )  # fmt: skip
-    if not whole.any():
-        return figure
-    start, end = rows.span_ns
-    width = max((end - start) // (POINTS // 2), MS)
-    place = (sent[whole] - start) // width
-    order = np.argsort(place, kind="stable")
-    edges = np.flatnonzero(np.diff(place[order])) + 1
-    groups = np.split(service[whole][order] / MS, edges)
-    at = place[order][np.concatenate([[0], edges])] * width / 1e9
-    for q, colour in ((0.5, "quiet"), (0.99, "replayed")):
-        values = np.array([np.quantile(group, q) for group in groups])
-        figure["traces"].append(_line(f"p{q * 100:g}", at, values, colour))
-    return figure
 
 
-def _little(rows: Rows, verdict: Verdict) -> Figure:
+def _little(rows: Rows, verdict: Verdict) -> Card:
     """Throughput against requests in flight: where it flattens, the target is full."""
-    figure = _figure(
-        "little", "In flight against throughput (Little's law)",
-        "A line that rises is room; where it lies flat, more requests only wait.",
-        "requests in flight", "answers/s",
-    )  # fmt: skip
     whole = rows.answered
-    if whole.sum() < 10:
-        return figure
-    start = int(rows.span_ns[0])
-    width = max(100 * MS, int(np.ptp(rows["response_last_ns"][whole])) // 1000)
-    sent, ended = ((rows[name][whole] - start) // width
-                   for name in ("request_first_ns", "response_last_ns"))  # fmt: skip
-    served = np.bincount(ended)
-    waiting = np.bincount(sent, verdict.in_flight[whole], len(served))[: len(served)]
-    arrived = np.bincount(sent, minlength=len(served))[: len(served)]
-    level = waiting / np.maximum(1, arrived)
-    seen = (served > 0) & (arrived > 0)
-    figure["traces"] = [
-        _line("one bin", level[seen], served[seen] * 1e9 / width, "replayed", mode="markers")
-    ]
-    figure["see"] += f" A dot is {human(width / MS)}."
-    return figure
+    lines: tuple[Trace, ...] = ()
+    see = "A line that rises is room; where it lies flat, more requests only wait."
+    if whole.sum() >= 10:
+        start = int(rows.span_ns[0])
+        width = max(100 * MS, int(np.ptp(rows["response_last_ns"][whole])) // 1000)
+        sent, ended = ((rows[name][whole] - start) // width
+                       for name in ("request_first_ns", "response_last_ns"))  # fmt: skip
+        served = np.bincount(ended)
+        waiting = np.bincount(sent, verdict.in_flight[whole], len(served))[: len(served)]
+        arrived = np.bincount(sent, minlength=len(served))[: len(served)]
+        level = waiting / np.maximum(1, arrived)
+        seen = (served > 0) & (arrived > 0)
+        lines = (
+            _line("one bin", level[seen], served[seen] * 1e9 / width, "replayed", kind="markers",
+                  opacity=0.55),
+        )  # fmt: skip
+        see += f" A dot is {human(width / MS)}."
+    axes = Axis("requests in flight", from_zero=True), Axis("answers/s", from_zero=True)
+    return Card("In flight against throughput (Little's law)", see, Figure(lines, *axes))
 
 
-def _statuses(rows: Rows) -> Figure:
-    figure = _figure(
-        "status", "Statuses", "Recorded beside replayed; 0 is no answer.", "", "exchanges",
-    )  # fmt: skip
+def _statuses(rows: Rows) -> Card:
     pairs = [("recorded", "recorded_status", "recorded"), ("replayed", "status", "replayed")]
+    bars = []
     for name, column, colour in pairs if rows.is_run else [("recorded", "status", "recorded")]:
         values, counts = np.unique(rows[column], return_counts=True)
-        figure["traces"].append(
-            {"name": name, "type": "bar", "x": [str(value) for value in values],
-             "y": counts.tolist(), "colour": colour}
-        )  # fmt: skip
-    return figure
+        bars.append(Trace(name, [str(each) for each in values], counts.tolist(), colour, "columns"))
+    names = tuple(sorted({name for bar in bars for name in bar.x}, key=int))
+    return Card(
+        "Statuses", "Recorded beside replayed; 0 is no answer.",
+        Figure(tuple(bars), Axis("", names=names), Axis("exchanges", from_zero=True)),
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is seen of a page of plots: all of it drawn, nothing cut, no error."""
+"""What is seen of a page of plots: all of it drawn, nothing cut or crowded, no error."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from typing import Any
 
 from tests.browser.chromium import page
 
-DRAWN = """new Promise(done => { const look = () => document.documentElement.dataset.drawn
-    ? setTimeout(done, 50) : setTimeout(look, 20); look() })"""
-UNDRAWN = """[...document.querySelectorAll('.plot')]
-    .filter(plot => !plot.querySelector('.main-svg .trace, .main-svg .point')).map(p => p.id)"""
-CUT = """[...document.querySelectorAll('.plot')].filter(p => [...p.querySelectorAll('text')].some(
-    t => { const a = t.getBoundingClientRect(), b = p.getBoundingClientRect();
-           return a.width && (a.left < b.left - 1 || a.right > b.right + 1); })).map(p => p.id)"""
+UNDRAWN = """[...document.querySelectorAll('.plot')].filter(plot => ![...plot.querySelectorAll(
+    'path.trace')].some(path => { const box = path.getBoundingClientRect();
+        return path.getAttribute('d') && box.width + box.height > 0 })).map(p => p.id)"""
+CUT = """[...document.querySelectorAll('.plot')].filter(p => [...p.querySelectorAll(
+    'text, .picture span, .picture b, .xtitle')].some(t => {
+        const a = t.getBoundingClientRect(), b = p.getBoundingClientRect();
+        return a.width && (a.left < b.left - 1 || a.right > b.right + 1 ||
+                           a.top < b.top - 1 || a.bottom > b.bottom + 1) })).map(p => p.id)"""
+CROWDED = """[...document.querySelectorAll('.xs, .ys, .area')].filter(axis => {
+    const boxes = [...axis.querySelectorAll(':scope > span, :scope > b')]
+        .map(t => t.getBoundingClientRect());
+    return boxes.some((a, i) => boxes.slice(i + 1).some(b => a.left < b.right + 1 &&
+        b.left < a.right + 1 && a.top < b.bottom - 2 && b.top < a.bottom - 2)) })
+    .map(axis => axis.closest('.plot').id + ' ' + axis.className)"""
 SIDEWAYS = "Math.max(0, document.documentElement.scrollWidth - innerWidth)"
 
 
@@ -26,10 +33,10 @@ def seen(file: Path, width: int, dark: bool, **more: str) -> dict[str, Any]:
 
     async def look() -> dict[str, Any]:
         async with page(file.as_uri(), width, dark) as tab:
-            await tab.value(DRAWN)
             return {
                 "undrawn": await tab.value(UNDRAWN),
                 "cut": await tab.value(CUT),
+                "crowded": await tab.value(CROWDED),
                 "sideways": await tab.value(SIDEWAYS),
                 "plots": await tab.value("document.querySelectorAll('.plot').length"),
                 **{name: await tab.value(expression) for name, expression in more.items()},
@@ -37,6 +44,6 @@ def seen(file: Path, width: int, dark: bool, **more: str) -> dict[str, Any]:
             }
 
     found = asyncio.run(look())
-    wrong = {name: found.pop(name) for name in ("undrawn", "cut", "sideways", "errors")}
-    assert wrong == {"undrawn": [], "cut": [], "sideways": 0, "errors": []}
+    wrong = {name: found.pop(name) for name in ("undrawn", "cut", "crowded", "sideways", "errors")}
+    assert wrong == {"undrawn": [], "cut": [], "crowded": [], "sideways": 0, "errors": []}
     return found

@@ -15,7 +15,7 @@ from tests.browser.plots import seen
 from tests.replay.runs import run
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium is installed here")
-LEGENDS = "[...document.querySelectorAll('#plot0 .legendtext')].map(e => e.textContent)"
+LEGENDS = "[...document.querySelectorAll('#plot0 .key > span')].map(e => e.textContent)"
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,11 @@ import pytest
 
 from replay.verdict.report import as_html, report_of
 from tests.browser.chromium import Tab, chromium, page
-from tests.browser.plots import DRAWN
+from tests.browser.plots import CROWDED, CUT, UNDRAWN
 from tests.replay.runs import run
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium is installed here")
 
-UNDRAWN = """[...document.querySelectorAll('.plot')]
-    .filter(plot => !plot.querySelector('.main-svg .trace, .main-svg .point')).map(p => p.id)"""
 WIDER = """[...document.querySelectorAll('main *')].filter(e => !e.closest('.scroll, .plot'))
     .filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML)"""
 CONTRAST = """[...document.querySelectorAll('h1, h2, h3, p, td, th, li, .word')].filter(e => {
@@ -46,10 +44,11 @@ def look(url: str, width: int, dark: bool, ask: Callable[[Tab], Any]) -> Any:
 @pytest.mark.parametrize(("width", "dark"), [(390, True), (1440, False)])
 def test_the_page_is_whole_and_readable_at(url: str, width: int, dark: bool) -> None:
     async def ask(tab: Tab) -> dict[str, Any]:
-        await tab.value(DRAWN)
         return {
             "plots": await tab.value("document.querySelectorAll('.plot').length"),
             "undrawn": await tab.value(UNDRAWN),
+            "cut": await tab.value(CUT),
+            "crowded": await tab.value(CROWDED),
             "wider": await tab.value(WIDER),
             "sideways": await tab.value("document.documentElement.scrollWidth - innerWidth"),
             "faint": await tab.value(CONTRAST),
@@ -66,7 +65,7 @@ def test_the_page_is_whole_and_readable_at(url: str, width: int, dark: bool) -> 
     seen = look(url, width, dark, ask)
     assert seen["errors"] == []
     assert seen["plots"] >= 8
-    assert seen["undrawn"] == []
+    assert seen["undrawn"] == seen["cut"] == seen["crowded"] == []
     assert seen["wider"] == []
     assert seen["sideways"] <= 0
     assert seen["faint"] == []

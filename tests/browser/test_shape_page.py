@@ -54,6 +54,22 @@ def test_every_plot_of_a_plan_is_drawn_at(plan_page: Path, width: int, dark: boo
 
 def test_the_page_is_small_and_needs_no_network(shape_page: Path) -> None:
     text = shape_page.read_text()
-    assert len(text) < 6_000_000
+    assert len(text) < 2_500_000
     assert "<script src" not in text
     assert "<link" not in text.split("<script>")[0]
+
+
+LIVE = """(async () => { document.getElementById('closer').click();
+    while (!document.documentElement.dataset.live) await new Promise(done => setTimeout(done, 20));
+    return [...document.querySelectorAll('.plot')].filter(
+        plot => !plot.querySelector('.main-svg .trace, .main-svg .point') ||
+                plot.querySelector('.picture')).map(plot => plot.id) })()"""
+
+
+def test_the_pictures_can_be_zoomed_once_that_is_asked_for(shape_page: Path) -> None:
+    found = seen(shape_page, 1440, True, before="typeof Plotly", left_still=LIVE,
+                 after="typeof Plotly", button="document.getElementById('closer')")  # fmt: skip
+    assert found["before"] == "undefined"
+    assert found["left_still"] == []
+    assert found["after"] == "object"
+    assert found["button"] is None

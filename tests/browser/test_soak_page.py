@@ -10,7 +10,7 @@ import pytest
 
 from replay.soak.report import as_html, content_of
 from tests.browser.chromium import chromium, page
-from tests.browser.plots import DRAWN
+from tests.browser.plots import CROWDED, CUT, UNDRAWN
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium is installed here")
 LEAK = "process_resident_memory_bytes grows by 978.1 MB an hour <b>& more</b>, 1.4 KB a request"
@@ -56,9 +56,11 @@ def test_the_report_of_three_days_is_drawn_and_fits(tmp_path: Path, width: int, 
 
     async def look() -> dict[str, Any]:
         async with page(path.as_uri(), width, dark) as tab:
-            await tab.value(DRAWN)
             return {
-                "plots": await tab.value("document.querySelectorAll('.main-svg .trace').length"),
+                "plots": await tab.value("document.querySelectorAll('.area .trace').length"),
+                "undrawn": await tab.value(UNDRAWN),
+                "cut": await tab.value(CUT),
+                "crowded": await tab.value(CROWDED),
                 "wider": await tab.value(WIDER),
                 "sideways": await tab.value("document.documentElement.scrollWidth - innerWidth"),
                 "bold": await tab.value("document.querySelectorAll('td b').length"),
@@ -70,6 +72,7 @@ def test_the_report_of_three_days_is_drawn_and_fits(tmp_path: Path, width: int, 
     seen = asyncio.run(look())
     assert seen["errors"] == []
     assert seen["plots"] >= 8
+    assert seen["undrawn"] == seen["cut"] == seen["crowded"] == []
     assert seen["wider"] == []
     assert seen["sideways"] <= 0
     assert seen["bold"] == 0, "what a target says is text, not markup"
