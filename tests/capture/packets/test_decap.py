@@ -61,6 +61,44 @@ WRAPPED = {
     "authenticated": (1, h.ethernet(h.ipv4(b"\6\4" + bytes(22) + h.tcp(HELLO), 51))),
     "authenticated tunnel": (1, h.ethernet(h.ipv4(b"\4\4" + bytes(22) + PLAIN, 51))),
     "ip in ip": (1, h.ethernet(h.ipv4(PLAIN, 4))),
+    "radiotap": (127, b"\0\0\x08\0" + bytes(4) + WIRELESS),
+    "radiotap whose flags pad the header": (
+        127,
+        b"\0\0\x09\0\2\0\0\0\x20\x88\1" + bytes(26) + b"\xaa\xaa\3\0\0\0\x08\0" + PLAIN,
+    ),
+    "802.11 between access points": (
+        105,
+        b"\x08\3" + bytes(28) + b"\xaa\xaa\3\0\0\0\x08\0" + PLAIN,
+    ),
+    "raw of BSD": (12, PLAIN),
+    "raw of OpenBSD": (14, PLAIN),
+    "ppp without address": (9, b"\0\x21" + PLAIN),
+    "ppp in hdlc": (50, b"\xff\3\0\x21" + PLAIN),
+    "loopback of the other byte order": (0, b"\0\0\0\2" + PLAIN),
+    "nflog with other values before": (
+        239,
+        bytes(4) + struct.pack("<HHHxx", 6, 10, 7) + struct.pack("<HH", 4 + len(PLAIN), 9) + PLAIN,
+    ),
+    "two labels": (1, h.ethernet(b"\0\1\0\x40" + LABEL + PLAIN, 0x8847)),
+    "pseudowire": (1, h.ethernet(LABEL + bytes(4) + h.ethernet(PLAIN), 0x8847)),
+    "vlan and mpls": (1, h.ethernet(struct.pack(">HH", 5, 0x8847) + LABEL + PLAIN, 0x8100)),
+    "vlan and pppoe": (
+        1,
+        h.ethernet(struct.pack(">HH", 5, 0x8864) + b"\x11\0\0\1\0\0\0\x21" + PLAIN, 0x8100),
+    ),
+    "4 in 6": (1, h.ethernet(h.ipv6(PLAIN, 4), 0x86DD)),
+    "gre over 6": (1, h.ethernet(h.ipv6(b"\0\0\x08\0" + PLAIN, 47), 0x86DD)),
+    "gre with a checksum": (1, in_gre(b"\x80\0\x08\0" + bytes(4), PLAIN)),
+    "ethernet in gre": (1, in_gre(b"\x20\0\x65\x58" + bytes(4), h.ethernet(PLAIN))),
+    "mpls in gre": (1, in_gre(b"\0\0\x88\x47" + LABEL, PLAIN)),
+    "pptp": (1, in_gre(b"\x30\x81\x88\x0b" + bytes(12) + b"\xff\3\0\x21", PLAIN)),
+    "erspan 3 with a subheader": (
+        1,
+        in_gre(b"\x10\0\x22\xeb" + bytes(15) + b"\1" + bytes(8), h.ethernet(PLAIN)),
+    ),
+    "vxlan gpe": (1, in_udp(4790, b"\x0c\0\0\1" + bytes(4), PLAIN)),
+    "ip in geneve": (1, in_udp(6081, b"\0\0\x08\0" + bytes(4), PLAIN)),
+    "gtp with a sequence": (1, in_udp(2152, b"\x32\xff\0\0\0\0\0\1\0\1\0\0", PLAIN)),
     "gre": (1, in_gre(b"\0\0\x08\0", PLAIN)),
     "gre key and sequence": (1, in_gre(b"\x30\0\x08\0" + bytes(8), PLAIN)),
     "erspan 1": (1, in_gre(b"\0\0\x88\xbe", h.ethernet(PLAIN))),
@@ -76,6 +114,43 @@ WRAPPED = {
     "gtp with extension": (1, in_udp(2152, b"\x34\xff\0\0\0\0\0\1\0\0\0\x85\1\0\0\0", PLAIN)),
     "l2tp": (1, in_udp(1701, b"\0\2\0\1\0\1\xff\3\0\x21", PLAIN)),
 }
+
+
+SIX = h.ipv6(h.tcp(HELLO))
+WRAPPED_SIX = {
+    "ethernet": (1, h.ethernet(SIX, 0x86DD)),
+    "vlan": (1, h.ethernet(struct.pack(">HH", 5, 0x86DD) + SIX, 0x8100)),
+    "mpls": (1, h.ethernet(LABEL + SIX, 0x8847)),
+    "pppoe": (1, h.ethernet(b"\x11\0\0\1\0\0\0\x57" + SIX, 0x8864)),
+    "null of FreeBSD": (0, b"\x1c\0\0\0" + SIX),
+    "null of macOS": (0, b"\x1e\0\0\0" + SIX),
+    "loop of OpenBSD": (108, b"\0\0\0\x18" + SIX),
+    "raw": (101, SIX),
+    "ipv6 link": (229, SIX),
+    "cooked": (113, bytes(14) + b"\x86\xdd" + SIX),
+    "cooked 2": (276, b"\x86\xdd" + bytes(18) + SIX),
+    "ppp": (9, b"\xff\3\0\x57" + SIX),
+    "nflog": (239, b"\x0a\0\0\1" + struct.pack("<HH", 4 + len(SIX), 9) + SIX),
+    "6 in 4": (1, h.ethernet(h.ipv4(SIX, 41))),
+    "6 in 6": (1, h.ethernet(h.ipv6(SIX, 41), 0x86DD)),
+    "gre": (1, in_gre(b"\0\0\x86\xdd", SIX)),
+    "gtp": (1, in_udp(2152, b"\x30\xff\0\0\0\0\0\1", SIX)),
+    "teredo": (1, in_udp(3544, b"", SIX)),
+    "teredo with authentication": (1, in_udp(3544, b"\0\1\0\0" + bytes(9), SIX)),
+    "teredo with its origin": (1, in_udp(3544, b"\0\0" + bytes(6), SIX)),
+    "teredo with both": (1, in_udp(3544, b"\0\1\0\0" + bytes(9) + b"\0\0" + bytes(6), SIX)),
+    "ayiya": (1, in_udp(5072, b"\x45\x52\x11\x29" + bytes(40), SIX)),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPED_SIX)
+def test_a_packet_of_version_6_is_found_in_every_wrapping(name: str) -> None:
+    link, frame = WRAPPED_SIX[name]
+    packets, ledger = h.decoded(h.frames_of([frame], link))
+    assert [(p[1], p[2], p[3:5], p[8]) for p in packets] == [
+        (SIX[8:24], SIX[24:40], (40000, 80), HELLO)
+    ]
+    assert ledger.fates("packets") == {"kept": 1}
 
 
 @pytest.mark.parametrize("name", WRAPPED)
