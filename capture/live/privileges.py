@@ -10,6 +10,8 @@ import ctypes
 import os
 import pwd
 
+import numpy as np
+
 from ..errors import CaptureError
 
 _NO_NEW_PRIVILEGES = 38
@@ -26,6 +28,7 @@ def drop_privileges(user: str = "") -> str:
         name = user or os.environ.get("SUDO_USER", "")
         if name and name != "root":
             _become(name)
+            _check_reach(name)
             return f"running as {name}"
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
@@ -47,3 +50,13 @@ def _become(name: str) -> None:
     os.setgroups([])
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
+
+
+def _check_reach(name: str) -> None:
+    """Modules that are imported later must be readable to the user that we are by now."""
+    for path in (os.__file__, np.__file__, __file__):
+        if not os.access(path, os.R_OK):
+            raise CaptureError(
+                f"{name} cannot read {path}, which the recording needs; "
+                "choose another --user, or install wiretape where all can read it."
+            )

@@ -54,7 +54,7 @@ class Agent:
         )
         assert self.process.stderr is not None
         self.told = ""
-        while "recording" not in self.told:
+        while "Ctrl-C ends it" not in self.told:
             line = self.process.stderr.readline()
             assert line, f"the recorder ended at once: {self.told}"
             self.told += line
