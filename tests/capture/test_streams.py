@@ -82,3 +82,26 @@ def test_a_second_copy_that_is_the_same_is_only_repeated() -> None:
     assert heard.requests() == [get()]
     assert not heard.ledger.count("differing second copies")
     assert heard.ledger.count(BYTES, "repeated") == len(get())
+
+
+def test_a_closed_window_takes_nothing_and_its_probes_add_nothing() -> None:
+    talk, data = Talk(), post(b"0123456789" * 400)
+    packets = [*talk.opening(), talk.up(data[:1500]), talk.down()]
+    packets.append(talk.up(data[1500:1501]))  # one byte asks whether the window is open
+    talk.client_seq -= 1
+    talk.time_ns += 5 * 10**9
+    packets.append(talk.up(data[1500:1501]))
+    talk.client_seq -= 1
+    packets += [talk.down(), talk.up(data[1500:]), talk.down(ok()), *talk.closing()]
+    heard = hear(packets)
+    assert heard.requests() == [data]
+    assert heard.exchanges[0].missing_bytes == 0
+    assert heard.ledger.count("differing second copies") == 0
+
+
+def test_segments_that_an_interface_put_together_are_one_segment() -> None:
+    """Larger than any packet on the wire, as offload shows them, and larger than IPv4 may be."""
+    talk, data = Talk(), post(b"x" * 200_000)
+    heard = hear([*talk.opening(), talk.up(data), talk.down(ok(b"y" * 200_000)), *talk.closing()])
+    assert heard.requests() == [data]
+    assert heard.exchanges[0].response_bytes == len(ok(b"y" * 200_000))

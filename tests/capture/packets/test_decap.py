@@ -224,6 +224,14 @@ def test_segmentation_offload_that_leaves_the_length_zero_is_read_by_the_frame()
     assert packets == [EXPECTED]
 
 
+def test_a_packet_of_version_6_larger_than_its_length_can_tell_is_read_by_the_frame() -> None:
+    jumbo = h.ipv6(h.tcp(b"x" * 70_000)[:65_535]) + b"x" * 4_485  # as BIG TCP has it: length 0
+    packet = bytearray(jumbo)
+    packet[4:6] = b"\0\0"
+    packets, _ = h.decoded(h.frames_of([h.ethernet(bytes(packet), 0x86DD)]))
+    assert [p[8] for p in packets] == [b"x" * 70_000]
+
+
 def test_an_unknown_link_type_is_counted_not_guessed() -> None:
     packets, ledger = h.decoded(h.frames_of([PLAIN], 147))
     assert packets == []
