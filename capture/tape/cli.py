@@ -225,6 +225,7 @@ def merge(
     from . import edit
     from .reader import Tape
 
+    _refuse_twice(tapes)
     if len(offsets) > len(tapes):
         raise click.UsageError("There are more --offset than tapes; give one a tape, in order.")
     for each in offsets:
@@ -239,9 +240,20 @@ def merge(
         one.close()
 
 
+def _refuse_twice(tapes: Sequence[Path]) -> None:
+    """The same tape twice is a slip: its users would come twice, at the same moments."""
+    seen: set[Path] = set()
+    for each in tapes:
+        if each.resolve() in seen:
+            raise click.UsageError(f"{each} is given twice; give each tape once.")
+        seen.add(each.resolve())
+
+
 def _say(output: Path, written: int, tapes: Sequence[Tape]) -> None:
     of = sum(each.exchange_count for each in tapes)
     click.echo(f"{output}: {written:,} of {of:,} exchanges.")
+    if of and not written:
+        click.echo("wiretape: nothing is as asked for, so the new tape is empty.", err=True)
     _lost(tapes)
 
 

@@ -195,6 +195,29 @@ def test_an_offset_that_is_no_time_is_a_usage_error(seconds: str, tmp_path: Path
     assert "not a number of seconds" in done.output
 
 
+def test_a_tape_is_not_merged_with_itself(tmp_path: Path) -> None:
+    path = tmp_path / "a.tape"
+    make(path, range(0, 5000, 1000))
+    again = tmp_path / "." / "x" / ".." / "a.tape"
+    (tmp_path / "x").mkdir()
+    words = ["merge", str(path), str(again), "-o", str(tmp_path / "out.tape")]
+    done = CliRunner().invoke(tape_group, words)
+    assert done.exit_code == 2
+    assert "given twice" in done.output
+    assert not (tmp_path / "out.tape").exists()
+
+
+@pytest.mark.parametrize("options", [["filter", "--status", "404"], ["cut", "--from", "5h"]])
+def test_a_copy_of_nothing_says_so(options: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "a.tape"
+    make(path, range(0, 5000, 1000))
+    words = [options[0], str(path), *options[1:], "-o", str(tmp_path / "out.tape")]
+    done = CliRunner().invoke(tape_group, words)
+    assert done.exit_code == 0
+    assert "0 of 5 exchanges" in done.output
+    assert "nothing is as asked for" in done.output
+
+
 @pytest.mark.parametrize("bad", [b"", b"\x93WT", b"no tape at all"])
 def test_a_file_of_a_directory_that_is_no_tape_is_a_loss_and_the_others_are_read(
     bad: bytes, tmp_path: Path
