@@ -17,6 +17,7 @@ from capture.errors import ReplayError
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_USER = re.compile(r"//[^/?#\s]*@")
 _SPACE = re.compile(r"[\x00-\x20\x7f]")
 _REFERENCE = re.compile(r"\\(?:[1-9][0-9]?|g<\w+>|\\)")
 _UNIX_PATH = 107
@@ -41,11 +42,17 @@ class TargetUrl:
         return self.scheme == "https"
 
 
+def shown_url(text: str) -> str:
+    """A URL as it may be shown: without a user's name and password."""
+    return _USER.sub("//…@", text)
+
+
 def target_url(text: str, number: int = 0) -> TargetUrl:
     """A target, `URL` or `NAME=URL`; without a name it is called a, b, … by its number."""
     name, equals, url = text.partition("=")
     if not equals or "/" in name:
         name, url = string.ascii_lowercase[number % 26], text
+    text = shown_url(text)
     if not name or _SPACE.search(text):
         raise ReplayError(f"{text!r} is no target: {_LIKE}, with NAME= before it if you like.")
     try:

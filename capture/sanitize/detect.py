@@ -54,6 +54,8 @@ _A = r"A-Za-z0-9"
 _WORD_BEGINS = r"(?:^|[^a-z\d])"  # what a trigger takes in on either side
 _NO_DIGIT, _DIGIT_ENDS = r"(?:^|\D)", r"(?:\D|$)"
 _NO_DASH, _DASH_ENDS = r"(?:^|[^\d-])", r"(?:[^\d-]|$)"
+# A version follows a product (`Server/1.2.3.4`), an address in a path a segment (`/ip/192.0.2.7`).
+_IN_PATH = "|".join(rf"(?<=/[\w-]{{{size}}}[A-Za-z]/)" for size in range(16))
 _LOCAL = r"A-Za-z0-9._%+'\x80-\xff-"
 
 
@@ -135,8 +137,10 @@ TABLE: tuple[Detector, ...] = (
          r"(?<!\d)\d{3}\.\d{3}\.\d{3}-\d\d(?!\d)", "digits", id_.is_cpf),
     _row("in-aadhaar", rf"{_NO_DASH}[2-9]\d{{3}}[ -]\d{{4}}[ -]\d{{4}}{_DASH_ENDS}",
          r"(?<![\d-])[2-9]\d{3}([ -])\d{4}\1\d{4}(?![\d-])", "digits", id_.is_aadhaar),
-    _row("de-tax-id", r"(?:^|[^\d.+-])[1-9](?:\d{10}|\d \d{3} \d{3} \d{3})(?:[^\d.-]|$)",
-         r"(?<![\d.+-])[1-9](?:\d{10}|\d \d{3} \d{3} \d{3})(?![\d.-])", "digits", id_.is_de_tax_id),
+    _row("de-tax-id",
+         r"(?:^|[^\d.+-])[1-9](?:\d{10}|\d \d{3} \d{3} \d{3})(?:[^\d.-]|[.-]\D|[.-]?$)",
+         r"(?<![\d.+-])[1-9](?:\d{10}|\d \d{3} \d{3} \d{3})(?![.-]?\d)",
+         "digits", id_.is_de_tax_id),
     _row("jp-number", rf"{_NO_DASH}\d{{4}}[ -]\d{{4}}[ -]\d{{4}}{_DASH_ENDS}",
          r"(?<![\d-])\d{4}([ -])\d{4}\1\d{4}(?![\d-])", "digits", id_.is_jp_number),
     _row("uk-nhs", rf"{_NO_DASH}\d{{3}}[ -]\d{{3}}[ -]\d{{4}}{_DASH_ENDS}",
@@ -148,8 +152,10 @@ TABLE: tuple[Detector, ...] = (
          "text", id_.is_codice_fiscale),
     _row("us-ssn", rf"{_NO_DASH}\d{{3}}-\d\d-\d{{4}}{_DASH_ENDS}",
          r"(?<![\d-])\d{3}-\d\d-\d{4}(?![\d-])", "ssn", is_.is_ssn),
-    _row("ipv4", r"(?:^/?|[^\d./]|[^a-z]/)(?:\d{1,3}\.){3}\d{1,3}(?:[^\d.]|\.\D|\.?$)",
-         r"(?<![\d.])(?<![A-Za-z]/)(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)", "ipv4", is_.is_ipv4),
+    _row("ipv4",
+         r"(?:^/?|[^\d./]|[^a-z]/|/[\w-]{0,15}[a-z]/)(?:\d{1,3}\.){3}\d{1,3}(?:[^\d.]|\.\D|\.?$)",
+         rf"(?<![\d.])(?:(?<![A-Za-z]/)|{_IN_PATH})(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?!\.?\d)",
+         "ipv4", is_.is_ipv4),
     _row("ipv6", r"(?:^|[^a-z\d:])(?:[\da-f]{0,4}:){2,7}[\da-f]{1,4}(?:[^a-z\d:]|$)",
          rf"(?<![{_A}:])(?:[0-9A-Fa-f]{{0,4}}:){{2,7}}[0-9A-Fa-f]{{1,4}}(?![{_A}:])",
          "ipv6", is_.is_ipv6),
@@ -171,34 +177,35 @@ TABLE: tuple[Detector, ...] = (
 """In order of precedence: where two matches overlap, the earlier row has it."""
 
 _BASE64_TRIGGER = r"[a-z0-9+/_-]{16,}"
-
-
+EMPTY = "it matches empty text"
 _START = itemgetter(0)
+
+
+def compiled(triggers: Sequence[str]) -> Any:
+    """A database of triggers, numbered in order; PolicyError where hyperscan takes one for none."""
+    import hyperscan
+
+    flags = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL
+    texts = [trigger.encode() for trigger in triggers]
+    size, database = len(texts), hyperscan.Database()
+    try:
+        database.compile(
+            expressions=texts, ids=list(range(size)), elements=size, flags=[flags] * size
+        )
+    except hyperscan.error as failure:
+        told = str(failure).rstrip(".")
+        told = EMPTY if "ALLOWEMPTY" in told else f"hyperscan takes none: {told}"
+        raise PolicyError(told) from None
+    return database
 
 
 class Scanner:
     """A set of detectors compiled for one pass over any bytes."""
 
     def __init__(self, detectors: Iterable[Detector] = TABLE) -> None:
-        import hyperscan
-
         self.detectors = tuple(detectors)
-        flags = (
-            hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL
-        )
         triggers = [detector.trigger for detector in self.detectors] + [_BASE64_TRIGGER]
-        self._database: Any = hyperscan.Database()
-        try:
-            self._database.compile(
-                expressions=[trigger.encode() for trigger in triggers],
-                ids=list(range(len(triggers))),
-                elements=len(triggers),
-                flags=[flags] * len(triggers),
-            )
-        except hyperscan.error as failure:
-            raise PolicyError(
-                f"a detector's trigger is no pattern that hyperscan takes ({failure}); simplify it."
-            ) from None
+        self._database: Any = compiled(triggers)
         self._fired: list[int] = []
         fire = self._fired.append
 
@@ -326,22 +333,10 @@ def apart(found: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
 
 
 _PREFIX = 12
-_GROUPS = re.compile(rb"\d+")
 
 
 def _within(text: bytes, detector: Detector) -> list[tuple[int, int]]:
     """The spans of a match that are the thing: all of it, or nothing; but of cards some digits."""
     if detector.valid is None or detector.valid(text):
         return [(0, len(text))]
-    return _inner_cards(text) if detector.kind == "card" else []
-
-
-def _inner_cards(data: bytes) -> list[tuple[int, int]]:
-    """Cards that stand between other groups of digits ("order 12 4… … … …")."""
-    groups = [match.span() for match in _GROUPS.finditer(data)]
-    return [
-        (groups[i][0], groups[j][1])
-        for i in range(len(groups))
-        for j in range(i, len(groups))
-        if groups[j][1] - groups[i][0] >= 12 and is_.is_card(data[groups[i][0] : groups[j][1]])
-    ]
+    return is_.cards_in(text) if detector.kind == "card" else []

@@ -20,8 +20,13 @@ _SEGMENT = re.compile(rb"[^/]+")
 _VALUE_LIKE = re.compile(rb"(?=.*\d)[\w.~%@:+-]{2,}|[^@%;#=\n]*+[@%;#=].*|[\w-]{25,}")
 _PARAMETERS = re.compile(rb"[?;#]")
 _VERSION = re.compile(rb" HTTP/\d\.\d\s*")
-_LENGTHS = frozenset((b"content-length", b"transfer-encoding"))
-_NUMBERS = re.compile(rb"[\w-]+\s*:\s*(?:\w+\s?=?)?[\d\s,*/-]*")  # as in a Range
+_NUMBERS = re.compile(
+    rb"(?i)content-length\s*:\s*\d+(?:\s*,\s*\d+)*\s*"
+    rb"|range\s*:\s*[a-z]{1,12}=\s*\d*-\d*(?:\s*,\s*\d*-\d*)*\s*"
+    rb"|content-range\s*:\s*[a-z]{1,12} (?:\d+-\d+|\*)/(?:\d+|\*)\s*"
+)
+_OF_HOSTS = frozenset(("ipv4", "ipv6", "phone", "token"))
+"""What addresses and names of servers look like: a Host names a service, and that is kept."""
 _BOUNDARY = re.compile(rb'(?i)boundary="?[^";\r\n]{1,200}')
 _LONG_NAME = 20  # a shorter name of a header is no secret that a detector would know
 _NAMES = 10_000
@@ -162,16 +167,14 @@ class Head:
 
     def framing(self, line: bytes, low: bytes) -> bytes:
         """A line on which framing depends: only what a detector is sure of is replaced in it."""
-        if low in _LENGTHS or _NUMBERS.fullmatch(line):
+        if _NUMBERS.fullmatch(line):
             return line
         if low == b"host":
-            end = line.rfind(b"@")
             start = line.find(b":") + 1
-            if end < start:
-                return line
-            return line[:start] + WORD.sub(
-                lambda word: self._blind.value(word[0]), line[start:end]
-            ) + line[end:]  # fmt: skip
+            end = line.rfind(b"@", start)
+            end = start if end < 0 else end
+            before = WORD.sub(lambda word: self._blind.value(word[0]), line[start:end])
+            return line[:start] + before + self._blind.clean_but(line[end:], _OF_HOSTS)
         edits = [(*match.span(), match[0]) for match in _BOUNDARY.finditer(line)]
         return self._blind.clean(line, edits)
 
@@ -192,7 +195,15 @@ class Head:
         new = folded(line, read)
         if not done:  # the breaks in it are no folds
             return self._blind.loose(line), b""
-        return new if same else done[0][0], done[0][1]
+        return self._standing(new) if same else done[0][0], done[0][1]
+
+    def _standing(self, line: bytes) -> bytes:
+        """A folded line once more as it stands: most who read it take a fold for a space."""
+        low = line.partition(b":")[0].strip().lower()
+        if low in FRAMING:
+            return self.framing(line, low)
+        kept = not self.strict and self._policy.action("header", low.decode("latin-1")) == "keep"
+        return line if kept else self._blind.clean(line)
 
     def _line(self, line: bytes, name: bytes, low: bytes, value: bytes) -> bytes:
         rule = self._policy.decide("header", low.decode("latin-1"))

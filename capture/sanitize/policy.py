@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PolicyError
-from .detect import TABLE, Detector
+from .detect import EMPTY, TABLE, Detector, compiled
 from .pseudonym import KINDS
 
 LEVELS = ("standard", "strict", "none")
@@ -230,7 +230,15 @@ class _Reader:
         rows = data.get("detector", [])
         self._are_tables(rows, "detector")
         own = tuple(self._detector(row) for row in rows)
-        return own + tuple(d for d in TABLE if "*" in chosen or d.name in chosen)
+        every = own + tuple(d for d in TABLE if "*" in chosen or d.name in chosen)
+        names = [detector.name for detector in every]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise self._fail(
+                f"detector {twice[0]}: two have this name; rename one, or leave the built-in one "
+                "out of `detectors`"
+            )
+        return every
 
     def _detector(self, row: Any) -> Detector:
         if not isinstance(row, dict) or not {"name", "pattern"} <= set(row):
@@ -242,4 +250,14 @@ class _Reader:
             pattern = re.compile(str(row["pattern"]).encode(), re.S)
         except re.error as failure:
             raise self._fail(f"detector {row['name']}: bad pattern ({failure})") from None
-        return Detector(str(row["name"]), str(row.get("trigger", row["pattern"])), pattern, kind)
+        where = f"detector {row['name']}: bad"
+        if pattern.search(b""):
+            raise self._fail(f"{where} pattern ({EMPTY}); let it ask for a character at least")
+        trigger = str(row.get("trigger", row["pattern"]))
+        try:
+            compiled([trigger])
+        except PolicyError as refused:
+            key = "trigger" if "trigger" in row else "pattern"
+            advice = "mend it" if "trigger" in row else "simplify it, or add a simpler `trigger`"
+            raise self._fail(f"{where} {key} ({refused}); {advice}") from None
+        return Detector(str(row["name"]), trigger, pattern, kind)

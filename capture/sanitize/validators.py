@@ -181,3 +181,17 @@ def _is_base64_text(text: bytes) -> bool:
     except (ValueError, binascii.Error):
         return False
     return len(plain) >= 12 and not plain.translate(None, _PRINTABLE)
+
+
+_GROUPS = re.compile(rb"\d+")
+
+
+def cards_in(data: bytes) -> list[tuple[int, int]]:
+    """Cards that stand between other groups of digits ("order 12 4… … … …")."""
+    groups = [match.span() for match in _GROUPS.finditer(data)]
+    return [
+        (groups[i][0], groups[j][1])
+        for i in range(len(groups))
+        for j in range(i, len(groups))
+        if groups[j][1] - groups[i][0] >= 12 and is_card(data[groups[i][0] : groups[j][1]])
+    ]

@@ -16,6 +16,7 @@ from typing import Any
 
 from capture.errors import ReplayError
 
+from ..rules import shown_url
 from .glance import Glance
 from .metrics import BOUNDS_S, Buckets, Traffic
 
@@ -31,7 +32,7 @@ class Exporter:
         every_s: float = EVERY_S,
     ) -> None:  # fmt: skip
         if not url.startswith(("http://", "https://")):
-            raise ReplayError(f"--otlp {url!r} is no address: write http://HOST:4318.")
+            raise ReplayError(f"--otlp {shown_url(url)!r} is no address: write http://HOST:4318.")
         try:
             from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
         except ImportError:
@@ -42,7 +43,7 @@ class Exporter:
         if not url.rstrip("/").endswith("/v1/metrics"):
             url = url.rstrip("/") + "/v1/metrics"
         self._exporter = OTLPMetricExporter(endpoint=url, timeout=PATIENCE_S)
-        self._traffic, self._url, self._name, self._say = traffic, url, name, say
+        self._traffic, self._url, self._name, self._say = traffic, shown_url(url), name, say
         self._every_s = every_s
         self._began = time.time_ns()
         self._ended = threading.Event()

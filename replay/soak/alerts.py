@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .findings import Found
+from .web import request_to
 
 PATIENCE_S = 10.0
 TRIES = 3
@@ -85,9 +86,7 @@ class Alerts:
                 self._closed.wait(PAUSE_S)
 
     def _post(self, url: str, alert: dict[str, Any]) -> None:
-        request = urllib.request.Request(
-            url, json.dumps(alert).encode(), {"Content-Type": "application/json"}, method="POST"
-        )
+        request = request_to(url, {"Content-Type": "application/json"}, json.dumps(alert).encode())
         with self._opener.open(request, timeout=PATIENCE_S) as answer:
             answer.read(1 << 16)
 

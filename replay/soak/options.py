@@ -11,7 +11,7 @@ from capture.rotation import LIMIT, Limit
 
 from ..options import ReplayOptions
 from .budget import read_budget
-from .sources import web_address
+from .web import web_address
 
 NS = 1_000_000_000
 WEB = Checked("address", web_address)

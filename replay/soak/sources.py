@@ -13,13 +13,15 @@ import os
 import re
 import subprocess
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from capture.errors import ReplayError
+
+from ..rules import shown_url
+from .web import request_to
 
 LARGEST = 16 << 20
 PATIENCE_S = 10.0
@@ -48,29 +50,24 @@ class Source(Protocol):
         """The metrics now, or SourceLost."""
 
 
-def web_address(text: str) -> str:
-    """An http address, or a sentence."""
-    parts = urllib.parse.urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ReplayError(f"{text!r} is no address; write it like http://127.0.0.1:9100/metrics.")
-    return text
-
-
 class Scrape:
     """A Prometheus endpoint."""
 
     def __init__(self, url: str, only: Sequence[str] = ()) -> None:
-        self.name = url
+        self._url, self.name = url, shown_url(url)
         self._only = tuple(only)
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def sample(self) -> Sample:
         """What is in use now."""
-        request = urllib.request.Request(self.name, headers={"Accept": "text/plain"})
+        request = request_to(self._url, {"Accept": "text/plain"})
         try:
             with self._opener.open(request, timeout=PATIENCE_S) as answer:
                 raw = answer.read(LARGEST + 1)
-        except (OSError, ValueError, urllib.error.URLError) as failure:
+        except urllib.error.HTTPError as refused:
+            refused.close()
+            raise SourceLost(f"--scrape {self.name}: cannot be read ({refused}).") from None
+        except (OSError, ValueError) as failure:
             reason = getattr(failure, "reason", failure)
             raise SourceLost(f"--scrape {self.name}: cannot be read ({reason}).") from None
         if len(raw) > LARGEST:

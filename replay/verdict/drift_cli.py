@@ -8,6 +8,7 @@ import click
 
 from capture.options import options_of
 
+from ..rules import shown_url
 from .probe_options import ProbeOptions
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def drift(a: str, b: str, as_json: bool, options: ProbeOptions) -> None:
     def portrait(side: str) -> Portrait:
         if not _is_url(side):
             return portrait_of(side)
-        click.echo(f"asking {side}", err=True)
+        click.echo(f"asking {shown_url(side)}", err=True)
         return portrait_of_url(side, options, places)
 
     told = side_by_side(portrait(a), portrait(b))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -156,6 +157,18 @@ def test_a_speed_or_scale_that_is_none_is_refused_from_python_as_well(
 def test_targets_are_called_by_their_names_or_by_letters(number: int) -> None:
     assert rules.target_url("http://x", number).name == "abc"[number]
     assert rules.target_url("old=http://x", number).name == "old"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://%s@h", "http://%s@h:0", "http://%s@h:x", "http://%s@h/a b", "a=https://%s@h/path",
+     "ftp://%s@h", "http+unix://%s@h", "http://%s@[h"],
+)  # fmt: skip
+def test_a_target_that_is_refused_does_not_show_its_password(url: str) -> None:
+    password = secrets.token_hex(8)
+    with pytest.raises(ReplayError) as told:
+        rules.target_url(url % f"me:{password}")
+    assert password not in str(told.value)
 
 
 def test_a_name_of_another_script_goes_out_as_ascii() -> None:

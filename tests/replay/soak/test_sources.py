@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import secrets
 import shlex
 import socket
 import subprocess
@@ -12,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -19,6 +22,7 @@ from hypothesis import strategies as st
 
 from capture.errors import ReplayError
 from replay.soak.sources import Command, Process, Scrape, SourceLost, parsed, process_of
+from replay.soak.web import web_address
 
 EXPOSED = b"""# TYPE process_resident_memory_bytes gauge
 process_resident_memory_bytes 1.5e+08
@@ -38,9 +42,14 @@ queue_length 9
 
 
 @contextmanager
-def serving(body: bytes, status: int = 200) -> Iterator[str]:
+def serving(body: bytes, status: int = 200, password: str = "") -> Iterator[str]:
+    signed = "Basic " + base64.b64encode(f"prom:{password}".encode()).decode()
+
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if password and self.headers["Authorization"] != signed:
+                self.send_error(401)
+                return
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -82,6 +91,28 @@ def test_an_endpoint_that_is_dead_or_refuses_is_one_sentence() -> None:
         Scrape(url).sample()
     with serving(b"", 503) as url, pytest.raises(SourceLost, match="cannot be read"):
         Scrape(url).sample()
+
+
+def test_an_endpoint_with_a_password_is_read_and_its_password_is_never_shown() -> None:
+    password = secrets.token_hex(8) + "/@"
+    with serving(EXPOSED, 200, password) as url:
+        for said, right in ((password, True), (password + "x", False)):
+            source = Scrape(url.replace("//", f"//prom:{quote(said, safe='')}@"))
+            assert "prom" not in source.name
+            if right:
+                assert source.sample()["queue_length"] == 9
+                continue
+            with pytest.raises(SourceLost, match="401") as told:
+                source.sample()
+            assert "prom" not in str(told.value)
+
+
+@pytest.mark.parametrize("url", ["ftp://%s@h/", "http://%s@", "http://%s@h:x/", "http://%s@[h/"])
+def test_an_address_that_is_none_is_refused_without_its_password(url: str) -> None:
+    password = secrets.token_hex(8)
+    with pytest.raises(ReplayError, match="is no address") as told:
+        web_address(url % f"me:{password}")
+    assert password not in str(told.value)
 
 
 @given(st.binary(max_size=300))
