@@ -18,7 +18,7 @@ import click
 from .errors import CaptureError
 from .ledger import Ledger
 from .live.options import LiveOptions
-from .log import FORMATS, Tell, teller
+from .log import FORMATS, Tell, failing, teller
 from .options import option, options_of
 from .recording import RecordOptions
 
@@ -59,6 +59,11 @@ def pcap(file: str, options: PcapOptions) -> None:
       wiretape capture pcap theirs.pcap --port 8080 -o theirs.tape
       ssh host tcpdump -U -w - | wiretape capture pcap - -o theirs.tape
     """
+    with failing(options.log_format):
+        _record(file, options)
+
+
+def _record(file: str, options: PcapOptions) -> None:
     from .packets.sources import open_capture
     from .recording import calm_collector, open_recorder
 
@@ -71,7 +76,7 @@ def pcap(file: str, options: PcapOptions) -> None:
     source = open_capture(file)
     with contextlib.closing(source):
         stood = _standing(options)
-        recorder = open_recorder(options, file, tell)
+        recorder = open_recorder(options, file, teller(options.log_format, "error"))
         try:
             unread = _take(source, recorder, tell)
         finally:
@@ -145,9 +150,10 @@ def live(options: LiveOptions) -> None:
     from .live.workers import record_live
 
     tell = teller(options.log_format)
-    stood = _standing(options) if options.workers == 1 else ""
-    ledger, failure = record_live(options, tell)
-    _end(ledger, failure, options, tell, stood)
+    with failing(options.log_format):
+        stood = _standing(options) if options.workers == 1 else ""
+        ledger, failure = record_live(options, tell)
+        _end(ledger, failure, options, tell, stood)
 
 
 def _print(ledger: Ledger, failure: str, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 SEEN = "seen"
+DROPPED = "dropped by the kernel"
 
 
 class Ledger:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import click
+
+from .errors import WiretapeError
 
 Tell = Callable[[str], None]
 FORMATS = ("text", "json")
@@ -26,6 +29,18 @@ def teller(form: str, level: str = "info") -> Tell:
         click.echo(json.dumps(line, ensure_ascii=False), err=True)
 
     return as_json if form == "json" else as_text
+
+
+@contextmanager
+def failing(form: str) -> Iterator[None]:
+    """Whatever fails within is told in the form asked for, too, and ends with 1."""
+    try:
+        yield
+    except WiretapeError as failure:
+        if form != "json":
+            raise
+        teller(form, "error")(str(failure).rstrip("."))
+        raise click.exceptions.Exit(1) from None
 
 
 def _now() -> str:

@@ -7,14 +7,14 @@ strict says what is missing from it.
 from __future__ import annotations
 
 from .accounts import BYTES, IN_ORDER
-from .ledger import Ledger
+from .ledger import DROPPED, Ledger
 from .record import EXCHANGES, KEPT
 
 _MOST_REASONS = 3
 _NOT_FOUND = (KEPT, IN_ORDER, "repeated")
 # unit, fates that mean a loss (none: any), what is said of it
 _LOSSES: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("packets", ("dropped by the kernel",), "packets were dropped by the kernel"),
+    ("packets", (DROPPED,), "packets were dropped by the kernel"),
     ("missing bytes", (), "bytes of streams were never seen"),
     ("fragments", ("never completed",), "fragments of packets were never completed"),
     ("interruptions", (), "times an interface was down"),

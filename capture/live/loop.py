@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import ClassVar, Protocol
 
-from ..ledger import Ledger
+from ..ledger import DROPPED, Ledger
 from ..packets.frames import Frames
 from ..record import Recorder
 from .sampling import Guard
@@ -30,7 +30,6 @@ _IN_KERNEL_NS = 1_000_000_000
 _MOST_LATE_NS = 10_000_000_000  # who is later than this has set the clock
 _WAIT_S = 0.05
 _MOST_WAITING = 256 << 20  # bytes taken from the rings that are not decoded yet
-DROPPED = "dropped by the kernel"
 
 
 class LiveSource(Protocol):

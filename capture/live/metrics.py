@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..errors import CaptureError
-from ..ledger import Ledger
+from ..ledger import DROPPED, Ledger
 
 Counts = dict[str, dict[str, int]]
 
@@ -50,7 +50,9 @@ class Health:
         )
         for unit in ledger.units():
             seen.add_metric([unit], ledger.count(unit))
-            for fate, count in ledger.fates(unit).items():
+            # What is lost is there from the beginning, so that an alert sees the first of it.
+            lost = {DROPPED: 0} if unit == "packets" else {}
+            for fate, count in (lost | ledger.fates(unit)).items():
                 became.add_metric([unit, fate], count)
         yield seen
         yield became

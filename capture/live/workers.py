@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import WiretapeError
 from ..ledger import Ledger
-from ..log import Tell
+from ..log import Tell, teller
 from ..recording import calm_collector, open_recorder
 from ..sanitize.options import sanitizer_from
 from .loop import LiveLoop, Wishes
@@ -85,8 +85,8 @@ class Worker:
         ]
         drop_privileges(options.user)
         self._recorder = open_recorder(
-            options, ",".join(options.interface), tell, sampler=self._guard.sampler,
-            cleaner=cleaner, worker=number, workers=share,
+            options, ",".join(options.interface), teller(options.log_format, "error"),
+            sampler=self._guard.sampler, cleaner=cleaner, worker=number, workers=share,
         )  # fmt: skip
 
     def run(self, wishes: Wishes) -> str:
@@ -187,7 +187,7 @@ class Crew:
             self._fail(str(said))
 
     def _fail(self, sentence: str) -> None:
-        self._tell(sentence)
+        teller(self._options.log_format, "error")(sentence)
         self._failure = self._failure or sentence.rstrip(".")
 
     def _work(self, number: int, pipe: Connection) -> None:

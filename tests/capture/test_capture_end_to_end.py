@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import resource
 import signal
 import socket
@@ -16,6 +17,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -460,7 +462,27 @@ def test_metrics_tell_what_was_seen_and_logs_are_json(live, echo) -> None:
         with urllib.request.urlopen(where, timeout=5) as answer:
             page = answer.read().decode()
     assert 'wiretape_sample_rate{worker="0"} 1.0' in page
+    values = dict(re.findall(r"^(wiretape_.+) (\S+)$", page, re.M))
+    assert float(values['wiretape_memory_bytes{worker="0"}']) > 1e6
+    assert float(values['wiretape_block_age_seconds{worker="0"}']) < 60
+    assert float(values['wiretape_seen_total{unit="packets"}']) > 10
+    assert values['wiretape_became_total{fate="dropped by the kernel",unit="packets"}'] == "0.0"
     assert ended(process).code == 0
+
+
+def test_a_failure_is_a_line_of_json_where_logs_are_json(tmp_path: Path, capture) -> None:
+    for command in (
+        ["pcap", str(tmp_path / "nowhere.pcap")],
+        ["live", "-i", "nowhere0", "--for", "1s"],
+    ):
+        said = capture(*command, "--log-format", "json", "-o", str(tmp_path / "a.tape"))
+        assert said.code == 1
+        (line,) = said.err.splitlines()
+        told = json.loads(line)
+        assert set(told) == {"time", "level", "event"}
+        assert told["level"] == "error"
+        assert "nowhere" in told["event"] or "CAP_NET_RAW" in told["event"]
+        datetime.fromisoformat(told["time"])
 
 
 @pytest.mark.parametrize("turn", range(3))
