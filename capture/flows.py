@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Collection, Sequence
 
 from .accounts import BYTES, account, told
-from .addresses import endpoint_name
+from .addresses import Ends, endpoint_name
 from .carried import Undecided
 from .exchange import Close, Connection, Exchange
 from .flow import PATIENCE_NS, Flow, Key
@@ -27,11 +27,11 @@ from .ledger import Ledger
 from .packets.frames import Packet
 from .recent import Recent
 from .recognise import REQUEST, RESPONSE, recognise
+from .rivals import Packets, Rivals
 from .stream import MASK, Piece, Stream
 
 FIN, SYN, RST, ACK, URG = 1, 2, 4, 16, 32
 _NOT_EASY = FIN | SYN | RST | URG
-_MOST_KNOWN = 1 << 12
 _SECOND = 1_000_000_000
 _LINGER_NS = _SECOND
 _WINDOW = 1 << 16
@@ -61,8 +61,8 @@ class Flows:
         self._stuck: dict[Key, Flow] = {}
         self._ending: deque[tuple[int, Flow]] = deque()
         self._recent = Recent()
-        self._addresses: dict[bytes, bytes] = {}
-        self._ports_met: dict[int, int] = {}
+        self._rivals = Rivals(ledger)
+        self._ends = Ends()
         self._number = 0
         self._order = 0
         self._now = 0
@@ -125,11 +125,9 @@ class Flows:
 
     def finish(self) -> list[Exchange]:
         """The capture has ended: what was still open."""
-        for flow in self._flows.values():
-            flow.give_up()
-            self._close(flow, flow.closing or Close.CAPTURE_END)
-            flow.let_go()
-        self._flows.clear()
+        while self._flows:
+            for flow in list(self._flows.values()):
+                self._over(flow, Close.CAPTURE_END)
         self._ending.clear()
         self._stuck.clear()
         return self._drain()
@@ -159,15 +157,21 @@ class Flows:
                 return
             flow, stream = self._found(packet)
         other = flow.other(stream)
-        if flow.done:
-            self._ledger.became(BYTES, "repeated", len(payload))
-            return
-        flow.last_ns = time_ns
         if stream.next < 0:
             stream.next = seq
         if flags & ACK and other.next < 0:
             other.next = ack
         start = stream.at(seq)
+        inside = -1 <= start <= stream.offset + 1 and start > stream.offset - (1 << 30)
+        if not inside or flow.done or self._rivals:
+            heirs = self._rivals.judge(packet, flow, stream)
+            if heirs is not None:
+                self._succeed(flow, heirs)
+                return
+        if flow.done:
+            self._ledger.became(BYTES, "repeated", len(payload))
+            return
+        flow.last_ns = time_ns
         if abs(start - stream.offset) > 1 << 30:
             self._ledger.became(BYTES, "outside the window", len(payload))
             return
@@ -215,9 +219,8 @@ class Flows:
                 return flow, stream
             if same or (answer and not flow.done):
                 return flow, stream
-            flow.give_up()
-            self._close(flow, flow.closing or Close.REUSED)
-            self._forget(flow)
+            while (before := self._flows.get(flow.key)) is not None:
+                self._over(before, Close.REUSED)
         flow, stream = self._new(packet, from_server=answer, open_seen=True)
         stream.next = due
         if answer:
@@ -235,19 +238,10 @@ class Flows:
             flow.begin(stream, packet[6])
         return flow, stream
 
-    def _known(self, packet: Packet) -> Key:
-        """The ends of a packet, as the objects that other connections have: most share one end."""
-        _, src, dst, sport, dport = packet[:5]
-        if len(self._addresses) > _MOST_KNOWN:
-            self._addresses.clear()
-            self._ports_met.clear()
-        address, port = self._addresses.setdefault, self._ports_met.setdefault
-        return address(src, src), address(dst, dst), port(sport, sport), port(dport, dport)
-
     def _new(self, packet: Packet, *, from_server: bool, open_seen: bool) -> tuple[Flow, Stream]:
         """The flow and the stream of a packet that is the first of its connection."""
         time_ns = packet[0]
-        src, dst, sport, dport = self._known(packet)
+        src, dst, sport, dport = self._ends(packet)
         client, server = (
             ((dst, dport), (src, sport)) if from_server else ((src, sport), (dst, dport))
         )
@@ -287,10 +281,7 @@ class Flows:
     def _tidy(self) -> None:
         while self._ending and self._ending[0][0] <= self._now:
             _, flow = self._ending.popleft()
-            if not flow.done:
-                flow.give_up()
-                self._close(flow, flow.closing or Close.FIN_CLIENT)
-            self._forget(flow)
+            self._over(flow, Close.FIN_CLIENT)
         late = self._now - 2 * PATIENCE_NS
         for flow in [one for one in self._stuck.values() if one.note().stuck_ns < late]:
             flow.give_up()
@@ -300,9 +291,35 @@ class Flows:
             old = self._now - self._idle_ns
             for flow in list(self._flows.values()):
                 if flow.last_ns < old:
-                    flow.give_up()
-                    self._close(flow, flow.closing or Close.IDLE)
-                    self._forget(flow)
+                    self._over(flow, Close.IDLE)
+
+    def _succeed(self, flow: Flow, heirs: Packets) -> None:
+        """Packets are not of a flow: they are set aside, or the first of its successor."""
+        if heirs:
+            self._ledger.book("port pairs used again", "no opening seen")
+            self._end(flow, Close.REUSED)
+            self._inherit(heirs)
+
+    def _over(self, flow: Flow, how: Close) -> None:
+        """A flow has ended, in this way if in no other; who waited to succeed it does so."""
+        heirs = self._rivals.heirs(flow)
+        self._end(flow, how)
+        self._inherit(heirs)
+
+    def _end(self, flow: Flow, how: Close) -> None:
+        if not flow.done:
+            flow.give_up()
+            self._close(flow, flow.closing or how)
+        self._forget(flow)
+
+    def _inherit(self, heirs: Packets) -> None:
+        for packet in heirs:
+            _, src, dst, sport, dport, *_ = packet
+            is_first = (sport, src) < (dport, dst)
+            key = (src, dst, sport, dport) if is_first else (dst, src, dport, sport)
+            flow = self._flows.get(key)
+            stream = flow and (flow.first if is_first else flow.second)
+            self._odd(packet, flow, stream)
 
     def _forget(self, flow: Flow) -> None:
         if self._flows.get(flow.key) is flow:
