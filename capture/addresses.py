@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
+from functools import lru_cache
+
 from .packets.frames import Packet
 
 _MOST_KNOWN = 1 << 12
-
-import ipaddress
-from functools import lru_cache
 
 
 @lru_cache(4096)

@@ -1,4 +1,4 @@
-"""Port pairs used again without an opening that was seen: told from old copies, gaps and forgery."""
+"""Port pairs used again, the opening not seen: told from old copies, gaps and forgery."""
 
 from __future__ import annotations
 
@@ -154,9 +154,16 @@ def test_a_rival_that_opens_after_all_is_one_connection_more() -> None:
     assert len(heard.connections) == 3
 
 
-@given(st.lists(st.tuples(st.sampled_from(["up", "down"]), numbers, numbers,
-                          st.sampled_from([ACK, ACK, FIN | ACK, RST, 0]),
-                          st.sampled_from([b"", get(), ok(), b"x" * 50])), max_size=30))  # fmt: skip
+steps = st.tuples(
+    st.sampled_from(["up", "down"]),
+    numbers,
+    numbers,
+    st.sampled_from([ACK, ACK, FIN | ACK, RST, 0]),
+    st.sampled_from([b"", get(), ok(), b"x" * 50]),
+)
+
+
+@given(st.lists(steps, max_size=30))
 def test_packets_with_any_numbers_never_lose_a_byte_from_the_ledger(steps: list) -> None:
     packets, talk = Talk().opening(), Talk()
     for way, seq, ack, flags, data in steps:
