@@ -318,7 +318,7 @@ class Flows:
             is_first = (sport, src) < (dport, dst)
             key = (src, dst, sport, dport) if is_first else (dst, src, dport, sport)
             flow = self._flows.get(key)
-            stream = flow and (flow.first if is_first else flow.second)
+            stream = None if flow is None else flow.first if is_first else flow.second
             self._odd(packet, flow, stream)
 
     def _forget(self, flow: Flow) -> None:
