@@ -12,7 +12,6 @@ of a block when that is sealed (tape/rows.py).
 from __future__ import annotations
 
 import re
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 import xxhash
@@ -165,15 +164,6 @@ def printable(text: str) -> str:
         return text
     shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return "".join(shown)
-
-
-def named(endpoint: str, pattern: str) -> bool:
-    """Whether a pattern names an endpoint: `*` is anything, a path alone is of any method.
-
-    Nothing names everything; brackets, as of `/tags[]`, stand for themselves.
-    """
-    wanted = (pattern or "*").replace("[", "[[]")
-    return fnmatchcase(endpoint, f"* {wanted}" if wanted.startswith("/") else wanted)
 
 
 def template(path: str) -> str:

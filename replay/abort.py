@@ -29,9 +29,9 @@ from typing import Any
 
 import numpy as np
 
-from capture.describe import named
 from capture.exchange import NEVER, Outcome
 from capture.options import SPAN
+from capture.selector import named
 
 from .observe.glance import Glance, each_endpoint
 from .outcome import Histogram

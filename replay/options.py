@@ -61,9 +61,9 @@ class PlanOptions:
     length: int = option(0, names=("--for",), help="Send this much of the tape.", type=SPAN)
     loop: int = option(1, help="Replay the tape this many times in a row.", type=click.IntRange(1))
     only: tuple[str, ...] = option(
-        (), help="Send only endpoints like this ('GET /api/*').", metavar="PATTERN"
+        (), help="Send only requests like this ('GET /api/*', /api/*, GET).", metavar="PATTERN"
     )
-    drop: tuple[str, ...] = option((), help="Leave out endpoints like this.", metavar="PATTERN")
+    drop: tuple[str, ...] = option((), help="Leave out requests like this.", metavar="PATTERN")
     read_only: bool = option(False, help="Send safe methods only (GET, HEAD, OPTIONS, TRACE).")
     sessions: float = option(1.0, help="Send this share of the sessions.", type=SHARE)
     arrivals: str = option(

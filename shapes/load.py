@@ -7,13 +7,14 @@ these, so their bursts stay as those of their users; below 1 the requests of som
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from capture.selector import named
 
 from .counts import Ints
 
@@ -79,12 +80,7 @@ class Load:
         if name not in self._known:
             factor = 1.0
             for pattern, each in self.endpoints:
-                if meant(name, pattern):
+                if named(name, pattern):
                     factor *= each
             self._known[name] = factor
         return self._known[name]
-
-
-def meant(endpoint: str, pattern: str) -> bool:
-    """Whether an endpoint is one of those that a pattern with or without a method means."""
-    return fnmatch.fnmatchcase(endpoint, pattern if " " in pattern else f"* {pattern}")

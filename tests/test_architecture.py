@@ -21,7 +21,16 @@ MAY_IMPORT = {
     "samples": {"samples", "capture", "shapes", "replay", "wiretape"},
     "wiretape": {"capture", "shapes", "replay"},
 }
-SHAPES_MAY_SEE = {"tape", "exchange", "columns", "errors", "ledger", "defects", "options"}
+SHAPES_MAY_SEE = {
+    "tape",
+    "exchange",
+    "columns",
+    "errors",
+    "ledger",
+    "defects",
+    "options",
+    "selector",
+}
 STEPS_OF_A_REPLAY = ("planning", "handover", "sending", "workers")  # each knows those before it
 MODULE = {"hdrhistogram": "hdrh"}  # whose module has another name than its package
 CODE = [

@@ -173,7 +173,9 @@ def _statuses(text: str) -> object:
 
 @tape.command("filter")
 @_TAPE
-@click.option("--only", multiple=True, metavar="PATTERN", help="'POST /pay*'; may be repeated.")
+@click.option(
+    "--only", multiple=True, metavar="PATTERN", help="'POST /pay*', /pay or POST; repeatable."
+)
 @click.option("--status", type=Checked("status", _statuses), help="503, 5xx, or several.")
 @click.option("--min-latency", type=DURATION, help="Service time of at least this (1s, 250ms).")
 @_OUT

@@ -14,6 +14,7 @@ import numpy as np
 from ..columns import CONNECTIONS, EXCHANGES
 from ..errors import TapeError
 from ..ledger import Ledger
+from ..selector import asked_for
 from .block import Array, Text
 from .format import TapeHeader, order_ns
 from .order import Columns, numbers, take
@@ -140,15 +141,9 @@ _LEVELS = ["none", "standard", "strict"]  # the least careful first
 
 
 def _matching(method: Array | Text, target: Array | Text, patterns: Sequence[str]) -> Array:
-    """Rows whose `METHOD /path` matches one of the patterns (`*` stands for anything)."""
     if not isinstance(method, Text) or not isinstance(target, Text):
         raise TypeError("method and target are text columns")
-    found = np.zeros(len(method), dtype=bool)
-    for pattern in patterns:
-        verb, _, path = pattern.strip().rpartition(" ")
-        verbs = _codes(method, verb.strip() or "*")
-        paths = _codes(target, path)
-        found |= np.isin(method.codes, verbs) & np.isin(target.codes, paths)
+    found: Array = asked_for(method, target, patterns)
     return found
 
 
@@ -171,18 +166,6 @@ def _status_matches(status: Array, wanted: str) -> Array:
     for first, last in statuses(wanted):
         mask |= (first <= status) & (status <= last)
     return mask
-
-
-def _codes(column: Text, pattern: str) -> Array:
-    glob = re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL)
-    return np.array(
-        [
-            code
-            for code, value in enumerate(column.values)
-            if glob.fullmatch(value) or glob.fullmatch(value.split("?", 1)[0])
-        ],
-        dtype=np.int32,
-    )
 
 
 def _begin(

@@ -87,14 +87,14 @@ def _load_of(options: PlanOptions, tape: Tape) -> Load:
 
 def _refuse_unknown(patterns: list[str], tape: Tape) -> None:
     """A factor on endpoints that the tape does not hold would do nothing, unseen."""
+    from capture.selector import named
     from capture.tape import Text
-    from shapes.load import meant
 
     left = list(patterns)
     for block in tape.columns(("endpoint",)):
         held = block["endpoint"]
         assert isinstance(held, Text)
-        left = [each for each in left if not any(meant(name, each) for name in held.values)]
+        left = [each for each in left if not any(named(name, each) for name in held.values)]
         if not left:
             return
     raise ReplayError(

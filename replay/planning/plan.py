@@ -18,8 +18,8 @@ import numpy as np
 
 from capture.errors import ReplayError
 from capture.exchange import NEVER
+from capture.selector import asked_for, named
 from shapes.chunks import Chunk, join, take
-from shapes.load import meant
 
 from ..options import PlanOptions
 from .endings import Endings
@@ -203,9 +203,9 @@ def _popped(held: list[tuple[int, int, Chunk]], until: int | None) -> Chunk:
 def _select(block: Chunk, options: PlanOptions) -> Chunk:
     keep = block["request_bytes"] > 0
     if options.only:
-        keep &= _matches(block["endpoint"], options.only) | _matches_target(block, options.only)
+        keep &= _matches(block, options.only)
     if options.drop:
-        keep &= ~(_matches(block["endpoint"], options.drop) | _matches_target(block, options.drop))
+        keep &= ~_matches(block, options.drop)
     if options.read_only:
         safe = np.asarray([method in SAFE_METHODS for method in block["method"].values] or [False])
         keep &= safe[block["method"].codes]
@@ -214,22 +214,11 @@ def _select(block: Chunk, options: PlanOptions) -> Chunk:
     return block if keep.all() else take(block, keep)
 
 
-def _matches(endpoint: Any, patterns: tuple[str, ...]) -> Any:
-    hits = [_like(value, patterns) for value in endpoint.values] or [False]
-    return np.asarray(hits)[endpoint.codes]
-
-
-def _matches_target(block: Chunk, patterns: tuple[str, ...]) -> Any:
-    methods, targets = block["method"], block["target"]
-    hits = [
-        _like(f"{methods.values[method]} {targets.values[target]}", patterns)
-        for method, target in zip(methods.codes, targets.codes, strict=True)
-    ]
-    return np.asarray(hits, dtype=bool)
-
-
-def _like(text: str, patterns: tuple[str, ...]) -> bool:
-    return any(meant(text, pattern) for pattern in patterns)
+def _matches(block: Chunk, patterns: tuple[str, ...]) -> Any:
+    """Rows whose endpoint, or whose very target, a pattern selects."""
+    endpoint = block["endpoint"]
+    hits = [any(named(name, each) for each in patterns) for name in endpoint.values] or [False]
+    return np.asarray(hits)[endpoint.codes] | asked_for(block["method"], block["target"], patterns)
 
 
 def _share(numbers: Any) -> Any:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from capture.describe import named
 from capture.exchange import NEVER
+from capture.selector import named
 
 from .judge import MS, Verdict, recorded_ns
 from .rows import Array, Rows

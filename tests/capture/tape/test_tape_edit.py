@@ -83,6 +83,15 @@ def test_a_filter_keeps_what_matches_all_that_is_asked(tmp_path: Path) -> None:
         assert targets == ["/orders/20", "/orders/30", "/orders/40"]
 
 
+@pytest.mark.parametrize(
+    ("only", "found"), [("POST", 10), ("GET", 0), ("/orders/2", 1), ("*/3", 1), ("*", 10)]
+)
+def test_a_filter_takes_a_method_or_a_path_alone(tmp_path: Path, only: str, found: int) -> None:
+    make(tmp_path / "a.tape", range(0, 10_000, 1000))
+    with Tape.open(tmp_path / "a.tape") as tape:
+        assert filter_tape(tape, tmp_path / "b.tape", [only], None, None).exchanges == found
+
+
 def test_a_wrong_status_is_named(tmp_path: Path) -> None:
     make(tmp_path / "a.tape", range(0, 5000, 1000))
     with Tape.open(tmp_path / "a.tape") as tape, pytest.raises(TapeError, match="503 or 5xx"):

@@ -143,6 +143,9 @@ def test_what_a_run_is_on_the_way_to_is_counted_or_judged_by_its_begin(tmp_path:
         exact = foresee(opened, PlanOptions(speed=2.0, loop=3))
         about = foresee(opened, PlanOptions(speed=2.0, loop=3), within_s=0)
         assert foresee(opened, PlanOptions(only=("/nope",))).requests == 0
+        assert foresee(opened, PlanOptions(only=("GET",))).requests == 6000
+        assert foresee(opened, PlanOptions(only=("POST",))).requests == 0
+        assert foresee(opened, PlanOptions(drop=("GET",))).requests == 0
         assert foresee(opened, PlanOptions(speed=float("inf"))).span_ns == 0
     assert (exact.requests, exact.about) == (18_000, False)
     assert exact.span_ns == pytest.approx(90 * S, rel=0.01)
