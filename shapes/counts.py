@@ -145,25 +145,23 @@ class Counts:
     def _later(self, bins: Ints, counts: Ints) -> None:
         self._pending.append((bins, counts))
         self._pending_rows += bins.size
-        if self._pending_rows > _PENDING:
+        # As many as half of what is there: each is copied a few times however many come.
+        if self._pending_rows > max(_PENDING, self._bins.size // 2):
             self._settle()
 
     def _settle(self) -> None:
         if not self._pending:
             return
-        parts, self._pending, self._pending_rows = self._pending, [], 0
-        if self._bins.size:
-            parts.insert(0, (self._bins, self._counts))
-        bins = np.concatenate([part[0] for part in parts])
-        counts = np.concatenate([part[1] for part in parts])
-        del parts
-        rises = np.diff(bins)
-        if bool(np.any(rises < 0)):
-            order = np.argsort(bins, kind="stable")
-            bins, counts = bins[order], counts[order]
-            bins, counts = _sum(bins, counts, 1)
-        elif bool(np.any(rises == 0)):
-            bins, counts = _sum(bins, counts, 1)
+        bins, counts = _ordered(self._pending)
+        self._pending, self._pending_rows = [], 0
+        if self._bins.size and bins[0] == self._bins[-1]:  # a bin that a seam divides
+            self._counts[-1] += counts[0]
+            bins, counts = bins[1:], counts[1:]
+        if self._bins.size and bins.size and bins[0] < self._bins[-1]:
+            bins, counts = _ordered([(self._bins, self._counts), (bins, counts)])
+        elif self._bins.size:
+            bins = np.concatenate([self._bins, bins])
+            counts = np.concatenate([self._counts, counts])
         self._bins, self._counts = bins, counts
         while self._bins.size > LIMIT:
             self._coarsen()
@@ -172,6 +170,16 @@ class Counts:
         self._settle()
         self._bins, self._counts = _sum(self._bins, self._counts, 2)
         self.width_ns *= 2
+
+
+def _ordered(parts: list[tuple[Ints, NDArray[Any]]]) -> tuple[Ints, NDArray[Any]]:
+    """The bins of several parts in order, each once."""
+    bins = np.concatenate([part[0] for part in parts])
+    counts = np.concatenate([part[1] for part in parts])
+    if bool(np.any(bins[1:] < bins[:-1])):
+        order = np.argsort(bins, kind="stable")
+        return _sum(bins[order], counts[order], 1)
+    return _sum(bins, counts, 1) if bool(np.any(bins[1:] == bins[:-1])) else (bins, counts)
 
 
 def _sum(bins: NDArray[Any], counts: NDArray[Any], step: int) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -1,10 +1,11 @@
 """Sessions and clients: how many requests each makes, how long they last and think.
 
-A table of sorted identities holds the count, the first and the last time of each; adding rows is a
-sort by identity. The think time is from the end of an answer (or, without one, from the request) to
-the next request of the same session. Gini: 0 when all clients ask alike, near 1 when one asks all.
-Where it is told what each request asks (a small number), it also keeps what each identity asked
-last, and counts what follows what.
+A table of sorted identities holds the count, the first and the last time of each. Rows are sorted
+by identity; those that are known are counted where they stand, and only new ones make a new table.
+The think time is from the end of an answer (or, without one, from the request) to the next request
+of the same session. Gini: 0 when all clients ask alike, near 1 when one asks all. Where it is told
+what each request asks (a small number), it also keeps what each identity asked last, and counts
+what follows what.
 """
 
 from __future__ import annotations
@@ -60,8 +61,7 @@ class Users:
         by = np.argsort(ids[at])  # a search for sorted values is the faster one
         at, lasts = at[by], lasts[by]
         first, last = (_NOTHING, _NOTHING) if what is None else (what[at], what[lasts])
-        self._follow(ids[at], asked[at], first)
-        self._join(ids[at], lasts - at + 1, asked[at], ended[lasts], first, last)
+        self._meet(ids[at], lasts - at + 1, asked[at], ended[lasts], first, last)
 
     def merge(self, other: Users, places: Sequence[int] = ()) -> None:
         """Add what another accumulator saw of a later span: the pause across the seam counts.
@@ -75,8 +75,7 @@ class Users:
             self.pairs.merge(other.pairs, places)
             to = np.asarray(places, np.int16)
             began, asked = to[began], to[asked]
-        self._follow(other.ids, other.first, began)
-        self._join(other.ids, other.requests, other.first, other.last, began, asked)
+        self._meet(other.ids, other.requests, other.first, other.last, began, asked)
 
     def begins(self) -> Ints:
         """How many identities asked each thing first."""
@@ -99,37 +98,31 @@ class Users:
             "start_idc": [[m.tau_s, m.idc] for m in starts.cascade()],
         }
 
-    def _follow(self, ids: NDArray[np.uint64], asked: Ints, what: NDArray[np.int16]) -> None:
-        """Pauses, and what follows what, from what was known to the first of a later batch."""
-        if self.ids.size == 0:
-            return
-        at = np.minimum(np.searchsorted(self.ids, ids), self.ids.size - 1)
-        known = self.ids[at] == ids
-        self.thinks.add(np.maximum(asked[known] - self.last[at[known]], 0))
-        if self.pairs is not None and what.size:
-            self.pairs.add(self._asked[at[known]], what[known])
-
-    def _join(
+    def _meet(
         self, ids: NDArray[np.uint64], n: Ints, first: Ints, last: Ints,
         began: NDArray[np.int16], asked: NDArray[np.int16],
     ) -> None:  # fmt: skip
-        if ids.size == 0:
+        """Rows of a later batch, one an identity, sorted: pauses since, what follows what, sums."""
+        at, known = _places(self.ids, ids)
+        old = at[known]
+        self.thinks.add(np.maximum(first[known] - self.last[old], 0))
+        if self.pairs is not None and asked.size:
+            self.pairs.add(self._asked[old], began[known])
+            self._asked[old] = asked[known]
+        self.requests[old] += n[known]
+        self.first[old] = np.minimum(self.first[old], first[known])
+        self.last[old] = np.maximum(self.last[old], last[known])
+        new = ~known
+        if not bool(new.any()):
             return
-        ids = np.concatenate([self.ids, ids])
-        order = np.argsort(ids)
-        ids = ids[order]
-        at = np.concatenate(([0], np.flatnonzero(ids[1:] != ids[:-1]) + 1))
-        self.ids = ids[at]
-        self.requests = np.add.reduceat(np.concatenate([self.requests, n])[order], at)
-        self.first = np.minimum.reduceat(np.concatenate([self.first, first])[order], at)
-        self.last = np.maximum.reduceat(np.concatenate([self.last, last])[order], at)
-        if (
-            asked.size
-        ):  # an identity stands here once or twice, and what was known before comes first
-            began = np.concatenate([self._began, began])
-            self._began = began[np.minimum.reduceat(order, at)]
-            asked = np.concatenate([self._asked, asked])
-            self._asked = asked[np.maximum.reduceat(order, at)]
+        at = at[new]
+        self.ids = np.insert(self.ids, at, ids[new])
+        self.requests = np.insert(self.requests, at, n[new])
+        self.first = np.insert(self.first, at, first[new])
+        self.last = np.insert(self.last, at, last[new])
+        if asked.size:
+            self._began = np.insert(self._began, at, began[new])
+            self._asked = np.insert(self._asked, at, asked[new])
 
 
 class Pairs:
@@ -193,12 +186,22 @@ class Askers:
         }
 
     def _join(self, ids: NDArray[np.uint64], n: Ints) -> None:
-        every = np.concatenate([self.ids, ids])
-        order = np.argsort(every)
-        every = every[order]
-        at = np.concatenate(([0], np.flatnonzero(every[1:] != every[:-1]) + 1))
-        self.ids = every[at]
-        self.requests = np.add.reduceat(np.concatenate([self.requests, n])[order], at)
+        at, known = _places(self.ids, ids)
+        self.requests[at[known]] += n[known]
+        new = ~known
+        if bool(new.any()):
+            self.ids = np.insert(self.ids, at[new], ids[new])
+            self.requests = np.insert(self.requests, at[new], n[new])
+
+
+def _places(
+    known: NDArray[np.uint64], ids: NDArray[np.uint64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Where each of sorted identities is, or would be, among sorted ones; which are there."""
+    at = np.searchsorted(known, ids)
+    if known.size == 0:
+        return at, np.zeros(ids.size, bool)
+    return at, known[np.minimum(at, known.size - 1)] == ids
 
 
 def gini(values: Ints) -> float:
