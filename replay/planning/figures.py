@@ -21,28 +21,28 @@ from shapes.screen import at_decades, duration, sparkline
 from ..options import PlanOptions
 from .more import expected
 from .needs import NeedsMeter
-from .plan import plan_chunks, rows_in
+from .plan import rows_in, uncut
 
 if TYPE_CHECKING:
     from capture.tape import Tape
 
 MOST = 2_000_000
-_BATCH = 200_000
+_LOOKED_AT = (
+    "kind", "connection", "position", "session", "method", "endpoint", "host", "request_bytes",
+    "opened_ns", "request_first_ns", "response_last_ns",
+)  # fmt: skip
 
 
 class PlanMeter:
     """Counts the requests of a plan, chunk by chunk in due order."""
 
     def __init__(self) -> None:
-        self._arrivals = Arrivals()
+        self.arrivals = Arrivals()
         self.needs = NeedsMeter()
         self.requests = self.bytes = self.last_ns = 0
         self.methods: Counter[str] = Counter()
         self.hosts: Counter[str] = Counter()
         self.endpoints: Counter[str] = Counter()
-        self._lanes = np.empty(0, np.int64)
-        self._fresh: list[tuple[Any, Any]] = []
-        self._fresh_rows = 0
 
     def add(self, chunk: Chunk) -> None:
         """Count a chunk."""
@@ -54,29 +54,12 @@ class PlanMeter:
             (self.methods, "method"), (self.hosts, "host"), (self.endpoints, "endpoint"),
         ):  # fmt: skip
             _count(counter, chunk[name])
-        self._fresh.append((chunk["lane"], chunk["due_ns"]))
-        self._fresh_rows += rows_in(chunk)
-        if self._fresh_rows > _BATCH:
-            self._settle()
-
-    @property
-    def arrivals(self) -> Arrivals:
-        """The due times, accumulated."""
-        self._settle()
-        return self._arrivals
+        self.arrivals.add(chunk["due_ns"])
 
     @property
     def connections(self) -> int:
         """How many connections the plan opens."""
-        self._settle()
-        return int(self._lanes.size)
-
-    def _settle(self) -> None:
-        if self._fresh:
-            lanes = [lane for lane, _ in self._fresh]
-            self._lanes = np.unique(np.concatenate([self._lanes, *lanes]))
-            self._arrivals.add(np.concatenate([due for _, due in self._fresh]))
-            self._fresh, self._fresh_rows = [], 0
+        return self.needs.connections
 
 
 @dataclass(frozen=True)
@@ -135,7 +118,8 @@ def figures_of(tape: Tape, options: PlanOptions, most: int = MOST) -> Figures:
 
 def _look(tape: Tape, options: PlanOptions, most: int) -> tuple[PlanMeter, bool]:
     meter = PlanMeter()
-    for chunk in plan_chunks(tape, options):
+    told = ("target",) if options.only or options.drop else ()
+    for chunk in uncut(tape, options, (*_LOOKED_AT, *told)):
         if options.soak and meter.requests >= most:
             return meter, False
         meter.add(chunk)

@@ -49,8 +49,15 @@ class NeedsMeter:
         ended = np.maximum(answered, np.where(after == NEVER, _TO_THE_END, due + after))
         self._fresh.append(np.stack([chunk["lane"].astype(np.int64), opened, ended]))
         self._rows += len(due)
-        if self._rows > _BATCH:
+        # As many as are known: each connection is sorted a few times however many there are.
+        if self._rows > max(_BATCH, self._table.shape[1]):
             self._settle()
+
+    @property
+    def connections(self) -> int:
+        """How many connections are opened."""
+        self._settle()
+        return int(self._table.shape[1])
 
     @property
     def in_flight(self) -> int:

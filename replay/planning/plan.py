@@ -11,7 +11,7 @@ the run and do not decrease. `lane` tells one recorded connection of one clone f
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,17 +50,24 @@ def plan_chunks(
     tape: Tape, options: PlanOptions, shard: int = 0, of: int = 1, more: Stage | None = None
 ) -> Iterator[Chunk]:
     """The plan of one shard of `of`, chunk by chunk. `more` may clone and move what is planned."""
-    chunks = _laps(tape, options)
-    more = more or more_load(options, tape, lambda: _lap(tape, options))
-    if more is not None:
-        chunks = more(chunks)
-    if options.position:
-        chunks = _from(chunks, options.position)
-    chunks = (_with_lanes(chunk) for chunk in chunks)
+    chunks = uncut(tape, options, COLUMNS, more)
     if of > 1:
         chunks = (take(chunk, shard_of(chunk["lane"], of) == shard) for chunk in chunks)
     for chunk in chunks:
         yield from _even(chunk) if options.at_max else _cut(chunk)
+
+
+def uncut(
+    tape: Tape, options: PlanOptions, columns: Sequence[str], more: Stage | None = None
+) -> Iterator[Chunk]:
+    """The plan with these columns, in chunks as large as its stages make them."""
+    chunks = _laps(tape, options, columns)
+    more = more or more_load(options, tape, lambda: _lap(tape, options, columns))
+    if more is not None:
+        chunks = more(chunks)
+    if options.position:
+        chunks = _from(chunks, options.position)
+    return (_with_lanes(chunk) for chunk in chunks)
 
 
 def rows_in(chunk: Chunk) -> int:
@@ -68,11 +75,11 @@ def rows_in(chunk: Chunk) -> int:
     return len(chunk["due_ns"])
 
 
-def _laps(tape: Tape, options: PlanOptions) -> Iterator[Chunk]:
+def _laps(tape: Tape, options: PlanOptions, columns: Sequence[str]) -> Iterator[Chunk]:
     offset = 0
     for lap in range(options.loop):
         end = 0
-        for chunk in _lap(tape, options):
+        for chunk in _lap(tape, options, columns):
             chunk["clone"] += np.int32(lap & _MOST_CLONES)
             chunk["due_ns"] += offset
             chunk["open_ns"] += offset
@@ -92,7 +99,7 @@ def _from(chunks: Iterator[Chunk], position: int) -> Iterator[Chunk]:
             yield some
 
 
-def _lap(tape: Tape, options: PlanOptions) -> Iterator[Chunk]:
+def _lap(tape: Tape, options: PlanOptions, columns: Sequence[str]) -> Iterator[Chunk]:
     first, last = tape.span_ns
     start = first + options.start
     ends = [last + 1]
@@ -106,7 +113,7 @@ def _lap(tape: Tape, options: PlanOptions) -> Iterator[Chunk]:
     endings = Endings(tape, min([last, *ends] if laps else [_FURTHEST_NS, *ends[1:]]), laps)
 
     def selected() -> Iterator[Chunk]:
-        blocks = tape.in_order(COLUMNS, start, min(ends))
+        blocks = tape.in_order(columns, start, min(ends))
         return (chunk for block in blocks if len((chunk := _select(block, options))["kind"]))
 
     silences = None
