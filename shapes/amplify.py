@@ -25,6 +25,7 @@ from .tallies import Words, mix
 
 NEAREST = 16
 _HELD = 500_000
+_AT_ONCE = 1_000_000
 _NEVER_MORE = (1 << 31) - 1
 
 
@@ -91,13 +92,22 @@ def scaled(chunks: Iterable[Chunk], starts: Starts, load: Load, seed: int = 0) -
     for chunk in chunks:
         if len(chunk["due_ns"]) == 0:
             continue
-        waiting.add(_cloned(chunk, starts, load, seed, stride))
+        for part in _parts(chunk, load):
+            waiting.add(_cloned(part, starts, load, seed, stride))
         ready = waiting.ready(int(chunk["due_ns"][-1]) - furthest)
         if ready is not None:
             yield ready
     ready = waiting.ready(None)
     if ready is not None:
         yield ready
+
+
+def _parts(chunk: Chunk, load: Load) -> Iterator[Chunk]:
+    """A chunk in parts whose clones are not many more than are sorted at once."""
+    size = max(1, int(_AT_ONCE / max(load.most, 1.0)))
+    rows = len(chunk["due_ns"])
+    for start in range(0, rows, size):
+        yield chunk if size >= rows else take(chunk, slice(start, start + size))
 
 
 def stride_of(load: Load) -> int:

@@ -40,15 +40,21 @@ def shapes() -> None:
 
 @shapes.command()
 @click.argument("tape")
+@click.argument("others", nargs=-1, metavar="")
 @click.option("--json", "as_json", is_flag=True, help="Print the shape as JSON.")
 @click.option("--html", "page", metavar="FILE", help="Write the pictures as one offline page.")
-def describe(tape: str, as_json: bool, page: str | None) -> None:
+def describe(tape: str, others: tuple[str, ...], as_json: bool, page: str | None) -> None:
     """Describe a tape, a run or a saved shape (the default: its name may be left out).
 
     \b
     Example:
       wiretape shapes describe shop.tape --html shape.html
     """
+    if others:
+        raise click.UsageError(
+            "One tape is described at a time: `wiretape shapes compare A B` says how two differ, "
+            "and a directory of tapes is described as one."
+        )
     shape = _load(tape)
     if page:
         from .cards import cards_of, facts_of

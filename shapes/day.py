@@ -54,15 +54,16 @@ def read_day(path: str, begin_ns: int, span_ns: int, speed: float = 1.0) -> Day:
     if span_ns >= DAY_S * 10**9:
         raise TapeError(f"--diurnal {path}: the tape is as long as a day and has its own.")
     try:
-        rows = list(csv.reader(Path(path).read_text(encoding="utf-8").splitlines()))
-    except (OSError, UnicodeDecodeError) as problem:
+        rows = list(csv.reader(Path(path).read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise TapeError(f"--diurnal {path}: cannot be read ({problem}).") from problem
     points = {}
     for number, row in enumerate(rows, 1):
         try:
             points[_time_of_day(row[0])] = _rate_of(row[1])
         except (IndexError, ValueError):
-            if any(cell.strip() for cell in row) and number > 1:  # a line of names may come first
+            # A line of names may come first.
+            if any(cell.strip() for cell in row) and (number > 1 or row[0].strip()[:1].isdigit()):
                 raise TapeError(
                     f"--diurnal {path}: line {number} is no time and rate; write 08:30,120."
                 ) from None

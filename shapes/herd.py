@@ -36,7 +36,9 @@ def parse(text: str) -> Herd:
     """The herd that `at=30s,users=10000` describes; a usage error if none."""
     parts = dict(part.partition("=")[::2] for part in text.split(","))
     users = parts.get("users", "")
-    if parts.keys() != {"at", "users"} or not users.isascii() or not users.isdigit():
+    if parts.keys() != {"at", "users"} or text.count(",") != 1:
+        raise _usage(text)
+    if not users.isascii() or not users.isdigit():
         raise _usage(text)
     if not 0 < int(users) < FIRST_CLONE:
         raise _usage(text)

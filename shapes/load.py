@@ -59,6 +59,14 @@ class Load:
             found *= max(1.0, factor)
         return found * (max(1.0, self.day.most) if self.day is not None else 1.0)
 
+    def idle_spike(self, starts: Ints) -> Spike | None:
+        """A spike in which none of these sessions begins, so that it changes nothing."""
+        for spike in self.spikes:
+            later = starts - spike.at_ns
+            if not bool(np.any((later >= 0) & (later < spike.for_ns))):
+                return spike
+        return None
+
     def of_starts(self, starts: Ints) -> Floats:
         """The factor on sessions that begin at these times of the run."""
         found = np.full(starts.size, float(self.scale))

@@ -7,7 +7,6 @@ a = 1 + (x − 1)(1 − u). Outside it a = 1. Spikes multiply with each other an
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import click
@@ -19,6 +18,7 @@ from capture.options import DURATION
 from .counts import Ints
 
 SHAPES = ("step", "ramp", "decay")
+MOST = 100_000
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Spike:
 def parse(text: str) -> Spike:
     """The spike that `at=30s,for=5s,x=20,shape=ramp` describes; a usage error if none."""
     parts = dict(part.partition("=")[::2] for part in text.split(","))
+    if len(parts) <= text.count(","):  # something is said twice
+        raise _usage(text)
     try:
         times = float(parts["x"])
         at_ns, for_ns = (int(DURATION.convert(parts[name], None, None)) for name in ("at", "for"))
@@ -47,12 +49,13 @@ def parse(text: str) -> Spike:
     except (KeyError, ValueError) as wrong:
         raise _usage(text) from wrong
     known = parts.keys() <= {"at", "for", "x", "shape"} and shape in SHAPES
-    if not known or not 0 <= times < math.inf or for_ns <= 0:
+    if not known or not 0 <= times <= MOST or for_ns <= 0:
         raise _usage(text)
     return Spike(at_ns, for_ns, times, shape)
 
 
 def _usage(text: str) -> click.UsageError:
     return click.UsageError(
-        f"{text!r} is no spike; write it like at=30s,for=5s,x=20,shape=step (or ramp, decay)."
+        f"{text!r} is no spike; write it like at=30s,for=5s,x=20,shape=step (or ramp, decay), "
+        f"x at most {MOST:,}."
     )

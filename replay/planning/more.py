@@ -17,10 +17,12 @@ from shapes.chunks import Chunk
 
 if TYPE_CHECKING:
     from capture.tape import Tape
+    from shapes.amplify import Starts
     from shapes.load import Load
 
     from ..options import PlanOptions
 
+_MOST_CLONES = 1_000_000
 Stage = Callable[[Iterator[Chunk]], Iterator[Chunk]]
 
 
@@ -56,12 +58,14 @@ def more_load(
             chunks = again()
         load = _load_of(options, tape)
         if options.soak:
+            _refuse_late(load, options.soak)
             laps = Laps(again, load, options)
             starts, chunks = laps.starts, laps.chunks(options.position)
         elif load.plain and not options.herd:
             return chunks
         else:
             starts = Starts((chunk["session"], chunk["due_ns"]) for chunk in again())
+            _refuse_idle(load, starts)
             if not load.plain:
                 chunks = scaled(chunks, starts, load, options.seed)
         return herds_in(chunks, again, starts, options.herd)
@@ -82,7 +86,30 @@ def _load_of(options: PlanOptions, tape: Tape) -> Load:
         day = read_day(options.diurnal, begin, max(last - begin, 1), options.speed)
     if options.endpoint_scale:
         _refuse_unknown([pattern for pattern, _ in options.endpoint_scale], tape)
-    return Load(options.scale, options.spike, options.endpoint_scale, day)
+    load = Load(options.scale, options.spike, options.endpoint_scale, day)
+    if not load.most <= _MOST_CLONES:
+        raise ReplayError(f"--scale, --spike, --endpoint-scale and --diurnal together ask for "
+                          f"{load.most:,.3g} times the requests; at most {_MOST_CLONES:,} times "
+                          "are made.")  # fmt: skip
+    return load
+
+
+def _refuse_idle(load: Load, starts: Starts) -> None:
+    """A spike while nobody begins would do nothing, unseen."""
+    idle = load.idle_spike(starts.first)
+    if idle is not None and starts.first.size:
+        last = int(starts.first.max()) / 1e9
+        raise ReplayError(f"--spike at={idle.at_ns / 1e9:g}s: no session of the plan begins "
+                          f"within it, so it would do nothing; the last begins at {last:.3g} s."
+                          )  # fmt: skip
+
+
+def _refuse_late(load: Load, soak_ns: int) -> None:
+    """A spike after the end of a soak would do nothing, unseen."""
+    for spike in load.spikes:
+        if spike.at_ns >= soak_ns:
+            raise ReplayError(f"--spike at={spike.at_ns / 1e9:g}s: the soak has ended by then, "
+                              "so it would do nothing.")  # fmt: skip
 
 
 def _refuse_unknown(patterns: list[str], tape: Tape) -> None:

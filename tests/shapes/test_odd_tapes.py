@@ -40,6 +40,12 @@ def test_every_kind_of_tape_is_described(kind: str, tapes: dict[str, Path], tmp_
     assert json.loads(printed.stdout)["format"] == "wiretape-shape/1"
 
 
+def test_two_tapes_to_describe_are_a_usage_error_that_names_what_compares_them() -> None:
+    found = called("a.tape", "b.tape")
+    assert found.exit_code == 2
+    assert "wiretape shapes compare A B" in found.output
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_tape_is_saved_and_compared(
     kind: str, tapes: dict[str, Path], tmp_path: Path

@@ -23,7 +23,9 @@ def planned(path: Path, **options: object) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize(
     "text", ["name,when\na,2023-11-16 18:17:03.5000000\nb,2023-11-16 18:17:05.0000000\n",
-             "0\n1.5\n", "t\n1.5\n0\n", "2026-01-01T00:00:00Z\n2026-01-01T00:00:01.5Z\n"]
+             "0\n1.5\n", "t\n1.5\n0\n", "2026-01-01T00:00:00Z\n2026-01-01T00:00:01.5Z\n",
+             "2026-01-01T02:00:00+02:00\n2025-12-31T19:00:01.5-0500\n",
+             "\ufeff0\r\n1.5\r\n\r\n"]
 )  # fmt: skip
 def test_times_are_read_however_they_are_written(text: str, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text(text)
@@ -31,10 +33,26 @@ def test_times_are_read_however_they_are_written(text: str, tmp_path: Path) -> N
     assert stamps_of(str(tmp_path / "x.csv"), 2.0).tolist() == [0, 750_000_000]
 
 
-@pytest.mark.parametrize("text", ["", "a,b\nc,d\n", "1\nnan\n", "0\nlater\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a,b\nc,d\n",
+        "1\nnan\n",
+        "0\nlater\n",
+        "2024-02-30T00:00:00Z\n2024-03-01T00:00:00Z\n",
+        "1700000000123\n1700000000456\n",
+    ],
+)
 def test_what_holds_no_times_gives_one_sentence(text: str, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text(text)
     with pytest.raises(WiretapeError, match="time"):
+        stamps_of(str(tmp_path / "x.csv"))
+
+
+def test_what_is_no_csv_gives_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("x" * 200_000)
+    with pytest.raises(WiretapeError, match="is no CSV"):
         stamps_of(str(tmp_path / "x.csv"))
 
 

@@ -114,7 +114,7 @@ def test_a_soak_follows_the_course_of_the_day(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [("", "no line"), ("08:00,1\n25:00,3\n", "line 2"), ("a,b\n08:00,x\n", "line 2"),
-     ("00:00,0\n", "no users"), ("08:00,-1\n09:00\n", "line 2")],
+     ("00:00,0\n", "no users"), ("08:00,-1\n09:00\n", "line 1")],
 )  # fmt: skip
 def test_a_course_that_makes_no_sense_is_told(text: str, why: str, tmp_path: Path) -> None:
     with pytest.raises(TapeError, match=why):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from capture.errors import ReplayError
 from capture.tape import Tape
 from replay.cli import plan as plan_command
 from replay.options import ReplayOptions
@@ -99,11 +100,25 @@ def test_nothing_changes_where_nothing_is_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "args", [["--scale", "0"], ["--scale", "-1"], ["--scale", "nan"], ["--scale", "abc"],
              ["--spike", "at=1s"], ["--herd", "at=1s,users=0"], ["--herd", "users=3"],
-             ["--herd", "at=x,users=3"]]
+             ["--herd", "at=x,users=3"], ["--herd", "at=1s,users=3,users=4"],
+             ["--spike", "at=1s,for=1s,x=1e9"], ["--spike", "at=1s,at=2s,for=1s,x=2"]]
 )  # fmt: skip
 def test_what_is_no_load_is_a_usage_error(args: list[str], tmp_path: Path) -> None:
     path = write_tape(tmp_path / "x.tape", [(1, 0, get("/a"))])
     assert CliRunner().invoke(plan_command, [str(path), *args]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"spike": (Spike(60 * S, S, 2.0),)}, "no session of the plan begins within it"),
+     ({"spike": (Spike(60 * S, S, 2.0),), "soak": 30 * S}, "the soak has ended by then"),
+     ({"scale": 1e5, "spike": (Spike(0, S, 1e5),)}, "1e\\+10 times the requests")],
+)  # fmt: skip
+def test_load_that_cannot_be_made_is_refused_in_a_sentence(
+    options: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ReplayError, match=said):
+        planned(tape_of(tmp_path), **options)
 
 
 def test_the_plan_command_shows_the_scaled_plan(tmp_path: Path) -> None:
