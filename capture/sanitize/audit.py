@@ -133,21 +133,35 @@ def _parts(message: bytes) -> Iterator[tuple[str, bytes]]:
         return
     split = re.search(rb"\r?\n\r?\n", message)
     head, body = (message[: split.start()], message[split.end() :]) if split else (message, b"")
-    head = re.sub(rb"\r?\n[ \t]+", b"", head)
-    kind = coding = transfer = b""
+    if _FOLD.search(head):  # most read a fold as a space, some as nothing
+        yield from _lines(_FOLD.sub(b"", head))
+        head = _FOLD.sub(b" ", head)
+    said: dict[str, bytes] = {}
+    for place, line in _lines(head):
+        yield place, line
+        said[place] = line.partition(b":")[2]
+    if body:
+        kind, coding, transfer = (
+            said.get(f"header {name}", b"")
+            for name in ("content-type", "content-encoding", "transfer-encoding")
+        )
+        label = kind.strip().lower().split(b";")[0].strip().decode("latin-1")
+        chunked = b"chunked" in transfer.lower()
+        yield f"body {label}".strip(), _open(body, codings.names(coding), chunked)
+
+
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+
+
+def _lines(head: bytes) -> Iterator[tuple[str, bytes]]:
+    """The lines of a head with what each is."""
     for number, line in enumerate(re.split(rb"\r?\n", head)):
-        name, colon, value = line.partition(b":")
+        name, colon, _ = line.partition(b":")
         low = name.strip().lower()
         if not number or not colon or not re.fullmatch(rb"[\w-]{1,60}", low):
             yield ("head" if number else "first line"), line
-            continue
-        yield f"header {low.decode()}", line
-        kind = value.strip().lower() if low == b"content-type" else kind
-        coding = value if low == b"content-encoding" else coding
-        transfer = value.lower() if low == b"transfer-encoding" else transfer
-    if body:
-        label = kind.split(b";")[0].strip().decode("latin-1")
-        yield f"body {label}".strip(), _open(body, codings.names(coding), b"chunked" in transfer)
+        else:
+            yield f"header {low.decode()}", line
 
 
 def _open(body: bytes, coded: list[bytes], chunked: bool) -> bytes:

@@ -2,7 +2,8 @@
 
 Nothing of the sanitizer's detectors, walkers or views is used here: the patterns are those of
 detect-secrets and others written apart, the decoding is the standard library's, and random strings
-are told by their entropy. Only the mark by which a pseudonym is known is shared.
+are told by their entropy. Shared are only the mark by which a pseudonym is known, and which letters
+follow each other in words.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from .marks import (
     is_marked_mac,
     is_marked_number,
 )  # fmt: skip
+from .words import in_words
 
 DEPTH = 2
 """How many spellings, one in the other, are undone."""
@@ -124,7 +126,7 @@ def _random(text: str) -> bool:
     """A long string of mixed characters whose entropy is that of chance."""
     if not re.search(r"\d", text) or text.isdigit():
         return False
-    if sum(map(len, re.findall(r"[A-Z]?[a-z]{3,}|[A-Z]{4,}", text))) * 2 > len(text):
+    if 2 * in_words(_b(text), 0.6) > len(text):
         return False
     shares = [text.count(each) / len(text) for each in set(text)]
     bits = -sum(share * math.log2(share) for share in shares)
@@ -236,11 +238,11 @@ def _respelt(data: bytes) -> Iterator[bytes]:
         yield _ESCAPE.sub(lambda m: b"\n" if m[1] in b"bfnrt" else m[1], plain)
     if re.search(rb"&#?\w{2,6};", data):
         yield html.unescape(data.decode("latin-1")).encode("latin-1", "replace")
-    if _BREAK.search(data):
-        yield _BREAK.sub(b"", data)
+    if _CHUNK_LINE.search(data):
+        yield _CHUNK_LINE.sub(b"", data)
 
 
-_BREAK = re.compile(rb"\r?\n(?:[ \t]+|[0-9A-Fa-f]{1,8}\r?\n)")
+_CHUNK_LINE = re.compile(rb"\r?\n[0-9A-Fa-f]{1,8}\r?\n")
 
 
 def _runs(data: bytes) -> Iterator[bytes]:

@@ -13,6 +13,8 @@ import json
 import math
 import re
 
+from .words import in_words
+
 _NOT_DIGIT = re.compile(rb"[^0-9]")
 _CARD_PREFIX = re.compile(
     rb"4|5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3[47]|3(?:0[0-5]|095|[5689])|6(?:011|[245]|0|304|390|759|76[1-3])"
@@ -144,8 +146,8 @@ def _entropy(text: bytes) -> float:
     return math.log2(size) - sum(n * math.log2(n) for n in counts if n > 1) / size
 
 
-_WORDS = re.compile(rb"[a-z]{4,}|[A-Z]{4,}|[A-Z][a-z]{3,}")
-_CONSONANTS = b"bcdfghjklmnpqrstvwxzBCDFGHJKLMNPQRSTVWXZ"
+_COMMON = 0.7
+"""Of the pairs of letters in a word; of random letters hardly any run has as many."""
 _HEX = b"0123456789abcdefABCDEF-"
 _DIGITS = b"0123456789"
 _PRINTABLE = bytes(range(32, 127)) + b"\t\r\n"
@@ -160,17 +162,9 @@ def is_token(text: bytes) -> bool:
     if text.count(b"+") * 8 >= len(text):
         return False  # the words of a form; they are looked at again with spaces between them
     is_hex = not text.translate(None, _HEX)
-    if not is_hex and 3 * _in_words(text) > 2 * len(text):
+    if not is_hex and 2 * in_words(text, _COMMON) > len(text):
         return False
-    return _entropy(text) >= (2.8 if is_hex else 3.6) and not _is_base64_text(text)
-
-
-def _in_words(text: bytes) -> int:
-    """How many of its letters stand in what may be words: runs with a fifth of vowels."""
-    words = _WORDS.findall(text)
-    return sum(
-        len(word) for word in words if 5 * len(word.translate(None, _CONSONANTS)) >= len(word)
-    )
+    return _entropy(text) >= (2.8 if is_hex else 3.4) and not _is_base64_text(text)
 
 
 def _is_base64_text(text: bytes) -> bool:
