@@ -130,7 +130,7 @@ def _random(text: str) -> bool:
         return False
     shares = [text.count(each) / len(text) for each in set(text)]
     bits = -sum(share * math.log2(share) for share in shares)
-    least = 3.0 if re.fullmatch(r"[0-9A-Fa-f-]+", text) else 3.9
+    least = 3.0 if re.fullmatch(r"[0-9A-Fa-f-]+", text) else 3.6
     return bits >= least and _plain_base64(text) is None and _unmarked(text)
 
 
