@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from capture.errors import ReplayError
 from replay.soak.budget import budget_of, read_budget
 from replay.soak.series import MOST, Series, Watched
-from tests.bench.bench_soak_leaks import first_alarm
+from tests.bench.bench_soak_leaks import first_alarm, shop_like
 
 MB = 1 << 20
 
@@ -44,6 +44,21 @@ def test_a_leak_beneath_a_sawtooth_is_found_within_five_minutes() -> None:
     at = np.arange(300.0)
     values = 80 * MB + 200 * 1024 * at + (at % 9) / 9 * 10 * MB
     assert looked_at(values).leaks
+
+
+@pytest.mark.parametrize("seed", [15, 17, 20, 23, 27, 46])
+def test_a_leak_beneath_teeth_longer_than_a_span_is_found_within_five_minutes(seed: int) -> None:
+    assert shop_like(seed, 200_000.0) <= 300
+    assert shop_like(seed, 0.0) == math.inf
+
+
+@pytest.mark.parametrize("period", [100, 150, 200])
+@pytest.mark.parametrize("begun", [0.05, 0.3, 0.55, 0.8, 0.95])
+def test_a_tooth_shorter_than_the_watch_is_no_leak_wherever_it_began(
+    period: int, begun: float
+) -> None:
+    at = np.arange(300.0)
+    assert not looked_at(80 * MB + (at / period + begun) % 1 * 60 * MB).leaks
 
 
 def test_a_sawtooth_alone_is_no_leak_and_neither_is_a_warm_up() -> None:
