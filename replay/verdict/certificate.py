@@ -61,15 +61,14 @@ def _certificate(encoded: bytes, hostname: str) -> dict[str, str]:
         return {"certificate: form": "cannot be read"}
     try:
         read.verify_directly_issued_by(read)
-        signed = "self-signed"
+        signed = "self-signed, as"
     except (ValueError, TypeError, InvalidSignature):
-        signed = "by an authority"
+        signed = "by"
     days = (read.not_valid_after_utc - datetime.now(UTC)).days
     life = "expired" if days < 0 else "expires soon" if days < SOON_DAYS else "valid"
     key = type(read.public_key()).__name__.strip("_").removesuffix("PublicKey")
     return {
-        "certificate: signed": signed,
-        "certificate: issuer": read.issuer.rfc4514_string() or "none",
+        "certificate: signed": f"{signed} {read.issuer.rfc4514_string() or 'nobody named'}",
         "certificate: expiry": life,
         "certificate: key": f"{key} {getattr(read.public_key(), 'key_size', '')}".strip(),
         "certificate: names": "fits the host" if _fits(read, hostname) else "does not fit the host",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ TOPICS = {
     "content-type": "content", "content-language": "content", "accept-ranges": "content",
     "content-length": "framing", "connection": "keep-alive", "keep-alive": "keep-alive",
     "location": "redirect", "status line": "status line", "error page": "error page",
+    "answer": "answer",
     "strict-transport-security": "security", "content-security-policy": "security",
     "x-content-type-options": "security", "x-frame-options": "security",
     "referrer-policy": "security", "permissions-policy": "security", "x-xss-protection": "security",
@@ -44,10 +45,21 @@ TOPICS = {
 }  # fmt: skip
 SEVERITY = {
     "security": "high", "CORS": "high", "rate limit": "high", "cookie": "high", "TLS": "high",
-    "certificate": "high", "version": "high", "server": "high", "cache": "medium",
+    "certificate": "high", "version": "high", "server": "high", "answer": "high",
+    "cache": "medium",
     "compression": "medium", "redirect": "medium", "keep-alive": "medium", "content": "medium",
     "error page": "medium", "status line": "medium", "clock": "medium", "connections": "medium",
     "framing": "low", "header": "low", "spelling": "low",
+}  # fmt: skip
+
+# What follows from another difference, and is not told beside it: at one place, and of the whole.
+FOLLOW = {
+    "content-encoding": {"accept-ranges", "content-length", "transfer-encoding"},
+    "error page": {"content-type", "content-length", "transfer-encoding"},
+}
+CAUSES = {
+    "cipher": {"version", "versions taken"}, "version": {"versions taken"},
+    "Content-Encoding": {"chosen"}, "requests of a connection": {"Connection"},
 }  # fmt: skip
 
 
@@ -110,11 +122,40 @@ def _topic_of(name: str) -> str:
 def drift(a: Portrait, b: Portrait) -> Drift:
     """In what B differs from A."""
     partial = a.partial or b.partial
-    found = [*_headers(a, b, partial), *_cookies(a, b), *_facts(a, b), *_clock(a, b)]
+    found = [*_answers(a, b), *_headers(a, b, partial), *_cookies(a, b), *_facts(a, b),
+             *_clock(a, b)]  # fmt: skip
     if not partial:
         found += _spelling(a, b)
+    names = {each.name for each in found}
+    found = [each for each in found if not CAUSES.get(each.name, set()) & names]
     found.sort(key=lambda each: (SEVERITIES.index(each.severity), each.topic, each.name))
     return Drift(a.name, b.name, len(a.places.keys() & b.places.keys()), tuple(found), partial)
+
+
+def _answers(a: Portrait, b: Portrait) -> Iterator[Difference]:
+    """What two live targets answered with another class of status: of the rest nothing is known."""
+    if not (a.live and b.live):
+        return
+    seen: dict[tuple[str, str], list[str]] = {}
+    classes = [_classes(side) for side in (a, b)]
+    for endpoint in sorted(classes[0].keys() & classes[1].keys()):
+        was, now = (side[endpoint] for side in classes)
+        if not was.keys() & now.keys():
+            pair = (min(was.values()), min(now.values()))
+            seen.setdefault(pair, []).append(endpoint)
+    for (before, after), endpoints in seen.items():
+        told = _difference("answer", "answer", before, after, endpoints)
+        asked = [each for each in endpoints if not each.startswith(("OPTIONS ", "GET ("))]
+        yield told if asked else replace(told, severity="medium")
+
+
+def _classes(side: Portrait) -> dict[str, dict[str, str]]:
+    """By endpoint, then by class of status, the commonest status line."""
+    found: dict[str, dict[str, str]] = {}
+    for place in side.places:
+        endpoint, _, kind = place.rpartition(" ")
+        found.setdefault(endpoint, {})[kind] = _most(side.shares(place, "status line"))
+    return found
 
 
 def _headers(a: Portrait, b: Portrait, partial: bool) -> Iterator[Difference]:
@@ -128,19 +169,24 @@ def _headers(a: Portrait, b: Portrait, partial: bool) -> Iterator[Difference]:
     for place in sorted(a.places.keys() & b.places.keys()):
         if any(not side.live and side.places[place] < FEWEST for side in (a, b)):
             continue
-        for name in names:
-            before, after = a.shares(place, name), b.shares(place, name)
-            gone, new = _only(before, after, b, place), _only(after, before, a, place)
-            if gone or new:
-                was, now = gone or _most(before), new or _most(after)
-                if was != now:
-                    seen.setdefault((name, was, now), []).append(place)
+        told = {name: found for name in names if (found := _differs(a, b, place, name))}
+        follow = {each for name in told for each in FOLLOW.get(name, ())}
+        for name in told.keys() - follow:
+            seen.setdefault((name, *told[name]), []).append(place)
     for (name, was, now), places in seen.items():
         topic = _topic_of(name)
         if topic == "content" and all(place.endswith(("4xx", "5xx")) for place in places):
             topic = "error page"
         shown = b.spelling.get(name) or a.spelling.get(name) or name
         yield _difference(topic, shown, was, now, places)
+
+
+def _differs(a: Portrait, b: Portrait, place: str, name: str) -> tuple[str, str] | None:
+    """The values that a header has at a place on one side and surely not on the other."""
+    before, after = a.shares(place, name), b.shares(place, name)
+    gone, new = _only(before, after, b, place), _only(after, before, a, place)
+    was, now = gone or _most(before), new or _most(after)
+    return (was, now) if (gone or new) and was != now else None
 
 
 def _only(mine: dict[str, float], theirs: dict[str, float], other: Portrait, place: str) -> str:
@@ -173,8 +219,9 @@ def _cookies(a: Portrait, b: Portrait) -> Iterator[Difference]:
         was, now = (_attributes(side, name) for side in (a, b))
         if was == now:
             continue
+        where = a.cookie_places.get(name) or b.cookie_places[name]
         yield Difference("cookie", f"cookie {name}", was, now,
-                         "high" if _weaker(was, now) else "medium", 1, (name,))  # fmt: skip
+                         "high" if _weaker(was, now) else "medium", 1, (where,))  # fmt: skip
 
 
 def _attributes(side: Portrait, name: str) -> str:
@@ -184,9 +231,15 @@ def _attributes(side: Portrait, name: str) -> str:
 
 def _weaker(was: str, now: str) -> bool:
     """Whether a cookie lost what protects it."""
-    protects = {"secure", "httponly", "samesite=lax", "samesite=strict"}
     before, after = ({part.strip().lower() for part in text.split(";")} for text in (was, now))
-    return bool((before & protects) - after)
+    lost = {"secure", "httponly"} & (before - after)
+    return bool(lost) or _same_site(after) < _same_site(before)
+
+
+def _same_site(attributes: set[str]) -> int:
+    """How strictly a cookie is kept to its site. Browsers take `Lax` where nothing is said."""
+    ranks = {"samesite=none": 0, "samesite=lax": 1, "samesite=strict": 2}
+    return max((ranks[each] for each in attributes if each in ranks), default=1)
 
 
 def _facts(a: Portrait, b: Portrait) -> Iterator[Difference]:

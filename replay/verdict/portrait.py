@@ -66,6 +66,7 @@ class Portrait:
     spelling: dict[str, str] = field(default_factory=dict)
     cookies: dict[str, Counter[str]] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
+    cookie_places: dict[str, str] = field(default_factory=dict)
     skews: list[float] = field(default_factory=list)
     live: bool = False
 
@@ -84,6 +85,7 @@ class Portrait:
             if name.lower() == "set-cookie":
                 cookie, attributes = cookie_of(text)
                 self.cookies.setdefault(cookie, Counter())[attributes] += 1
+                self.cookie_places.setdefault(cookie, place)
         self._see_clock(answer)
 
     def _saw(self, place: str, name: str, value: str) -> None:

@@ -3,6 +3,10 @@
 Only GET and OPTIONS are sent. Beside the answers themselves it is seen which compression is chosen
 of those offered, what an error page looks like, how many requests and for how long a connection is
 kept, how many connections are served at once, which TLS is spoken and what the certificate says.
+
+A target that refuses for the rate of our asking is asked again more slowly, so that a refusal is
+not taken for an answer; of what would need many requests nothing is said then. One that falls
+silent is left alone.
 """
 
 from __future__ import annotations
@@ -25,6 +29,11 @@ from .probe_options import ProbeOptions
 BODY = 1 << 16
 CODINGS = ("gzip", "br", "zstd", "deflate")
 Failed = (OSError, http.client.HTTPException)
+REFUSALS = (429, 503)
+SLOWEST_S = 2.0  # between two requests to a target that limits the rate
+AGAIN = 3  # times that a refused request is sent once more
+SILENT = 3  # requests in a row without an answer, after which no more are sent
+RATE = "rate limit: of our own requests"
 
 
 class Probe:
@@ -35,6 +44,10 @@ class Probe:
         self.options = options
         self.left = options.requests
         self.portrait = Portrait(url, live=True)
+        self._pause_s = options.pause / 1e9
+        self._limits = False  # whether it refused what it answers at a slower rate
+        self._asks_again = True
+        self._silent = 0
 
     def draw(self, places: tuple[tuple[str, str], ...]) -> Portrait:
         """The portrait, from (endpoint, path) to ask for and what a target shows besides."""
@@ -54,9 +67,17 @@ class Probe:
         self._ask("OPTIONS /", "OPTIONS", "/")
         elsewhere = {"Origin": "https://elsewhere.invalid"}
         self._ask("GET / (from another site)", "GET", "/", elsewhere)
+        if not self.portrait.places:
+            raise ReplayError(
+                f"{self.target.url} accepts connections and answers no request: check what "
+                "listens there, or give it more time with --timeout."
+            )
         self._compression(asked[0][1])
-        self._kept_alive()
-        self._at_once()
+        if not self._limits:
+            self._kept_alive()
+        if not self._limits:
+            self._at_once()
+        self.portrait.facts.setdefault(RATE, "none met")
         return self.portrait
 
     def _connect(self) -> http.client.HTTPConnection:
@@ -76,24 +97,51 @@ class Probe:
 
     def _allowed(self) -> bool:
         self.left -= 1
-        return self.left >= 0
+        return self.left >= 0 and self._silent < SILENT
 
     def _ask(self, endpoint: str, method: str, path: str,
              more: dict[str, str] | None = None) -> Answer | None:  # fmt: skip
-        """One request on a connection of its own."""
+        """One request on a connection of its own; a refusal is asked about again, more slowly."""
+        answer = self._once(method, path, more)
+        if answer is not None and answer.status in REFUSALS and self._asks_again:
+            answer = self._more_slowly(answer, method, path, more)
+        if answer is not None:
+            self.portrait.add(endpoint, answer)
+        return answer
+
+    def _more_slowly(self, refused: Answer, method: str, path: str,
+                     more: dict[str, str] | None) -> Answer | None:  # fmt: skip
+        """What is answered at a slower rate; `refused` where the rate was not the reason."""
+        pause_s = self._pause_s
+        for _ in range(AGAIN):
+            self._pause_s = min(SLOWEST_S, max(0.2, 2 * self._pause_s))
+            answer = self._once(method, path, more)
+            if answer is not None and answer.status not in REFUSALS:
+                self._limited_with(refused.status)
+                return answer
+        if self._limits:
+            return None
+        self._pause_s, self._asks_again = pause_s, False
+        return refused
+
+    def _limited_with(self, status: int) -> None:
+        self._limits = True
+        self.portrait.facts[RATE] = f"refuses with {status}"
+
+    def _once(self, method: str, path: str, more: dict[str, str] | None) -> Answer | None:
         if not self._allowed():
             return None
+        time.sleep(self._pause_s)
         try:
             connection = self._connect()
         except Failed:
+            self._silent += 1
             return None
         try:
             answer = self._exchange(connection, method, path, more)
         finally:
             connection.close()
-        time.sleep(self.options.pause / 1e9)
-        if answer is not None:
-            self.portrait.add(endpoint, answer)
+        self._silent = 0 if answer is not None else self._silent + 1
         return answer
 
     def _exchange(self, connection: http.client.HTTPConnection, method: str, path: str,
@@ -134,8 +182,12 @@ class Probe:
         try:
             port = connection.sock.getsockname()
             while count < most and self._allowed():
-                if self._exchange(connection, "GET", path) is None:
+                answer = self._exchange(connection, "GET", path)
+                if answer is None:
                     break
+                if answer.status in REFUSALS and self._asks_again:
+                    self._limited_with(answer.status)
+                    return
                 count += 1
                 if connection.sock is None or connection.sock.getsockname() != port:
                     break
@@ -164,7 +216,9 @@ class Probe:
                     opened.callback(held[-1].close)
             for connection in held:
                 answer = self._exchange(connection, "GET", "/") if self._allowed() else None
-                answered += answer is not None and answer.status not in (429, 503)
+                answered += answer is not None and not (
+                    answer.status in REFUSALS and self._asks_again
+                )
         told = f"{most} and more" if answered == most else f"{answered}"
         self.portrait.facts["connections: at once"] = told
 

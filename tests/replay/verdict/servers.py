@@ -28,6 +28,7 @@ http {{
     {server}
     location / {{ return 200 "{body}"; }}
     location /old {{ return 301 {moved}; }}
+    location /limited {{ empty_gif; }}
     location /none {{ return 404; }}
   }}
 }}

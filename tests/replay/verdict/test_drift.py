@@ -134,15 +134,78 @@ def test_two_nginx_differ_in_tls_certificate_compression_keep_alive_and_redirect
         again = drift(portrait_of_url(a, QUICK), portrait_of_url(a, QUICK))
     assert again.differences == ()
     seen = {each.name: (each.a, each.b) for each in found.differences}
-    assert seen["version"] == ("TLSv1.3", "TLSv1.2")
     assert seen["versions taken"] == ("1.2, 1.3", "1.2")
     assert seen["expiry"] == ("valid", "expired")
     assert seen["chosen"] == ("gzip of all; can gzip", "none of all; can none")
     assert seen["requests of a connection"][1] == "3"
     assert seen["Location"] == ("https://…/new", "https://…/elsewhere")
     assert seen["X-Frame-Options"] == (ABSENT, "DENY")
-    assert "issuer" not in seen
-    assert {"cipher", "Server"} <= set(seen)
+    assert "Server" in seen
+    assert not {"signed", "names", "key"} & set(seen), "they are alike"
+    consequences = {"version", "cipher", "Content-Encoding", "Transfer-Encoding", "Content-Length"}
+    assert not consequences & set(seen), "each difference is named once"
+
+
+@with_nginx
+def test_a_limit_of_the_rate_is_told_as_one_and_its_refusals_are_no_answers(
+    tmp_path: Path,
+) -> None:
+    assert NGINX is not None
+    limit = "limit_req_zone $binary_remote_addr zone=z:1m rate=2r/s; limit_req_status 429;"
+    with (
+        nginx(NGINX, tmp_path / "a") as a,
+        nginx(NGINX, tmp_path / "b", http=limit, server="limit_req zone=z burst=1 nodelay;") as b,
+    ):
+        # `return` answers before a limit is asked.
+        paths = tuple(f"/limited?{n}" for n in range(5))
+        quick = ProbeOptions(pause=0, connections=4, path=paths)
+        found = drift(portrait_of_url(a, quick), portrait_of_url(b, quick)).differences
+        again = drift(portrait_of_url(b, quick), portrait_of_url(b, quick)).differences
+    assert [(each.name, each.a, each.b, each.severity) for each in found] == [
+        ("of our own requests", "none met", "refuses with 429", "high")
+    ]
+    assert again == ()
+
+
+@with_nginx
+def test_a_target_that_refuses_everything_differs_by_its_answers_and_in_nothing_else(
+    tmp_path: Path,
+) -> None:
+    assert NGINX is not None
+    with (
+        nginx(NGINX, tmp_path / "a") as a,
+        nginx(NGINX, tmp_path / "b", server="if ($uri) { return 503; }") as b,
+    ):
+        found = drift(portrait_of_url(a, QUICK), portrait_of_url(b, QUICK)).differences
+        again = drift(portrait_of_url(b, QUICK), portrait_of_url(b, QUICK)).differences
+    assert {each.name for each in found} == {"answer"}
+    assert found[0].severity == "high"
+    assert (found[0].a, found[0].b[:12]) == ("HTTP/1.1 200 OK", "HTTP/1.1 503")
+    assert again == ()
+
+
+def test_a_target_that_accepts_and_stays_silent_is_given_up_after_three_requests() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        options = ProbeOptions(pause=0, timeout=50_000_000)
+        with pytest.raises(ReplayError, match="answers no request"):
+            portrait_of_url(url, options)
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "severity"),
+    [
+        ("SameSite=Lax", "SameSite=Strict", "medium"),
+        ("SameSite=Strict", "SameSite=Lax", "high"),
+        ("SameSite=Lax", "Path=/", "medium"),
+        ("Path=/", "SameSite=None", "high"),
+    ],
+)
+def test_a_cookie_is_weaker_where_it_is_kept_to_its_site_less_strictly(
+    was: str, now: str, severity: str
+) -> None:
+    a, b = (portrait(f"Set-Cookie: id=1; {attributes}\r\n") for attributes in (was, now))
+    assert told(a, b)["cookie id"][2] == severity
 
 
 class Capped(socketserver.ThreadingTCPServer):
