@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .tape.writer import Inspect
 
 
+_LOOK_NS = 1_000_000_000  # how often it is looked for tapes that have to go
+
+
 @dataclass(frozen=True)
 class TapeOptions:
     """Where the tape goes."""
@@ -59,9 +62,9 @@ class Outputs:
         self._directory = bool(options.rotate) or workers > 1
         self._header = header
         self._inspect = inspect
-        self._worker = worker
+        self._worker, self._workers = worker, workers
         self._number = 0
-        self._began_ns = 0
+        self._began_ns = self._looked_ns = 0
         self._writer: TapeWriter | None = None
         if options.keep and not options.rotate:
             raise TapeError("--keep removes tapes of a directory; give --rotate, too.")
@@ -91,7 +94,11 @@ class Outputs:
         """Whether the next tape is to begin."""
         if self._options.rotate is None or self._writer is None:
             return False
-        age_ns = time.monotonic_ns() - self._began_ns
+        now_ns = time.monotonic_ns()
+        if now_ns - self._looked_ns > _LOOK_NS:
+            self._looked_ns = now_ns
+            self._remove_old()
+        age_ns = now_ns - self._began_ns
         return self._options.rotate.reached(self._writer.bytes_written, age_ns)
 
     def waiting_s(self) -> float:
@@ -113,7 +120,8 @@ class Outputs:
         keep = self._options.keep
         if keep is None:
             return
-        for path in expired(tapes_of(Path(self._options.output)), keep, time.time_ns()):
+        tapes = tapes_of(Path(self._options.output))
+        for path in expired(tapes, keep, time.time_ns(), self._workers):
             path.unlink(missing_ok=True)  # another worker may have been quicker
 
 

@@ -6,6 +6,7 @@ Pure decisions on sizes and times, apart from the loop that carries them out. `1
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,8 @@ class _LimitType(ParamType):
 
 
 LIMIT = _LimitType()
+_NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z-(\d+)-\d+\.tape")
+"""When a tape was begun, by which worker, as which of its tapes."""
 
 
 @dataclass(frozen=True)
@@ -56,26 +59,34 @@ class Kept:
     path: Path
     size: int
     changed_ns: int
+    worker: int = 0
 
 
 def tapes_of(directory: Path) -> list[Kept]:
-    """The tapes of a directory, oldest first."""
+    """The tapes that recorders made in a directory, oldest first: no others are to be removed."""
     found = []
     for path in directory.glob("*.tape"):
+        name = _NAME.fullmatch(path.name)
+        if not name:
+            continue
         try:
             state = path.stat()
         except FileNotFoundError:
             continue  # another worker removed it
-        found.append(Kept(path, state.st_size, state.st_mtime_ns))
+        found.append(Kept(path, state.st_size, state.st_mtime_ns, int(name[1])))
     return sorted(found, key=lambda tape: (tape.changed_ns, tape.path.name))
 
 
-def expired(tapes: Iterable[Kept], keep: Limit, now_ns: int) -> list[Path]:
-    """The oldest tapes, which have to go; the newest always stays."""
+def expired(tapes: Iterable[Kept], keep: Limit, now_ns: int, workers: int = 1) -> list[Path]:
+    """The oldest tapes, which have to go; the newest of each worker, which it writes, stays."""
     ordered = list(tapes)
     total = sum(tape.size for tape in ordered)
+    by_name = sorted(ordered, key=lambda tape: tape.path.name)
+    written = {tape.worker: tape.path for tape in by_name if tape.worker < workers}.values()
     gone = []
-    for tape in ordered[:-1]:
+    for tape in ordered:
+        if tape.path in written:
+            continue
         too_old = keep.age_ns and now_ns - tape.changed_ns > keep.age_ns
         if not too_old and not (keep.size and total > keep.size):
             break

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import ClassVar, Protocol
 
 from ..ledger import DROPPED, Ledger
+from ..log import Tell
 from ..packets.frames import Frames
 from ..record import Recorder
 from .sampling import Guard
@@ -37,6 +38,7 @@ class LiveSource(Protocol):
 
     interface: str
     interruptions: int
+    down: bool
 
     def fileno(self) -> int: ...
 
@@ -45,6 +47,8 @@ class LiveSource(Protocol):
     def drops(self) -> int: ...
 
     def note_error(self) -> None: ...
+
+    def back(self) -> bool: ...
 
 
 @dataclass
@@ -85,12 +89,15 @@ class LiveLoop:
         guard: Guard,
         wishes: Wishes,
         report: Callable[[], None] = lambda: None,
+        warn: Tell = lambda _: None,
     ) -> None:
         self._rings = rings
         self._recorder = recorder
         self._guard = guard
         self._wishes = wishes
         self._report = report  # called each second
+        self._warn = warn
+        self._down: set[str] = set()  # interfaces of which that was told
         self._clock = SteadyClock()
         self._by_descriptor = {ring.fileno(): ring for ring in rings}
         self._interruptions = 0
@@ -174,10 +181,7 @@ class LiveLoop:
         ledger = self._recorder.ledger
         for ring in self._rings:
             _book_drops(ledger, ring.drops())
-        interruptions = sum(ring.interruptions for ring in self._rings)
-        if interruptions > self._interruptions:
-            ledger.book("interruptions", "interface down", interruptions - self._interruptions)
-            self._interruptions = interruptions
+        self._look_at_interfaces()
         if self._clock.steps:
             ledger.book("clock steps", "taken off the times", self._clock.steps)
             self._clock.steps = 0
@@ -185,6 +189,20 @@ class LiveLoop:
             now_ns = self._last[0] if self._last is not None else time.time_ns()
             self._recorder.note_rate(now_ns, self._guard.sampler.rate)
         self._report()
+
+    def _look_at_interfaces(self) -> None:
+        interruptions = sum(ring.interruptions for ring in self._rings)
+        if interruptions > self._interruptions:
+            since = interruptions - self._interruptions
+            self._recorder.ledger.book("interruptions", "interface down", since)
+            self._interruptions = interruptions
+        for ring in self._rings:
+            if ring.down and ring.interface not in self._down:
+                self._down.add(ring.interface)
+                self._warn(f"{ring.interface} is down; it is waited for")
+            if ring.down and ring.back():
+                self._down.discard(ring.interface)
+                self._warn(f"{ring.interface} is back")
 
     def _tick(self) -> None:
         if not self._waiting and self._last is not None:

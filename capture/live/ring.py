@@ -29,7 +29,7 @@ _ATTACH_FILTER = 26
 _FANOUT_HASH, _FANOUT_DEFRAGMENT = 0, 0x8000
 _USER, _KERNEL = 1, 0
 _OUTGOING = 4
-_LOOPBACK_FLAG = 0x8
+_UP_FLAG, _LOOPBACK_FLAG = 0x1, 0x8
 _GET_FLAGS = 0x8913
 
 _BLOCK = 1 << 20
@@ -61,13 +61,13 @@ class Ring:
     def __init__(self, options: RingOptions) -> None:
         self.interface = options.interface
         self.interruptions = 0  # how often the interface went away
+        self.down = False
+        self._promiscuous = options.promiscuous
         self._socket = _open(options.interface)
         self._program: Any = None
         try:
             self._loopback = bool(self._flags() & _LOOPBACK_FLAG)
             self._prepare(options)
-            hardware = self._socket.getsockname()[3]
-            self.link = _LINKS.get(hardware, _ETHERNET)
         except OSError as failure:
             self._socket.close()
             raise CaptureError(
@@ -101,15 +101,20 @@ class Ring:
                 sock.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
             except OSError:
                 pass  # an old kernel: the direction of each packet is looked at anyway
-        sock.bind((options.interface, _ETH_P_ALL))
-        if options.promiscuous:
-            index = socket.if_nametoindex(options.interface)
-            member = struct.pack("iHH8s", index, _PROMISCUOUS, 0, b"")
-            sock.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, member)
+        self._bind()
         if options.fanout:
             kind = _FANOUT_HASH | _FANOUT_DEFRAGMENT
             group = (options.fanout & 0xFFFF) | kind << 16
             sock.setsockopt(_SOL_PACKET, _FANOUT, struct.pack("=I", group))
+
+    def _bind(self) -> None:
+        """Listen to the interface that has the name now."""
+        self._index = socket.if_nametoindex(self.interface)
+        self._socket.bind((self.interface, _ETH_P_ALL))
+        self.link = _LINKS.get(self._socket.getsockname()[3], _ETHERNET)
+        if self._promiscuous:
+            member = struct.pack("iHH8s", self._index, _PROMISCUOUS, 0, b"")
+            self._socket.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, member)
 
     def _attach(self, program: tuple[tuple[int, int, int, int], ...]) -> None:
         code = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
@@ -173,8 +178,23 @@ class Ring:
         code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code in (errno.ENETDOWN, errno.ENODEV, errno.ENXIO):
             self.interruptions += 1
+            self.down = True
         elif code:
             raise CaptureError(f"capture on {self.interface} stopped: {errno.errorcode[code]}.")
+
+    def back(self) -> bool:
+        """Whether an interface that was down is up; one that was made anew is listened to again."""
+        try:
+            if socket.if_nametoindex(self.interface) != self._index:
+                self._bind()
+            self.down = not self._flags() & _UP_FLAG
+        except OSError as failure:
+            if failure.errno == errno.EINVAL:  # a socket that shares packets stays where it is
+                raise CaptureError(
+                    f"{self.interface} was made anew, which a recording with several workers "
+                    "cannot follow; start it again."
+                ) from None
+        return not self.down
 
     def close(self) -> None:
         """Give the ring back; what the kernel still holds in it is lost, so read before."""

@@ -68,7 +68,7 @@ class Worker:
         number: int = 0,
         group: int = 0,
     ) -> None:
-        self._options = options
+        self._options, self._number = options, number
         self._tell = tell
         self._take = take
         expression = options.filter or port_filter(options.port)
@@ -94,8 +94,11 @@ class Worker:
         options, recorder = self._options, self._recorder
         calm_collector()
         wishes.listen()
-        self._tell(f"recording {', '.join(options.interface)}; Ctrl-C ends it")
-        loop = LiveLoop(self._rings, recorder, self._guard, wishes, self._report)
+        warn = teller(options.log_format, "warning") if self._number == 0 else _silent
+        if self._number == 0:  # it speaks for all
+            share = f" with {options.workers} workers" if options.workers > 1 else ""
+            self._tell(f"recording {', '.join(options.interface)}{share}; Ctrl-C ends it")
+        loop = LiveLoop(self._rings, recorder, self._guard, wishes, self._report, warn)
         try:
             loop.run(options.duration / 1e9)
         finally:
@@ -112,6 +115,11 @@ class Worker:
         rate = self._guard.sampler.rate
         counts = recorder.ledger.as_dict()
         self._take(Report(counts, resident_bytes(), rate, recorder.waiting_s()))
+
+
+def _silent(sentence: str) -> None:
+    """Another says it."""
+    del sentence
 
 
 class Crew:

@@ -20,7 +20,7 @@ from capture.live.steady import SteadyClock
 from capture.packets.decap import Decapsulator
 from capture.packets.frames import Frames
 from capture.record import Recorder
-from capture.rotation import LIMIT, Kept, Limit, expired
+from capture.rotation import LIMIT, Kept, Limit, expired, tapes_of
 
 
 class _Assembler:
@@ -202,6 +202,21 @@ def test_the_oldest_tapes_go_first_and_the_newest_always_stays() -> None:
     assert expired(tapes, Limit(size=25), 500) == [Path("0"), Path("1"), Path("2")]
     assert expired(tapes, Limit(age_ns=250), 500) == [Path("0"), Path("1"), Path("2")]
     assert expired(tapes, Limit(size=1), 500) == [Path(str(n)) for n in range(4)]
+
+
+def test_a_tape_that_another_worker_still_writes_is_never_removed(tmp_path: Path) -> None:
+    names = [f"2026010{day}T000000.000Z-{worker}-00000{day}.tape"
+             for day, worker in ((1, 0), (1, 1), (2, 0), (3, 0))]  # fmt: skip
+    for age, name in enumerate([*names, "incident.tape"]):
+        (tmp_path / name).write_bytes(bytes(10))
+        os.utime(tmp_path / name, (1000 + age, 1000 + age))
+    tapes = tapes_of(tmp_path)
+    assert [one.path.name for one in tapes] == names  # what was cut out of them is not theirs
+    now_ns = 10_000 * 10**9
+    gone = expired(tapes, Limit(age_ns=1), now_ns, workers=2)
+    assert [path.name for path in gone] == [names[0], names[2]]
+    alone = expired(tapes, Limit(age_ns=1), now_ns, workers=1)
+    assert [path.name for path in alone] == names[:3]
 
 
 def test_a_step_of_the_clock_leaves_no_jump_in_the_times() -> None:

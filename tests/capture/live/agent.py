@@ -37,6 +37,13 @@ class Namespace:
         """The command, to be run in it."""
         return ["ip", "netns", "exec", self.name, sys.executable, *command]
 
+    def join(self) -> None:
+        """Make the pair of interfaces."""
+        pair = ["link", "add", HERE, "mtu", str(_MTU), "type", "veth", "peer", "name", THERE]
+        self.ip(*pair, "mtu", str(_MTU))
+        self.ip("link", "set", HERE, "up")
+        self.ip("link", "set", THERE, "up")
+
     def send(self, *options: str) -> None:
         """Write a generated capture to THERE, packet by packet: `options` are those of `inject`."""
         command = self.inside("-m", "tests.capture.live.inject", THERE, *options)
@@ -52,11 +59,15 @@ class Agent:
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        assert self.process.stderr is not None
         self.told = ""
-        while "Ctrl-C ends it" not in self.told:
+        self.hears("Ctrl-C ends it")
+
+    def hears(self, words: str) -> None:
+        """Wait until it has said these words."""
+        assert self.process.stderr is not None
+        while words not in self.told:
             line = self.process.stderr.readline()
-            assert line, f"the recorder ended at once: {self.told}"
+            assert line, f"the recorder ended: {self.told}"
             self.told += line
 
     def end(self) -> Ledger:
@@ -86,10 +97,7 @@ def namespace() -> Iterator[Namespace | None]:
         return
     space = Namespace(name)
     try:
-        pair = ["link", "add", HERE, "mtu", str(_MTU), "type", "veth", "peer", "name", THERE]
-        space.ip(*pair, "mtu", str(_MTU))
-        space.ip("link", "set", HERE, "up")
-        space.ip("link", "set", THERE, "up")
+        space.join()
         yield space
     finally:
         subprocess.run(["ip", "netns", "del", name], check=True, capture_output=True)

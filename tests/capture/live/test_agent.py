@@ -68,6 +68,33 @@ def test_a_recording_goes_on_when_its_interface_went_down_and_came_back(
         assert tape.exchange_count == 3 * 17
 
 
+def test_an_interface_that_is_removed_and_made_anew_is_told_and_recorded_again(
+    space: Namespace, start: Start
+) -> None:
+    agent = start("--log-format", "json")
+    space.send("--connections", "5")
+    time.sleep(0.3)
+    space.ip("link", "del", HERE)
+    agent.hears(f"{HERE} is down")
+    space.join()
+    agent.hears(f"{HERE} is back")
+    space.send("--connections", "7", "--seed", "2")
+    time.sleep(0.3)
+    ledger = balanced(agent.end())
+    assert ledger.count("interruptions", "interface down") == 1
+    assert ledger.count("exchanges", "kept") == 3 * 12
+    assert '"level": "warning"' in agent.told
+
+
+def test_several_workers_say_once_that_they_record(start: Start) -> None:
+    agent = start("--workers", "2")
+    time.sleep(0.5)
+    agent.process.terminate()
+    _, rest = agent.process.communicate(timeout=60)
+    assert (agent.told + rest).count("recording") == 1
+    assert "with 2 workers" in agent.told
+
+
 def test_a_share_of_a_core_is_kept_by_leaving_out_whole_connections(
     space: Namespace, start: Start, tmp_path: Path
 ) -> None:
