@@ -94,9 +94,9 @@ def scaled(chunks: Iterable[Chunk], starts: Starts, load: Load, seed: int = 0) -
             continue
         for part in _parts(chunk, load):
             waiting.add(_cloned(part, starts, load, seed, stride))
-        ready = waiting.ready(int(chunk["due_ns"][-1]) - furthest)
-        if ready is not None:
-            yield ready
+            ready = waiting.ready(int(part["due_ns"][-1]) - furthest)
+            if ready is not None:
+                yield ready
     ready = waiting.ready(None)
     if ready is not None:
         yield ready
