@@ -44,7 +44,7 @@ def refuse_run(tape: Tape, path: object) -> None:
     if tape.header.kind == "run":
         raise ReplayError(
             f"{path}: is a run, which holds no bytes of requests: give the tape that it was made "
-            f"from ({tape.header.source})."
+            f"from{f' ({tape.header.source})' if tape.header.source else ''}."
         )
 
 

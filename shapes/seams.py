@@ -87,7 +87,7 @@ class Seams:
 
 def _clear_of(starts: Starts, times: Ints, span: int) -> tuple[int, int, int] | None:
     """(begin, end, room): cuts lie within `room` of these; None where no place is good."""
-    for share in _CLEAR:
+    for share in _CLEAR if times.size else ():
         begin, end = span // share, span - span // share
         inside = (starts.first >= begin) & (starts.first < end)
         low, high = np.searchsorted(times, (begin, end)).tolist()

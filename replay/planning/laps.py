@@ -95,7 +95,7 @@ class Laps:
         self.seams = Seams(self._tape.starts, self._tape.times, self._tape.span_ns, options.seed)
         self._stride = stride_of(load)
         self._furthest = int(self._tape.starts.reach.max(initial=0))
-        if self._tape.span_ns <= 0 and self._until:
+        if self._tape.times.size and self._tape.span_ns <= 0 and self._until:
             raise ReplayError("--soak: the tape lasts no time, so there are no laps to make of it.")
 
     @property
@@ -105,6 +105,8 @@ class Laps:
 
     def chunks(self, position: int = 0) -> Iterator[Chunk]:
         """The plan from a position (ns of the run) on; due times stay those of the whole soak."""
+        if not self._tape.times.size:
+            return
         # A session under way at the position may have begun as long before as the tape is.
         before = position - self._tape.span_ns - 2 * self._furthest
         coming = self.seams.lap_at(before) if before > 0 else 0

@@ -208,7 +208,7 @@ def _popped(held: list[tuple[int, int, Chunk]], until: int | None) -> Chunk:
 
 
 def _select(block: Chunk, options: PlanOptions) -> Chunk:
-    keep = block["request_bytes"] > 0
+    keep = (block["request_bytes"] > 0) & (block["request_first_ns"] >= 0)
     if options.only:
         keep &= _matches(block, options.only)
     if options.drop:

@@ -6,15 +6,17 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from capture.errors import ReplayError
 from capture.tape import Tape
+from replay.cli import plan as plan_command
 from replay.options import PlanOptions, ReplayOptions
 from replay.planning.bookmark import Bookmark
 from replay.planning.plan import plan_chunks
 from replay.run import replay
 from tests.replay.planning.test_more import tape_of
-from tests.replay.recorder import recorder
+from tests.replay.recorder import recorder, write_tape
 from tests.shapes.shape_tapes import BEGIN, write
 
 S = 10**9
@@ -130,3 +132,11 @@ def test_a_position_of_another_plan_or_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.tape.position").write_text("{")
     with pytest.raises(ReplayError, match="cannot be read"):
         Bookmark(run, "a", PlanOptions(soak=S)).go_on()
+
+
+def test_a_soak_of_an_empty_tape_says_that_there_is_nothing_to_send(tmp_path: Path) -> None:
+    path = write_tape(tmp_path / "empty.tape", [])
+    with Tape.open(path) as tape:
+        assert not list(plan_chunks(tape, PlanOptions(soak=60 * S)))
+    found = CliRunner().invoke(plan_command, [str(path), "--soak", "1m"])
+    assert "nothing to send" in str(found.exception)
