@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .exchange import Close, Connection
 from .http1.connection import Http1
-from .stream import NOBODY, Odd, Reader, Stream
+from .stream import EASY, ENDED, NOBODY, UPWARD, Odd, Reader, Stream
 
 Key = tuple[bytes, bytes, int, int]
 """Both ends, those of the lower port first: so it is the same for both directions."""
@@ -43,7 +43,8 @@ class Flow:
     def swap(self) -> None:
         """The ends were taken for each other."""
         self.swapped = not self.swapped
-        self.first.upward, self.second.upward = self.second.upward, self.first.upward
+        self.first.set(UPWARD, not self.swapped)
+        self.second.set(UPWARD, self.swapped)
 
     def note(self) -> Odd:
         """Where to note what is out of the ordinary."""
@@ -62,7 +63,8 @@ class Flow:
         """What is due is known of both directions."""
         other = self.other(stream)
         other.next = ack
-        stream.easy = other.easy = True
+        stream.set(EASY, True)
+        other.set(EASY, True)
 
     def other(self, stream: Stream) -> Stream:
         """The other direction."""
@@ -113,7 +115,9 @@ class Flow:
             odd.stuck_ns = time_ns
         first, second = self.first, self.second
         known = first.next >= 0 and second.next >= 0 and self.closing is None
-        first.easy = second.easy = known and not waiting and first.fin < 0 and second.fin < 0
+        easy = known and not waiting and first.fin < 0 and second.fin < 0
+        first.set(EASY, easy)
+        second.set(EASY, easy)
         return waiting > 0
 
     def give_up(self) -> None:
@@ -140,7 +144,8 @@ class Flow:
                     stream.hand_on()
                     moved = True
                 if 0 <= stream.fin <= stream.offset and not stream.ended:
-                    stream.ended = moved = True
+                    stream.set(ENDED, True)
+                    moved = True
                     self._half_closed(stream)
 
     def _jump(self, time_ns: int) -> None:

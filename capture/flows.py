@@ -28,7 +28,7 @@ from .packets.frames import Packet
 from .recent import Recent
 from .recognise import REQUEST, RESPONSE, recognise
 from .rivals import Packets, Rivals
-from .stream import MASK, Piece, Stream
+from .stream import EASY, MASK, UPWARD, Piece, Stream
 
 FIN, SYN, RST, ACK, URG = 1, 2, 4, 16, 32
 _NOT_EASY = FIN | SYN | RST | URG
@@ -91,7 +91,7 @@ class Flows:
                 stream, other = flow.second, flow.first
             if (
                 seq != stream.next
-                or not stream.easy
+                or not stream.state & EASY
                 or ack != other.next
                 or flags & _NOT_EASY
                 or not size
@@ -102,7 +102,7 @@ class Flows:
             stream.next = (seq + size) & MASK
             stream.offset += size
             flow.last_ns = time_ns
-            if stream.upward:
+            if stream.state & UPWARD:
                 flow.reader.client(time_ns, payload)
             else:
                 flow.reader.server(time_ns, payload)
@@ -215,7 +215,8 @@ class Flows:
             same = stream.next >= 0 and stream.at(due) == 0
             if answer and (fresh or same) and not stream.offset and not flow.done:
                 stream.next = due
-                stream.easy = other.easy = other.next >= 0
+                stream.set(EASY, other.next >= 0)
+                other.set(EASY, other.next >= 0)
                 return flow, stream
             if same or (answer and not flow.done):
                 return flow, stream
@@ -265,7 +266,8 @@ class Flows:
             by_client = stream is flow.client
             flow.closing = Close.RST_CLIENT if by_client else Close.RST_SERVER
             self._ending.append((packet[0] + _LINGER_NS, flow))
-            stream.easy = other.easy = False
+            stream.set(EASY, False)
+            other.set(EASY, False)
 
     def _settle(self, flow: Flow, time_ns: int) -> None:
         if flow.settle(time_ns):
@@ -337,5 +339,6 @@ class Flows:
             http.close(how)
             self._closed.append(told(flow, how))
         account(flow, self._ledger)
-        flow.first.easy = flow.second.easy = False
+        flow.first.set(EASY, False)
+        flow.second.set(EASY, False)
         flow.silence()

@@ -32,6 +32,9 @@ class Piece(NamedTuple):
         return self.start + len(self.data) + self.cut
 
 
+EASY, UPWARD, ENDED = 1, 2, 4
+"""What a stream is, as bits of its `state`: there are very many streams."""
+
 _NONE: list[Piece] = []  # of all streams in which nothing waits: never added to
 
 
@@ -91,23 +94,33 @@ NOBODY = Nobody()
 class Stream:
     """One direction. `next` is the sequence number that is due, -1 while it is not known."""
 
-    __slots__ = (
-        "easy", "ended", "fin", "flow", "next", "offset", "pending", "upward",
-    )  # fmt: skip
+    __slots__ = ("fin", "flow", "next", "offset", "pending", "state")
 
     def __init__(self, flow: Owner, upward: bool) -> None:
         self.flow = flow
-        self.upward = upward  # it is the client's
         self.next = -1
         self.offset = 0
         self.pending = _NONE
         self.fin = -1
-        self.ended = False
-        self.easy = False
+        self.state = UPWARD if upward else 0
+
+    @property
+    def upward(self) -> bool:
+        """It is the client's."""
+        return bool(self.state & UPWARD)
+
+    @property
+    def ended(self) -> bool:
+        """Its end was handed on, and all before it."""
+        return bool(self.state & ENDED)
+
+    def set(self, bits: int, on: bool) -> None:
+        """Set or take away bits of the state."""
+        self.state = self.state | bits if on else self.state & ~bits
 
     def deliver(self, time_ns: int, data: bytes) -> None:
         """Give the reader the next bytes."""
-        if self.upward:
+        if self.state & UPWARD:
             self.flow.reader.client(time_ns, data)
         else:
             self.flow.reader.server(time_ns, data)

@@ -35,7 +35,7 @@ class Http1:
     """Frames one connection."""
 
     __slots__ = (
-        "_early", "_forgotten", "_kind", "_pipelines", "_position", "connection", "framing",
+        "_early", "_forgotten", "_pipelines", "_position", "connection", "framing",
         "over", "requests", "responses", "waiting",
     )  # fmt: skip
 
@@ -45,7 +45,6 @@ class Http1:
         self.waiting: tuple[Exchange, ...] = ()  # without a whole answer, oldest first
         self._early: Exchange | None = None  # answered before its request was whole
         self._position = 0
-        self._kind = Kind.TCP
         self._pipelines = False
         self.over = False  # a request said that it was the last
         self._forgotten = 0  # requests given out while their answers may yet come
@@ -68,9 +67,10 @@ class Http1:
         """Take the next bytes of the server's stream."""
         rest = self.responses
         if isinstance(rest, Rest) and len(data) <= rest.left:
-            rest.take(time_ns, data)
+            exchange = self.waiting[0]
+            rest.take(time_ns, data, exchange)
             if not rest.left:
-                self._rest_done(rest)
+                self._rest_done(rest, exchange)
             return
         waiting = self.waiting
         due = waiting[0] if waiting and not self._forgotten else None
@@ -131,7 +131,7 @@ class Http1:
             return known
         self.responses = responses = Responses(self)
         if known is not None:
-            responses.resume(known)
+            responses.resume(known, self.waiting[0])
         return responses
 
     def _oldest(self) -> Exchange:
@@ -144,11 +144,14 @@ class Http1:
         if self.requests is not None and self.requests.idle:
             self.requests = None
         responses = self.responses
-        if isinstance(responses, Responses):
-            self.responses = None if responses.idle else responses.rest() or responses
+        if not isinstance(responses, Responses):
+            return
+        if responses.idle:
+            self.responses = None
+        elif self.waiting and responses.exchange is self.waiting[0]:
+            self.responses = responses.rest() or responses
 
-    def _rest_done(self, rest: Rest) -> None:
-        exchange = rest.exchange
+    def _rest_done(self, rest: Rest, exchange: Exchange) -> None:
         exchange.response_digest = self.framing.digester.end(rest.digest)
         self.responses = None
         self.response_done(exchange)
@@ -233,9 +236,9 @@ class Http1:
         if exchange is self.at_hand:
             return False
         exchange.flags |= Flag.UPGRADED
-        self._kind = Kind.WEBSOCKET if head.upgrade == b"websocket" else Kind.TCP
         responses = self.answering()
         responses.mode = Answering.TUNNEL
+        responses.kind = Kind.WEBSOCKET if head.upgrade == b"websocket" else Kind.TCP
         responses.exchange = None
         self.response_done(exchange)
         self.asking().release(True)
@@ -246,13 +249,16 @@ class Http1:
         if (at_hand := self.at_hand) is not None:
             return at_hand
         exchange = self._new()
-        exchange.kind = self._kind
+        tunnel = self.responses
+        exchange.kind = tunnel.kind if isinstance(tunnel, Responses) else Kind.TCP
         exchange.request_first_ns = exchange.request_last_ns = time_ns
         self.asking().adopt(exchange)
         return exchange
 
     def _pipelined(self, exchange: Exchange) -> None:
-        answering = self.responses.exchange if self.responses is not None else None
+        answering = None if self.responses is None else self.waiting[0]
+        if isinstance(self.responses, Responses):
+            answering = self.responses.exchange
         if answering is not None and answering.flags & Flag.RESPONSE_GAP:
             return  # the end of that answer, and others, may be what is missing
         exchange.flags |= Flag.PIPELINED

@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from ..defects import Defect
-from ..exchange import Exchange, Flag
+from ..exchange import Exchange, Flag, Kind
 from .body import ENDLESS, Body, Chunked, Sized
 from .framing import Answered
 from .head import HEAD_LIMIT, STATUS_LINE, ResponseHead
@@ -35,21 +35,23 @@ class Mode(IntEnum):
 
 
 class Rest:
-    """The rest of a body of known length, all of it seen so far and nothing more of it kept."""
+    """The rest of a body of known length, all of it seen so far and nothing more of it kept.
 
-    __slots__ = ("digest", "exchange", "left")
+    It answers the oldest request that waits.
+    """
 
-    def __init__(self, exchange: Exchange, left: int, digest: xxh64) -> None:
-        self.exchange = exchange
+    __slots__ = ("digest", "left")
+
+    def __init__(self, left: int, digest: xxh64) -> None:
         self.left = left  # bytes, at least one
         self.digest = digest
 
-    def take(self, time_ns: int, data: bytes) -> None:
+    def take(self, time_ns: int, data: bytes, exchange: Exchange) -> None:
         """Take the next bytes of the stream, which are `left` at most."""
         self.digest.update(data)
         self.left -= len(data)
-        self.exchange.response_bytes += len(data)
-        self.exchange.response_last_ns = time_ns
+        exchange.response_bytes += len(data)
+        exchange.response_last_ns = time_ns
 
 
 class Responses:
@@ -57,12 +59,13 @@ class Responses:
 
     __slots__ = (
         "_body", "_buffer", "_digest", "_digested", "_first_ns", "_kept", "_pairing", "_room",
-        "exchange", "mode",
+        "exchange", "kind", "mode",
     )  # fmt: skip
 
     def __init__(self, pairing: Answered) -> None:
         self._pairing = pairing
         self.mode = Mode.HEAD
+        self.kind = Kind.TCP  # of a tunnel
         self.exchange: Exchange | None = None  # the one whose response is not complete yet
         self._buffer: bytes | bytearray = b""  # of a head
         self._first_ns = 0
@@ -85,12 +88,12 @@ class Responses:
         if exchange is None or digest is None or not isinstance(body, Sized):
             return None
         exchange.response = bytes(self._kept)
-        return Rest(exchange, body.left, digest)
+        return Rest(body.left, digest)
 
-    def resume(self, rest: Rest) -> None:
+    def resume(self, rest: Rest, exchange: Exchange) -> None:
         """Go on in the middle of a body."""
-        self.exchange, self._digest, self._digested = rest.exchange, rest.digest, True
-        self._kept = rest.exchange.response
+        self.exchange, self._digest, self._digested = exchange, rest.digest, True
+        self._kept = exchange.response
         self._body = Sized(rest.left)
         self.mode = Mode.BODY
 

@@ -175,6 +175,9 @@ def _begin(
     files = [file for tape in tapes for file in tape.files]
     if any(file.path.resolve() == path.resolve() for file in files):
         raise TapeError(f"{path}: is a tape that is read; give another path with -o.")
+    directories = [tape.directory.resolve() for tape in tapes if tape.directory]
+    if path.suffix == ".tape" and path.resolve().parent in directories:
+        raise TapeError(f"{path}: would be part of the tape that is read; write it elsewhere.")
     if any(file.header.sealed_key for file in files) and not recipients:
         raise TapeError(
             f"{files[0].path}: is encrypted; say with --encrypt-to who may read the new tape."

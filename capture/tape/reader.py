@@ -75,6 +75,7 @@ class Tape:
         # Blocks without rows would share their successor's first number.
         self._filled = [number for number, place in enumerate(self.blocks) if place.rows]
         self._starts = np.array([self.blocks[n].first_exchange for n in self._filled], np.int64)
+        self.directory: Path | None = None  # whose tapes it is made of
         self._lost: dict[int, Loss] = {}
         self._heaps: dict[int, _Heap] = {}
         if strict and self.losses:
@@ -96,7 +97,9 @@ class Tape:
         as the power went, removed by the recorder meanwhile) is a loss, the others are read.
         """
         files, unopened = open_files(Path(path), unseal)
-        return cls(files, strict=strict, unopened=unopened)
+        tape = cls(files, strict=strict, unopened=unopened)
+        tape.directory = Path(path) if Path(path).is_dir() else None
+        return tape
 
     def __enter__(self) -> Tape:
         return self

@@ -92,6 +92,18 @@ def test_a_filter_takes_a_method_or_a_path_alone(tmp_path: Path, only: str, foun
         assert filter_tape(tape, tmp_path / "b.tape", [only], None, None).exchanges == found
 
 
+def test_a_tape_is_not_cut_into_the_directory_that_it_is_cut_from(tmp_path: Path) -> None:
+    recorder = tmp_path / "recorder"
+    recorder.mkdir()
+    make(recorder / "a.tape", range(0, 5000, 1000))
+    with Tape.open(recorder) as tape:
+        with pytest.raises(TapeError, match="would be part of the tape that is read"):
+            cut(tape, recorder / "incident.tape", None, None)
+        cut(tape, tmp_path / "incident.tape", None, None)
+        assert tape.exchange_count == 5
+    assert [path.name for path in recorder.iterdir()] == ["a.tape"]
+
+
 def test_a_wrong_status_is_named(tmp_path: Path) -> None:
     make(tmp_path / "a.tape", range(0, 5000, 1000))
     with Tape.open(tmp_path / "a.tape") as tape, pytest.raises(TapeError, match="503 or 5xx"):
