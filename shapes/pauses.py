@@ -5,7 +5,8 @@ and lie in bars of equal shares; a user takes a free arrival of the bar, any of 
 bursts are as much of those who come back as of those who are new. Of a few draws, taken is that
 whose bar has had the least so far by what it should have. A bar with too little and no free arrival
 in it moves the nearest one to where the pause ends: that happens where pauses are shorter than
-the gaps of the stream, and changes the counts only at timescales as short as that.
+the gaps of the stream, and changes the counts only at timescales as short as that. From far it is
+moved only where the user would else wait for longer than enough users do.
 """
 
 from __future__ import annotations
@@ -69,10 +70,18 @@ class Pauses:
             return None
         if found < 0 or (often > scarce and scarce < _TOO_LITTLE):
             near = self._nearest(now, wanted)
-            if near >= 0 and abs(self._arrivals[near] - wanted) <= self._farthest:
+            if near >= 0 and (
+                abs(self._arrivals[near] - wanted) <= self._farthest
+                or (found < 0 and self._had_enough(self._arrivals[near] - ready_ns))
+            ):
                 return self._taken(near, wanted, ready_ns)
             found = found if found >= 0 else near
         return None if found < 0 else self._taken(found, self._arrivals[found], ready_ns)
+
+    def _had_enough(self, pause: int) -> bool:
+        """Whether there are as many pauses about as long as this one as there should be."""
+        bar = bisect_right(self._edges, max(pause, 0))
+        return self._had[bar] >= self._shares[bar] * (self._sum + 1)
 
     def _taken(self, at: int, when: int, ready_ns: int) -> int:
         self.use(at)

@@ -9,7 +9,9 @@ again.
 
 How likely a session ends here is what its endpoint and its length so far say together: their odds
 multiply, and each is counted against the odds of all (as two witnesses are joined who do not know
-of each other).
+of each other). Each user has a number from 0 to 1 and leaves when the chance to have stayed so
+long falls below it. Numbers are spread evenly over the users, a small one first: of the few who
+stay very long, who make much of the load, there are as many as in the shape, and they have time.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from .pauses import Pauses
 from .quantiles import Drawn, Quantiles
 
 _LONGEST = 10_000
+_APART = (0.7548776662466927, 0.5698402909980532)  # pairs that are spread most evenly
 
 
 @dataclass(slots=True)
@@ -86,28 +89,31 @@ def walks(
     took = [Drawn(Quantiles(services[name]), random) for name in chain.names]
     pauses = Pauses(Quantiles({"p0": 0.0, **users["think_s"]}), arrivals.tolist(), random)
     even = Drawn(Quantiles({"p0": 0.0, "p100": 1.0}), random)
-    back: list[tuple[int, int, int, int]] = []  # when, user, turn, endpoint before
+    back: list[tuple[int, int, int, int, float]] = []  # when, user, turn, endpoint before, left
 
-    def step(at: int, user: int, turn: int, endpoint: int) -> Step:
+    def step(at: int, user: int, turn: int, endpoint: int, left: float) -> Step:
         took_ns = int(took[endpoint].next() * 1e9)
-        last = even.next() < ending.chance(endpoint, turn + 1)
+        stays = 1 - ending.chance(endpoint, turn + 1)
+        last = left >= stays
         again = None if last else pauses.take(at, at + took_ns)
         if again is not None:
-            heapq.heappush(back, (again, user, turn + 1, endpoint))
+            heapq.heappush(back, (again, user, turn + 1, endpoint, left / stays))
         return Step(at, user, turn, last, endpoint, took_ns)
 
     user = 0
+    lasting, first = random.random() / max(users["count"], 1), random.random()
     for number, at in enumerate(arrivals.tolist()):
         while back and back[0][0] <= at:
-            when, who, turn, before = heapq.heappop(back)
-            yield step(when, who, turn, chain.after(before, even.next()))
+            when, who, turn, before, left = heapq.heappop(back)
+            yield step(when, who, turn, chain.after(before, even.next()), left)
         if pauses.free(number):
             pauses.use(number)
             user += 1
-            yield step(at, user, 0, chain.first(even.next()))
+            yield step(at, user, 0, chain.first(first), lasting)
+            lasting, first = (lasting + _APART[0]) % 1, (first + _APART[1]) % 1
     while back:
-        when, who, turn, before = heapq.heappop(back)
-        yield step(when, who, turn, chain.after(before, even.next()))
+        when, who, turn, before, left = heapq.heappop(back)
+        yield step(when, who, turn, chain.after(before, even.next()), left)
 
 
 class _Ending:

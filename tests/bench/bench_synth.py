@@ -2,8 +2,9 @@
 
 The sample capture and both Azure traces, several seeds each; beside them a Poisson stream of the
 same rate, which is what a load generator with a fixed rate sends. And how users pause: the median,
-and the 90 % quantile, of the synthetic tape over those of its source (the users of the Azure
-traces are drawn at random here, since the traces name none: their pauses are as long as the tape).
+the 90 % and the 99 % quantile of the synthetic tape over those of its source, and the mean
+requests of a session over those of its source (the users of the Azure traces are drawn at random
+here, since the traces name none: their pauses are as long as the tape).
 
     python -m tests.bench.bench_synth [seeds]
 """
@@ -41,7 +42,8 @@ def main() -> None:
     """Print the table."""
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     print(f"{'source':16}{'requests':>10}{'synthetic, worst |Δ ln IDC|':>30}{'at τ':>9}"
-          f"{'Poisson':>9}{'think p50':>11}{'p90':>6}{'made in':>9}")  # fmt: skip
+          f"{'Poisson':>9}{'think p50':>11}{'p90':>6}{'p99':>6}{'session':>9}"
+          f"{'made in':>9}")  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         for name, path in sources(Path(folder)).items():
             with Tape.open(path) as tape:
@@ -57,15 +59,18 @@ def main() -> None:
                     found = describe(tape)
                 apart.append(furthest(source, found))
                 theirs, mine = (each["sessions"]["think_s"] for each in (source, found))
-                thinks.append([mine[q] / theirs[q] for q in ("p50", "p90")])
+                ratios = [mine[q] / theirs[q] for q in ("p50", "p90", "p99")]
+                lengths = [each["sessions"]["mean_requests"] for each in (found, source)]
+                thinks.append([*ratios, lengths[0] / lengths[1]])
             count = source["arrivals"]["exchanges"]
             times = np.sort(np.random.default_rng(1).integers(0, span_ns, count)) + 10**18
             with Tape.open(tape_at(Path(folder) / "even.tape", times)) as tape:
                 poisson, _ = furthest(source, describe(tape))
             worst, tau = max(apart)
-            p50, p90 = np.median(thinks, axis=0)
+            p50, p90, p99, length = np.median(thinks, axis=0)
             print(f"{name:16}{count:10,}{worst:30.3f}{tau:8g}s{poisson:9.2f}"
-                  f"{p50:11.2f}{p90:6.2f}{np.median(took):8.1f}s")  # fmt: skip
+                  f"{p50:11.2f}{p90:6.2f}{p99:6.2f}{length:9.2f}"
+                  f"{np.median(took):8.1f}s")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from shapes.quantiles import Quantiles
 from shapes.shape import describe, save
 from shapes.synth import synthesize
 from shapes.walks import Chain, walks
-from tests.shapes.shape_tapes import recorded, write
+from tests.shapes.shape_tapes import BEGIN, recorded, write
 from tests.shapes.synthetic import AZURE, azure, furthest, tape_at
 
 S = 10**9
@@ -73,7 +73,24 @@ def test_a_synthetic_tape_is_as_bursty_as_the_sample_and_its_users_pause_alike(
     theirs, mine = source["sessions"]["think_s"], found["sessions"]["think_s"]
     for q in ("p50", "p75", "p90"):
         assert mine[q] == pytest.approx(theirs[q], rel=0.15), f"users pause otherwise at {q}"
+    assert mine["p99"] <= 1.25 * theirs["p99"], "users wait out lulls"
     assert mine["p10"] < 0.001, "requests that follow at once came apart"
+
+
+def test_of_the_few_who_stay_very_long_there_are_as_many_as_in_the_shape(tmp_path: Path) -> None:
+    times = np.sort(np.random.default_rng(5).integers(0, 20 * S, 1000)) + BEGIN
+    users = np.where(np.arange(1000) % 4 == 0, 1, 2 + np.arange(1000) // 4)  # one asks all the time
+    rows = {
+        "connection": users, "session": users.astype(np.uint64), "request_first_ns": times,
+        "response_last_ns": times, "request_bytes": np.full(1000, 90),
+        "endpoint": ["GET /"] * 1000,
+    }  # fmt: skip
+    source = shape_of(write(tmp_path / "x.tape", rows, blocks=4))
+    lengths = []
+    for seed in range(6):
+        synthesize(source, str(tmp_path / "y.tape"), 20 * S, seed)
+        lengths.append(shape_of(tmp_path / "y.tape")["sessions"]["mean_requests"])
+    assert np.median(lengths) == pytest.approx(source["sessions"]["mean_requests"], rel=0.15)
 
 
 def test_endpoints_sizes_statuses_and_users_are_those_of_the_shape(made: Any) -> None:
