@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capture.errors import ReplayError
 from shapes.cards import rates
+from shapes.figures import Mark
 from shapes.plots import Card, figure, page
 from shapes.screen import duration, times
 
@@ -30,7 +32,8 @@ def write_page(path: str, tape: Tape, options: PlanOptions, figures: Figures) ->
     recorded = figures_of(tape, _as_recorded(options))
     title = f"The plan of {tape.files[0].path.name}"
     try:
-        Path(path).write_text(page(title, cards_of(figures, recorded), facts_of(figures, recorded)))
+        cards = cards_of(figures, recorded, _moments_of(options))
+        Path(path).write_text(page(title, cards, facts_of(figures, recorded)))
     except OSError as problem:
         raise ReplayError(f"{path}: cannot be written ({problem.strerror}).") from problem
 
@@ -46,6 +49,12 @@ def _as_recorded(options: PlanOptions) -> PlanOptions:
             if field.name not in _MORE
         },
     )
+
+
+def _moments_of(options: PlanOptions) -> list[tuple[int, str]]:
+    """What is to happen at a time of its own: (ns of the run, what)."""
+    spikes = [(each.at_ns, f"spike × {each.times:g}") for each in options.spike]
+    return spikes + [(each.at_ns, f"herd of {each.users:,}") for each in options.herd]
 
 
 def facts_of(plan: Figures, recorded: Figures) -> list[tuple[str, str]]:
@@ -65,9 +74,15 @@ def facts_of(plan: Figures, recorded: Figures) -> list[tuple[str, str]]:
     return facts
 
 
-def cards_of(plan: Figures, recorded: Figures) -> list[Card]:
-    """The pictures of a plan."""
-    return [*_rates(plan), *_burstiness(plan, recorded), *_endpoints(plan, recorded)]
+def cards_of(
+    plan: Figures, recorded: Figures, moments: Sequence[tuple[int, str]] = ()
+) -> list[Card]:
+    """The pictures of a plan; `moments` are marked in that of its rate."""
+    return [
+        *_marked(_rates(plan), plan, moments),
+        *_burstiness(plan, recorded),
+        *_endpoints(plan, recorded),
+    ]
 
 
 def _rates(plan: Figures) -> list[Card]:
@@ -75,6 +90,15 @@ def _rates(plan: Figures) -> list[Card]:
     if plan.whole:
         return rates(zooms, due=True)
     return rates(zooms, f"in the first {duration(plan.seen.last_ns / 1e9)}", due=True)
+
+
+def _marked(cards: list[Card], plan: Figures, moments: Sequence[tuple[int, str]]) -> list[Card]:
+    first = plan.seen.arrivals.first_ns
+    marks = tuple(Mark((at - first) / 1e9, word, "c1") for at, word in moments)
+    if not cards or not marks:
+        return cards
+    whole = dataclasses.replace(cards[0], figure=dataclasses.replace(cards[0].figure, marks=marks))
+    return [whole, *cards[1:]]
 
 
 def _burstiness(plan: Figures, recorded: Figures) -> list[Card]:
