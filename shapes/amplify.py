@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from .chunks import Chunk, Waiting, take
 from .counts import Ints
 from .load import Load
-from .tallies import Words, mix
+from .tallies import Words, grouped, mix, places
 
 NEAREST = 16
 _HELD = 500_000
@@ -50,16 +50,25 @@ class Starts:
         self.reach = _reaches(self.first, nearest)
 
     def _settle(self, held: list[tuple[NDArray[np.uint64], Ints]]) -> None:
-        ids = np.concatenate([self.ids, *(block[0] for block in held)])
-        first = np.concatenate([self.first, *(block[1] for block in held)])
-        requests = np.ones(ids.size, np.int64)
-        requests[: self.requests.size] = self.requests
-        if ids.size:
-            order = np.lexsort((first, ids))
-            ids = ids[order]
-            fresh = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
-            self.ids, self.first = ids[fresh], first[order][fresh]
-            self.requests = np.add.reduceat(requests[order], fresh)
+        if not held:
+            return
+        ids = np.concatenate([block[0] for block in held])
+        first = np.concatenate([block[1] for block in held])
+        order = grouped(ids)
+        ids = ids[order]
+        fresh = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
+        first = np.minimum.reduceat(first[order], fresh)
+        requests = np.diff(np.append(fresh, ids.size))
+        ids = ids[fresh]
+        order = np.argsort(ids)
+        ids, first, requests = ids[order], first[order], requests[order]
+        at, known = places(self.ids, ids)
+        self.requests[at[known]] += requests[known]
+        self.first[at[known]] = np.minimum(self.first[at[known]], first[known])
+        at, new = at[~known], ~known
+        self.ids = np.insert(self.ids, at, ids[new])
+        self.first = np.insert(self.first, at, first[new])
+        self.requests = np.insert(self.requests, at, requests[new])
 
     def of(self, sessions: NDArray[np.uint64]) -> tuple[Ints, Ints]:
         """The start and the reach of each of these sessions."""

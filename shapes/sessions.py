@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .counts import Counts, Ints
 from .sketch import Sketch
-from .tallies import grouped
+from .tallies import grouped, places
 
 _NOTHING: NDArray[np.int16] = np.empty(0, np.int16)
 _QS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999)
@@ -103,7 +103,7 @@ class Users:
         began: NDArray[np.int16], asked: NDArray[np.int16],
     ) -> None:  # fmt: skip
         """Rows of a later batch, one an identity, sorted: pauses since, what follows what, sums."""
-        at, known = _places(self.ids, ids)
+        at, known = places(self.ids, ids)
         old = at[known]
         self.thinks.add(np.maximum(first[known] - self.last[old], 0))
         if self.pairs is not None and asked.size:
@@ -186,22 +186,12 @@ class Askers:
         }
 
     def _join(self, ids: NDArray[np.uint64], n: Ints) -> None:
-        at, known = _places(self.ids, ids)
+        at, known = places(self.ids, ids)
         self.requests[at[known]] += n[known]
         new = ~known
         if bool(new.any()):
             self.ids = np.insert(self.ids, at[new], ids[new])
             self.requests = np.insert(self.requests, at[new], n[new])
-
-
-def _places(
-    known: NDArray[np.uint64], ids: NDArray[np.uint64]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Where each of sorted identities is, or would be, among sorted ones; which are there."""
-    at = np.searchsorted(known, ids)
-    if known.size == 0:
-        return at, np.zeros(ids.size, bool)
-    return at, known[np.minimum(at, known.size - 1)] == ids
 
 
 def gini(values: Ints) -> float:

@@ -47,6 +47,14 @@ def grouped(ids: Words) -> NDArray[np.int64]:
     return order
 
 
+def places(known: NDArray[Any], ids: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Where each of sorted identities is, or would be, among sorted ones; which are there."""
+    at = np.searchsorted(known, ids)
+    if known.size == 0:
+        return at, np.zeros(ids.size, bool)
+    return at, known[np.minimum(at, known.size - 1)] == ids
+
+
 class Kept:
     """For each identity, how many requests were planned and how many of those were sent."""
 

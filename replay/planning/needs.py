@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from capture.exchange import NEVER
 from shapes.in_flight import InFlight
+from shapes.tallies import grouped, places
 
 RESERVED = 64
 """Descriptors that are kept for other things than connections: batches come as descriptors."""
@@ -49,8 +50,7 @@ class NeedsMeter:
         ended = np.maximum(answered, np.where(after == NEVER, _TO_THE_END, due + after))
         self._fresh.append(np.stack([chunk["lane"].astype(np.int64), opened, ended]))
         self._rows += len(due)
-        # As many as are known: each connection is sorted a few times however many there are.
-        if self._rows > max(_BATCH, self._table.shape[1]):
+        if self._rows > max(_BATCH, self._table.shape[1] // 2):
             self._settle()
 
     @property
@@ -79,12 +79,18 @@ class NeedsMeter:
     def _settle(self) -> None:
         if not self._fresh:
             return
-        rows = np.concatenate([self._table, *self._fresh], axis=1)
+        rows = np.concatenate(self._fresh, axis=1)
         self._fresh, self._rows = [], 0
-        rows = rows[:, np.argsort(rows[0], kind="stable")]
-        starts = np.flatnonzero(np.diff(rows[0], prepend=rows[0][0] - 1))
-        opened, ended = np.minimum.reduceat(rows[1], starts), np.maximum.reduceat(rows[2], starts)
-        self._table = np.stack([rows[0][starts], opened, ended])
+        rows = rows[:, grouped(rows[0].view(np.uint64))]
+        starts = np.flatnonzero(np.append(True, rows[0, 1:] != rows[0, :-1]))
+        lanes, opened = rows[0, starts], np.minimum.reduceat(rows[1], starts)
+        found = np.stack([lanes, opened, np.maximum.reduceat(rows[2], starts)])
+        found = found[:, np.argsort(lanes)]
+        at, known = places(self._table[0], found[0])
+        old = at[known]
+        self._table[1, old] = np.minimum(self._table[1, old], found[1, known])
+        self._table[2, old] = np.maximum(self._table[2, old], found[2, known])
+        self._table = np.insert(self._table, at[~known], found[:, ~known], axis=1)
 
 
 def _most(begins: Ints, ends: Ints) -> int:
