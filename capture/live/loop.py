@@ -97,6 +97,7 @@ class LiveLoop:
         self._wishes = wishes
         self._report = report  # called each second
         self._warn = warn
+        self._warned = False  # that a limit cannot be kept
         self._down: set[str] = set()  # interfaces of which that was told
         self._clock = SteadyClock()
         self._by_descriptor = {ring.fileno(): ring for ring in rings}
@@ -185,7 +186,14 @@ class LiveLoop:
         if self._clock.steps:
             ledger.book("clock steps", "taken off the times", self._clock.steps)
             self._clock.steps = 0
-        if self._guard.check():
+        changed = self._guard.check()
+        if self._guard.in_vain and not self._warned:
+            self._warned = True
+            self._warn(
+                f"--max-memory is not kept: without any connection a worker takes "
+                f"{self._guard.memory >> 20} MB, and may take {self._guard.most_memory >> 20}"
+            )
+        if changed:
             now_ns = self._last[0] if self._last is not None else time.time_ns()
             self._recorder.note_rate(now_ns, self._guard.sampler.rate)
         self._report()

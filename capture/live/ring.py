@@ -124,6 +124,11 @@ class Ring:
             socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HxxxxxxP", len(program), where)
         )
 
+    @property
+    def size(self) -> int:
+        """How many bytes are mapped."""
+        return self._blocks * _BLOCK
+
     def fileno(self) -> int:
         """The socket's descriptor, for `poll`."""
         return self._socket.fileno()

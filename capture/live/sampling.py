@@ -77,7 +77,8 @@ class Guard:
 
     sampler: Sampler
     most_cpu: float = 0.0  # share of one core; 0 for no limit
-    most_memory: int = 0  # bytes; 0 for no limit
+    most_memory: int = 0  # bytes, the rings not counted; 0 for no limit
+    ring_bytes: int = 0  # mapped, and so resident, from the beginning
     _wall: float = field(default_factory=time.monotonic)
     _cpu: float = field(default_factory=time.process_time)
 
@@ -92,8 +93,19 @@ class Guard:
         if not self.most_cpu and not self.most_memory:
             return False
         before = self.sampler.rate
-        self.sampler.set_rate(self.decided(used, resident_bytes()))
+        self.sampler.set_rate(self.decided(used, self.memory))
         return self.sampler.rate != before
+
+    @property
+    def memory(self) -> int:
+        """What this process has now, without the rings."""
+        return max(0, resident_bytes() - self.ring_bytes)
+
+    @property
+    def in_vain(self) -> bool:
+        """It takes more memory than it may even where it keeps next to nothing."""
+        least = self.sampler.rate <= _LEAST_RATE
+        return bool(self.most_memory) and least and self.memory > self.most_memory
 
     def decided(self, cpu: float, memory: int) -> float:
         """The rate for the next second, after one with this use of processor and memory."""

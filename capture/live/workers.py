@@ -24,7 +24,7 @@ from .metrics import Health, Report, serve
 from .options import LiveOptions
 from .privileges import drop_privileges
 from .ring import Ring, RingOptions, compile_filter, port_filter
-from .sampling import Guard, Sampler, resident_bytes
+from .sampling import Guard, Sampler
 
 if TYPE_CHECKING:
     from ..sanitize import Sanitizer
@@ -83,6 +83,7 @@ class Worker:
             )
             for place, name in enumerate(options.interface)
         ]
+        self._guard.ring_bytes = sum(ring.size for ring in self._rings)
         drop_privileges(options.user)
         self._recorder = open_recorder(
             options, ",".join(options.interface), teller(options.log_format, "error"),
@@ -114,7 +115,7 @@ class Worker:
         recorder = self._recorder
         rate = self._guard.sampler.rate
         counts = recorder.ledger.as_dict()
-        self._take(Report(counts, resident_bytes(), rate, recorder.waiting_s()))
+        self._take(Report(counts, self._guard.memory, rate, recorder.waiting_s()))
 
 
 def _silent(sentence: str) -> None:

@@ -192,6 +192,16 @@ def test_the_guard_lowers_the_rate_above_its_limit_and_lets_it_rise_below() -> N
     assert guard.decided(0.24, 10) == 0.5
 
 
+def test_the_guard_tells_when_its_limit_of_memory_cannot_be_kept() -> None:
+    guard = Guard(Sampler(), most_memory=1 << 20)
+    assert not guard.in_vain  # sampling has not been tried yet
+    for _ in range(10):
+        guard.check()
+    assert guard.in_vain
+    guard.ring_bytes = guard.memory
+    assert not guard.in_vain
+
+
 def test_limits_are_sizes_or_durations_by_their_unit() -> None:
     assert LIMIT.convert("10m", None, None) == Limit(age_ns=600_000_000_000)
     assert LIMIT.convert("10MB", None, None) == Limit(size=10 << 20)

@@ -74,6 +74,7 @@ class Agent:
         """End it; its ledger."""
         self.process.send_signal(signal.SIGTERM)
         out, err = self.process.communicate(timeout=60)
+        self.told += err
         assert self.process.returncode == 0, err
         return Ledger.from_dict(json.loads(out)["ledger"])
 

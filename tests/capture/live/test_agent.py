@@ -125,9 +125,19 @@ def test_a_limit_of_memory_below_what_it_takes_lets_connections_go(
 ) -> None:
     agent = start("--max-memory", "30MB")
     space.send("--connections", "3000", "--exchanges", "1", "--seconds", "2.5")
+    agent.hears("--max-memory is not kept")
     ledger = balanced(agent.end())
     assert ledger.count("connections", "sampled out") > 0
     assert ledger.count("packets", "dropped by the kernel") == 0
+
+
+def test_the_ring_does_not_count_as_memory(space: Namespace, start: Start) -> None:
+    agent = start("--ring", "512MB", "--max-memory", "400MB")
+    time.sleep(2.5)  # two looks at what was used
+    space.send("--connections", "500", "--exchanges", "1", "--seconds", "1")
+    ledger = balanced(agent.end())
+    assert ledger.count("connections", "sampled out") == 0
+    assert ledger.count("exchanges", "kept") == 500
 
 
 def held(path: Path) -> int:
