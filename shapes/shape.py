@@ -40,7 +40,7 @@ _ENDPOINT = {
 }  # fmt: skip
 _LATER = {"uncorrected"}
 _OF_USERS = ("session", "client", "request_first_ns", "response_last_ns", "defects")
-_BATCH = 250_000
+_BATCH = 500_000
 _MOST_PAIRS = 1000
 
 

@@ -37,12 +37,16 @@ def with_order(
 ) -> Columns | None:
     """The rows held back, and those of a block that lie between low and high."""
     times = order_ns(block, place.rows)
-    rows = np.flatnonzero((times >= low) & (times < high))
+    inside = (times >= low) & (times < high)
     block["exchange"] = place.first_exchange + np.arange(place.rows, dtype=np.int64)
     block["order_ns"] = times
-    some = {name: take(block[name], rows) for name in kept}
+    if inside.all():  # nothing is copied where all is wanted, as in the midst of a tape
+        some = {name: block[name] for name in kept}
+    else:
+        rows = np.flatnonzero(inside)
+        some = {name: take(block[name], rows) for name in kept}
     if held is None:
-        return some if len(rows) else None
+        return some if inside.any() else None
     return {name: _join(held[name], some[name]) for name in kept}
 
 
@@ -52,6 +56,8 @@ def split(held: Columns, floor: int) -> tuple[Columns | None, Columns | None]:
     ready = np.flatnonzero(times < floor)
     if len(ready) == 0:
         return None, held
+    if len(ready) == len(times) and bool(np.all(times[1:] >= times[:-1])):
+        return held, None
     ready = ready[np.argsort(times[ready], kind="stable")]
     rest = np.flatnonzero(times >= floor)
     left = {name: take(column, rest) for name, column in held.items()} if len(rest) else None
