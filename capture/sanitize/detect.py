@@ -10,6 +10,7 @@ for hyperscan looks at none): else a body of things that only nearly match has e
 
 from __future__ import annotations
 
+import functools
 import heapq
 import re
 from bisect import bisect_right
@@ -176,12 +177,21 @@ TABLE: tuple[Detector, ...] = (
 )  # fmt: skip
 """In order of precedence: where two matches overlap, the earlier row has it."""
 
-_BASE64_TRIGGER = r"[a-z0-9+/_-]{16,}"
+_64 = r"[A-Za-z0-9+/_-]"
+_TEXT_QUAD = "|".join((
+    rf"[CDI-Za-f][AC-HQS-Xgi-nwyz0-3][ABEFIJMNQRUVYZcdghklopstwx014589]{_64}",  # printable
+    rf"{_64}[AQgw][A-D]{_64}",  # a zero between two bytes, as in UTF-16 and UTF-32
+    rf"A[A-P]{_64}{{2}}|{_64}{{2}}[AEIMQUYcgkosw048]A",  # a zero before or after them
+))  # fmt: skip
+_BASE64_TRIGGERS = (rf"{_64}{{16}}", rf"(?-i)(?:{_TEXT_QUAD}){{2}}")
+"""Both fire where base64 is to be undone: a run, and two quads (RFC 4648, section 4) in a row that
+spell three bytes of text each: of what is text for the most part, there are some anywhere."""
 EMPTY = "it matches empty text"
 _START = itemgetter(0)
 
 
-def compiled(triggers: Sequence[str]) -> Any:
+@functools.lru_cache(maxsize=16)
+def compiled(triggers: tuple[str, ...]) -> Any:
     """A database of triggers, numbered in order; PolicyError where hyperscan takes one for none."""
     import hyperscan
 
@@ -204,8 +214,10 @@ class Scanner:
 
     def __init__(self, detectors: Iterable[Detector] = TABLE) -> None:
         self.detectors = tuple(detectors)
-        triggers = [detector.trigger for detector in self.detectors] + [_BASE64_TRIGGER]
-        self._database: Any = compiled(triggers)
+        import hyperscan
+
+        triggers = [detector.trigger for detector in self.detectors]
+        self._database: Any = compiled((*triggers, *_BASE64_TRIGGERS))
         self._fired: list[int] = []
         fire = self._fired.append
 
@@ -213,7 +225,9 @@ class Scanner:
             fire(number)
 
         self._note = note
+        # The database is shared with other scanners, what a scan writes into is not.
         self._scan = self._database.scan
+        self._scratch: Any = hyperscan.Scratch(self._database)
         self._base64 = len(self.detectors)
         self._parts = [replace(detector, kind="text") for detector in self.detectors]
         self._rows = [
@@ -232,7 +246,7 @@ class Scanner:
         if size <= CHUNK:
             fired = self._fired
             fired.clear()
-            self._scan(data, self._note)
+            self._scan(data, self._note, 0, None, self._scratch)
             if not fired:
                 return (), False
         found: list[tuple[int, int, int]] = []
@@ -253,14 +267,14 @@ class Scanner:
         fired = self._fired
         if len(data) > CHUNK:  # else it was scanned already
             fired.clear()
-            self._scan(data[low:high], self._note)
-        base64 = False
+            self._scan(data[low:high], self._note, 0, None, self._scratch)
+        base64 = 0
         for number in fired:
-            if number == self._base64:
-                base64 = True
+            if number >= self._base64:
+                base64 += 1
             else:
                 self._spans(data, number, low, high, found, taken)
-        return base64
+        return base64 == len(_BASE64_TRIGGERS)
 
     def _spans(
         self,

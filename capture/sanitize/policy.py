@@ -255,7 +255,7 @@ class _Reader:
             raise self._fail(f"{where} pattern ({EMPTY}); let it ask for a character at least")
         trigger = str(row.get("trigger", row["pattern"]))
         try:
-            compiled([trigger])
+            compiled((trigger,))
         except PolicyError as refused:
             key = "trigger" if "trigger" in row else "pattern"
             advice = "mend it" if "trigger" in row else "simplify it, or add a simpler `trigger`"

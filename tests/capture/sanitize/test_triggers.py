@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capture.sanitize import views
 from capture.sanitize.detect import CHUNK, TABLE, Detector, Scanner
 
 SCANNER = Scanner()
@@ -86,3 +88,26 @@ def test_what_stands_across_chunks_is_found_as_within_one(name: str) -> None:
         text = b". " * (at // 2) + b" " * (at % 2) + secret + b" ." * CHUNK
         spans, _ = SCANNER.find(text)
         assert {text[a:b] for a, b, _ in spans} == alone
+
+
+CODES = st.sampled_from(["latin-1", "utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+WRONG = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=8)
+
+
+@given(
+    st.text(st.characters(max_codepoint=0x17F), min_size=3, max_size=60),
+    CODES,
+    WRONG,
+    st.booleans(),
+)
+def test_base64_is_looked_at_wherever_what_it_spells_is_text(
+    text: str, code: str, wrong: list[tuple[float, int]], url: bool
+) -> None:
+    plain = bytearray(text.encode(code, "replace"))
+    for where, byte in wrong:
+        plain[int(where * len(plain))] = byte
+    run = (base64.urlsafe_b64encode if url else base64.b64encode)(plain)
+    before = b"x" * (CHUNK - 11)
+    if len(run.rstrip(b"=")) >= views.SHORTEST_BASE64 and views._decoded(run) is not None:
+        assert SCANNER.find(run)[1]
+        assert SCANNER.find(before + b" " + run)[1]
