@@ -189,6 +189,8 @@ def read_canaries(path: str) -> list[bytes]:
     except OSError as failure:
         raise PolicyError(f"{path}: the canaries cannot be read ({failure.strerror}).") from None
     values = [line.strip() for line in lines if line.strip()]
+    if not values:
+        raise PolicyError(f"{path}: holds no canary; write the values to look for, one a line.")
     if any(len(value) < 4 for value in values):
         raise PolicyError(f"{path}: a canary needs at least 4 bytes, else it is found everywhere.")
     return values

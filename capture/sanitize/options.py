@@ -79,14 +79,14 @@ def load_key(path: str = "") -> bytes:
 def sanitizer_from(options: SanitizeOptions) -> Sanitizer:
     """The sanitizer that the options ask for."""
     if options.policy and options.level:
-        raise PolicyError(
+        raise click.UsageError(
             f"--level {options.level} and --policy {options.policy}: a policy file has its own "
             "level; give one of the two."
         )
     level = options.level or "standard"
     policy = Policy.load(options.policy) if options.policy else Policy.built_in(level)
     if policy.level == "none" and not options.unsafe_raw:
-        raise PolicyError(
+        raise click.UsageError(
             "level none would write secrets as they are; add --unsafe-raw if that is meant."
         )
     return Sanitizer(policy, load_key(options.key_file), options.responses)

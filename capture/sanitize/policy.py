@@ -80,8 +80,10 @@ class Policy:
         """The policy in a TOML file."""
         try:
             text = Path(path).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as failure:
-            raise PolicyError(f"{path}: the policy cannot be read ({failure}).") from None
+        except OSError as failure:
+            raise PolicyError(f"{path}: the policy cannot be read ({failure.strerror}).") from None
+        except UnicodeDecodeError:
+            raise PolicyError(f"{path}: the policy is no text in UTF-8.") from None
         return cls.parse(text, str(path))
 
     @classmethod

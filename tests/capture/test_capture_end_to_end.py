@@ -132,8 +132,19 @@ def test_a_secret_of_the_traffic_is_not_on_the_tape_unless_that_is_asked_for(
             requests = [tape.payload(n).request for n in range(tape.exchange_count)]
         assert any(secret in request for request in requests) is held
     refused = capture("pcap", pcap, "-o", tmp_path / "no.tape", "--level", "none")
-    assert refused.code == 1
+    assert refused.code == 2
     assert "--unsafe-raw" in refused.err
+
+
+def test_a_level_beside_a_policy_is_a_usage_error(tmp_path: Path, capture) -> None:
+    pcap = sample(tmp_path / "a.pcap", connections=1, exchanges=1)
+    policy = tmp_path / "mine.toml"
+    policy.write_text('level = "strict"')
+    done = capture(
+        "pcap", pcap, "-o", tmp_path / "no.tape", "--policy", policy, "--level", "standard"
+    )
+    assert done.code == 2
+    assert "give one of the two" in done.err
 
 
 def test_an_encrypted_tape_opens_only_with_its_key(tmp_path: Path, capture) -> None:

@@ -89,9 +89,10 @@ def test_a_canary_is_found_in_any_encoding(code: str, tmp_path: Path) -> None:
     assert value.decode() not in result.output
 
 
-def test_a_canary_too_short_to_tell_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("canary", [b"ab\n", b"", b"\n \n"])
+def test_a_canary_too_short_to_tell_or_none_is_refused(canary: bytes, tmp_path: Path) -> None:
     canaries = tmp_path / "canaries"
-    canaries.write_bytes(b"ab\n")
+    canaries.write_bytes(canary)
     tape = write_tape(tmp_path / "a.tape", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "none")
     result = CliRunner().invoke(sanitize, ["audit", tape, "--canary", str(canaries)])
     assert isinstance(result.exception, PolicyError)
