@@ -141,7 +141,7 @@ def inside(path: Path) -> Iterator[bytes]:
 
 def commands(url: str) -> list[list[str]]:
     """Every command over the tape `x.tape`, the encrypted `sealed.tape` and the run `run.tape`."""
-    replayed = ["--target", url, "--speed", "50", "--host", "keep"]
+    replayed = ["--target", url, "--speed", "50", "--host", "keep", "--timeout", "2s"]
     lines = [
         "tape info x.tape", "tape info x.tape --json", "tape verify x.tape", "tape cat x.tape",
         "tape cat sealed.tape", "tape cut x.tape --from 1s -o cut.tape",

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 
 from . import views
 from .credentials import WORD, secrets_in
-from .detect import Detector, Scanner
+from .detect import Detector
 from .memory import Memory
 from .places import loose_values
 from .policy import FRAMING, SCAN, Policy
 from .pseudonym import KINDS, Pseudonyms
+from .scanner import Scanner
 from .unframed import values
 
 DEPTH = 3

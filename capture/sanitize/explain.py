@@ -11,8 +11,8 @@ from difflib import SequenceMatcher
 
 from . import places
 from .content import places_of
-from .detect import Scanner
 from .policy import SCAN, Policy
+from .scanner import Scanner
 
 Row = dict[str, object]
 

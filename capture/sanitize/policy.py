@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PolicyError
-from .detect import EMPTY, TABLE, Detector, compiled
+from .detect import TABLE, Detector
 from .pseudonym import KINDS
+from .scanner import EMPTY, compiled
 
 LEVELS = ("standard", "strict", "none")
 PLACES = frozenset(

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from capture.exchange import Exchange, Flag, Kind
 from capture.sanitize import Policy, Sanitizer, codings
-from capture.sanitize.detect import apart
 from capture.sanitize.marks import is_marked, is_marked_iban
 from capture.sanitize.pseudonym import Pseudonyms
+from capture.sanitize.scanner import apart
 from capture.sanitize.validators import is_card, is_iban, luhn_sum
 
 DRAW = random.Random(7)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.sanitize import views
-from capture.sanitize.detect import CHUNK, TABLE, Detector, Scanner
+from capture.sanitize.detect import TABLE, Detector
+from capture.sanitize.scanner import CHUNK, Scanner
 
 SCANNER = Scanner()
 # What the forms of the detectors are made of, and what stands beside them.
