@@ -15,6 +15,8 @@ from .options import CapacityOptions
 if TYPE_CHECKING:
     from ..verdict.gate import Gate
 
+NOT_MEASURED = ("leaks", "drift")
+
 
 @click.command()
 @click.argument("tape", type=click.Path(exists=True, path_type=Path))
@@ -39,7 +41,7 @@ def capacity(tape: Path, html: Path | None, as_json: bool, options: CapacityOpti
     from .page import as_html
     from .search import GENERATOR
 
-    objective = _objective(options)
+    objective = _objective(tape, options)
     told = search(tape, options, objective, lambda line: click.echo(line, err=True))
     if html:
         html.write_text(as_html(tape.name, told), encoding="utf-8")
@@ -51,8 +53,10 @@ def capacity(tape: Path, html: Path | None, as_json: bool, options: CapacityOpti
     return 0 if enough else FAILED
 
 
-def _objective(options: CapacityOptions) -> Gate:
-    from ..verdict.gate import GateError, parse
+def _objective(tape: Path, options: CapacityOptions) -> Gate:
+    from capture.selector import named
+
+    from ..verdict.gate import PLAIN, GateError, parse, patterns
 
     if len(options.target) != 1:
         raise click.UsageError("Say whose capacity: --target http://HOST:PORT, once.")
@@ -65,6 +69,21 @@ def _objective(options: CapacityOptions) -> Gate:
     if not options.lowest <= options.scale <= options.highest:
         raise click.UsageError("--scale lies between --lowest and --highest.")
     try:
-        return parse(options.slo)
+        objective = parse(options.slo, [each for each in PLAIN if each not in NOT_MEASURED])
     except GateError as wrong:
         raise click.BadParameter(str(wrong), param_hint="--slo") from wrong
+    names = _endpoints(tape)
+    for pattern in patterns(objective):
+        if not any(named(each, pattern) for each in names):
+            raise click.BadParameter(
+                f"{tape} has no endpoint {pattern!r}: what is never measured never holds.",
+                param_hint="--slo",
+            )
+    return objective
+
+
+def _endpoints(tape: Path) -> set[str]:
+    from capture.tape import Tape
+
+    with Tape.open(tape) as read:
+        return {name for block in read.columns(("endpoint",)) for name in block["endpoint"].values}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import click
 
-from capture.options import SHARE, SPAN, Factor, option
+from capture.options import DURATION, SHARE, SPAN, Factor, option
 
 from ..options import ReplayOptions
 
@@ -30,7 +30,7 @@ class CapacityOptions(ReplayOptions):
     highest: float = option(1000.0, help="The largest scale to probe.", type=SCALE)
     probes: int = option(40, help="At most so many runs.", type=click.IntRange(1))
     rest: int = option(
-        2_000_000_000, help="Let the target rest so long between two runs.", type=SPAN,
+        2_000_000_000, help="Let the target rest so long between two runs.", type=DURATION,
         show_default="2s",
     )  # fmt: skip
     require: float = option(0.0, help="Exit 3 where the answer is below this.", metavar="SCALE")

@@ -230,6 +230,17 @@ def check(gate: Gate, rows: Rows, verdict: Verdict, evidence: Evidence | None = 
     return Checked(gate.text, False, "")
 
 
+def patterns(gate: Gate) -> list[str]:
+    """The patterns of endpoints that an expression names."""
+    found = []
+    for term in (term for group in gate.groups for term in group):
+        if term.measure == "response":
+            found.append(term.argument.partition(",")[2].strip())
+        elif QUANTILE.fullmatch(term.measure) or term.measure in ("errors", "requests"):
+            found.append(term.argument)
+    return [pattern for pattern in found if pattern]
+
+
 def slo(gate: Gate, rows: Rows, verdict: Verdict) -> Checked:
     """The same words as what must hold: `failed` where it does not, and why.
 

@@ -112,6 +112,9 @@ def test_the_capacity_of_a_real_pool_is_found(tmp_path: Path):
         ["--target", "http://127.0.0.1:1", "--slo", "p99 <"],
         ["--target", "http://127.0.0.1:1", "--slo", "p99 < 1s", "--speed", "max"],
         ["--target", "http://127.0.0.1:1", "--slo", "p99 < 1s", "--lowest", "2"],
+        ["--target", "http://127.0.0.1:1", "--slo", "leaks < 1"],
+        ["--target", "http://127.0.0.1:1", "--slo", "p99(GET /none) < 1s"],
+        ["--target", "http://127.0.0.1:1", "--slo", "errors < 1% and response(p99, /none) < 1s"],
         ["--target", "http://127.0.0.1:1", "--target", "http://127.0.0.1:2", "--slo", "p99 < 1s"],
     ],
 )
