@@ -21,6 +21,8 @@ NOW_S = 10
 HISTORY_S = 300
 MOST_ENDPOINTS = 200
 LATE_NS = 10_000_000
+SLOWER, SLOWER_MS, FEWEST = 2.0, 5.0, 8  # as much as makes an endpoint slow in a report
+SHOWN = 6
 NS = 1_000_000_000
 
 
@@ -107,6 +109,7 @@ class Live:
         recorded = _quantiles([part.recorded_ns for part in parts])
         ended = sum(second.ended for second in seconds)
         failed = sum(second.failed for second in seconds)
+        endpoints = _endpoints(parts)
         state: dict[str, Any] = {
             "name": self.name,
             "elapsed_s": self.base_s + self._seconds[-1].at,
@@ -120,15 +123,17 @@ class Live:
             "sums": dict(self._sums),
             "outcomes": {Outcome(code).name.lower(): n for code, n in self._outcomes.items()},
             "statuses": {f"{code}xx": n for code, n in sorted(self._statuses.items())},
-            "endpoints": _endpoints(parts),
+            "endpoints": endpoints[:SHOWN],
             "history": [list(point) for point in self._history],
             "findings": self.findings[:20],
             **self.more,
         }
-        state["word"], state["sentence"] = self._verdict(state, late[1])
+        state["word"], state["sentence"] = self._verdict(state, late[1], endpoints)
         return state
 
-    def _verdict(self, state: dict[str, Any], late_ns: float) -> tuple[str, str]:
+    def _verdict(
+        self, state: dict[str, Any], late_ns: float, endpoints: list[dict[str, Any]]
+    ) -> tuple[str, str]:
         """The verdict so far, in a word and a sentence."""
         if self.word:
             return self.word, "; ".join(finding["sentence"] for finding in self.findings[:2])
@@ -137,14 +142,33 @@ class Live:
             return "WAITING", "Nothing has been sent yet."
         if late_ns > LATE_NS:
             return "LATE", f"Requests leave {late_ns / 1e6:,.0f} ms late (p99): not yet judged."
-        if share := sums["failed"] / max(1, sums["ended"]):
-            told = f"{sums['failed']:,} of {sums['ended']:,} requests failed ({share:.2%})."
-            return ("FAILING" if share > 0.005 else "ON PLAN"), told
-        return "ON PLAN", "Sent on time, and every request was answered."
+        share = sums["failed"] / max(1, sums["ended"])
+        failed = f"{sums['failed']:,} of {sums['ended']:,} requests failed ({share:.2%})."
+        if share > 0.005:
+            return "FAILING", failed
+        if slow := _slow(endpoints):
+            return "SLOW", slow
+        return "ON PLAN", failed if share else "Sent on time, and every request was answered."
+
+
+def _slow(endpoints: list[dict[str, Any]]) -> str:
+    """Which endpoint now takes much more than recorded, by its median; nothing where none does."""
+    found = [
+        row for row in endpoints
+        if row["requests"] >= FEWEST and row["p50_ms"] and row["recorded_p50_ms"]
+        and row["p50_ms"] >= SLOWER * row["recorded_p50_ms"]
+        and row["p50_ms"] >= row["recorded_p50_ms"] + SLOWER_MS
+    ]  # fmt: skip
+    if not found:
+        return ""
+    worst = max(found, key=lambda row: float(row["p50_ms"] - row["recorded_p50_ms"]))
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    took, was = worst["p50_ms"], worst["recorded_p50_ms"]
+    return f"{worst['endpoint']} takes {took:,.0f} ms now, recorded {was:,.1f} ms{more}."
 
 
 def _endpoints(parts: list[Part]) -> list[dict[str, Any]]:
-    """The slowest endpoints of the last seconds, recorded beside replayed."""
+    """The endpoints of the last seconds, slowest first, recorded beside replayed."""
     found: dict[str, tuple[list[Any], list[Any], int]] = {}
     for name, part, rows in each_endpoint(parts):
         if name not in found and len(found) >= MOST_ENDPOINTS:
@@ -154,11 +178,13 @@ def _endpoints(parts: list[Part]) -> list[dict[str, Any]]:
         recorded.append(part.recorded_ns[rows])
         found[name] = service, recorded, failed + int(part.failed[rows].sum())
     told: list[dict[str, Any]] = [
-        {"endpoint": name, "p99_ms": _ms(_quantiles(service)[1]), "failed": failed,
-         "recorded_ms": _ms(_quantiles(recorded)[1]), "requests": sum(map(len, service))}
+        {"endpoint": name, "p50_ms": _ms(p50), "p99_ms": _ms(p99), "failed": failed,
+         "recorded_p50_ms": _ms(was_p50), "recorded_ms": _ms(was_p99),
+         "requests": sum(map(len, service))}
         for name, (service, recorded, failed) in found.items()
+        for (p50, p99), (was_p50, was_p99) in [(_quantiles(service), _quantiles(recorded))]
     ]  # fmt: skip
-    return sorted(told, key=lambda row: -(row["p99_ms"] or 0.0))[:6]
+    return sorted(told, key=lambda row: -(row["p99_ms"] or 0.0))
 
 
 def _count(counter: Counter[int], values: Any) -> None:

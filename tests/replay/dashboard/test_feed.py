@@ -115,6 +115,21 @@ def test_the_word_says_what_is_known_so_far() -> None:
     assert (live.state()["word"], live.state()["sentence"]) == ("FAIL", "rss grows")
 
 
+def test_a_target_that_is_much_slower_than_recorded_is_not_called_on_plan() -> None:
+    live = Live("t")
+    slow = glance(100, "GET /search")
+    slow.parts[0].service_ns = slow.parts[0].recorded_ns * 20
+    live(glance(900))
+    live(slow)
+    state = live.state()
+    assert (state["word"], state["sentence"]) == (
+        "SLOW", "GET /search takes 40 ms now, recorded 2.0 ms."
+    )  # fmt: skip
+    live(later(glance(5), 60))
+    live(later(glance(5), 61))
+    assert live.state()["word"] == "ON PLAN", "it is of the last seconds"
+
+
 def test_a_replay_that_slept_for_long_draws_no_hour_of_nothing() -> None:
     live = Live("t")
     live(later(glance(1), 0))
