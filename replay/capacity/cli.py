@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -85,5 +85,9 @@ def _objective(tape: Path, options: CapacityOptions) -> Gate:
 def _endpoints(tape: Path) -> set[str]:
     from capture.tape import Tape
 
+    names: set[str] = set()
     with Tape.open(tape) as read:
-        return {name for block in read.columns(("endpoint",)) for name in block["endpoint"].values}
+        for block in read.columns(("endpoint",)):
+            endpoint: Any = block["endpoint"]
+            names.update(endpoint.values)
+    return names
