@@ -15,7 +15,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from zlib import crc32
 
 from .marks import HEXED, LONG, PLAIN, is_marked_mac, mark, mark_ipv6, octet, private_octets
@@ -28,6 +28,17 @@ _HEX = re.compile(rb"(?=[^0-9]*[0-9])(?:[0-9a-f]{8,}|[0-9A-F]{8,})(?:-[0-9a-fA-F
 _HEX_OR_DASH = HEX + b"-"
 
 Kind = Callable[["Pseudonyms", bytes], bytes]
+
+
+def _or_text(make: Kind) -> Kind:
+    """A kind of which a policy's own detector may hand over what has not its form."""
+
+    @wraps(make)
+    def made(self: Pseudonyms, text: bytes) -> bytes:
+        new = make(self, text)
+        return new if new != text and len(new) == len(text) else self.text(text)
+
+    return made
 
 
 class Pseudonyms:
@@ -94,14 +105,10 @@ class Pseudonyms:
         host = seen[len(local) + 1 : -len(end)].replace(b".", b"-")
         host = host.strip(b"-").ljust(len(host), b"x")
         mine = seen[: len(local)]
-        return (mine if local == local.lower() else self._recased(mine, local)) + b"@" + host + end
-
-    @staticmethod
-    def _recased(new: bytes, like: bytes) -> bytes:
-        return bytes(
-            n - 32 if 65 <= o <= 90 and 97 <= n <= 122 else n
-            for n, o in zip(new, like, strict=True)
-        )
+        if local != local.lower():
+            cased = zip(mine, local, strict=True)
+            mine = bytes(n - 32 if 65 <= o <= 90 and 97 <= n <= 122 else n for n, o in cased)
+        return mine + b"@" + host + end
 
     def _respelt(self, text: bytes, digits: bytes) -> bytes:
         """The text with its digits replaced in order."""
@@ -111,6 +118,8 @@ class Pseudonyms:
     def digits(self, text: bytes) -> bytes:
         """A number written with separators: its digits change, the last ones are its mark."""
         plain = text if text.isdigit() else digits_of(text)
+        if not plain:
+            return self.text(text)
         for turn in range(64):
             stream = self.stream(plain, len(plain), turn)
             new = decimal(stream[: len(plain)])
@@ -122,12 +131,14 @@ class Pseudonyms:
                 break
         return new if plain is text else self._respelt(text, new)
 
+    @_or_text
     def number_text(self, text: bytes) -> bytes:
         """A decimal number: its exponent is kept, so that it stays one that can be held."""
         mantissa, mark_of_it, exponent = text.replace(b"E", b"e").partition(b"e")
         tail = text[len(mantissa) :] if mark_of_it and exponent else b""
         return self.digits(mantissa) + tail
 
+    @_or_text
     def degrees(self, text: bytes) -> bytes:
         """Coordinates: whole degrees of the same width that a latitude or longitude can have."""
         spans = [match.span(1) for match in _DEGREES.finditer(text)]
@@ -141,6 +152,7 @@ class Pseudonyms:
                 break
         return bytes(out)
 
+    @_or_text
     def card(self, text: bytes) -> bytes:
         """A card number of the same issuer digit, with the Luhn check and the mark."""
         plain = digits_of(text)
@@ -179,6 +191,8 @@ class Pseudonyms:
     def ipv4(self, text: bytes) -> bytes:
         """An address of the same prefix class (private stays private) and the same octet widths."""
         parts = text.split(b".")
+        if len(parts) != 4 or not all(part.isdigit() and len(part) <= 3 for part in parts):
+            return self.text(text)
         keep = private_octets(parts)
         for turn in range(64):
             stream = self.stream(text, 16, turn)
@@ -190,6 +204,7 @@ class Pseudonyms:
                 break
         return b".".join(new)
 
+    @_or_text
     def ipv6(self, text: bytes) -> bytes:
         """The same spelling with other hexadecimal digits; the class of the prefix is kept."""
         head = re.match(rb"(?i)(?:fe80|f[cd]|ff0|2001:db8|[23]|::ffff:|::)?", text)
@@ -202,6 +217,7 @@ class Pseudonyms:
         new = mark_ipv6(kept + tail)
         return kept + new[len(kept) :].upper() if text.isupper() else new
 
+    @_or_text
     def hex(self, text: bytes) -> bytes:
         """Hexadecimal digits stay so, whatever stands between them (a MAC address)."""
         stream = self.stream(text.lower(), len(text))
@@ -218,6 +234,7 @@ class Pseudonyms:
         """The secret part of a provider's key, whose prefix is kept."""
         return self.text(text)
 
+    @_or_text
     def jwt(self, text: bytes) -> bytes:
         """A token with the same header, claims of the same names, and a signature of noise."""
         head, _, rest = text.partition(b".")
