@@ -108,12 +108,15 @@ class Content:
     def _read(self, data: bytes, kind: bytes) -> tuple[bytes, int]:
         """A body without codings, in its character set."""
         how = charsets.unread(data, kind)
-        if isinstance(how, charsets.Table):
-            new = self._plain(data.translate(how.reading), kind).translate(how.spelling)
-        elif how:
+        try:
+            if isinstance(how, charsets.Table):
+                new = self._plain(data.translate(how.reading), kind).translate(how.spelling)
+            elif how:
+                return codings.filler(len(data), kind.lower()), FILLED
+            else:
+                new = self._plain(data, kind)
+        except places.TooDeep:
             return codings.filler(len(data), kind.lower()), FILLED
-        else:
-            new = self._plain(data, kind)
         return new, 0 if len(new) == len(data) else RESIZED
 
     def _plain(self, data: bytes, kind: bytes) -> bytes:

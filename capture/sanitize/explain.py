@@ -7,6 +7,7 @@ the places that the walkers see and the spans that the detectors find in the byt
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from difflib import SequenceMatcher
 
 from . import places
@@ -71,8 +72,9 @@ def _places(raw: bytes, head_bytes: int) -> Iterator[places.Place]:
                 kind = value.strip()
         at = end + 1
     body = raw[head_bytes:]
-    for place in places_of(body, kind) or places.loose_values(body, 0, len(body)):
-        yield place._replace(start=place.start + head_bytes, end=place.end + head_bytes)
+    with suppress(places.TooDeep):  # such a body is filled
+        for place in places_of(body, kind) or places.loose_values(body, 0, len(body)):
+            yield place._replace(start=place.start + head_bytes, end=place.end + head_bytes)
 
 
 def _changes(old: bytes, new: bytes) -> list[tuple[int, bytes, bytes]]:

@@ -12,6 +12,21 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+DEEPEST = 200
+"""Levels of a structure that is read: each place in it is judged by the names of all it stands in,
+so that a body which is nothing but levels would take time by their square."""
+
+
+class TooDeep(Exception):
+    """A structure of more levels than are read."""
+
+
+def opened(names: list[str], name: str) -> None:
+    """One level more."""
+    names.append(name)
+    if len(names) > DEEPEST:
+        raise TooDeep
+
 
 class Place(NamedTuple):
     """A value: what kind of structure it stands in, its name and path, and its span."""
@@ -124,7 +139,7 @@ def json_values(
             continue
         if group == 5:
             if match[5] in (b"{", b"["):
-                names.append(name or "*")
+                opened(names, name or "*")
                 name = "" if match[5] == b"{" else name
             elif names:
                 names.pop()
@@ -157,7 +172,7 @@ def xml_values(data: bytes, start: int, end: int) -> Iterator[Place]:
                 own = found[1].rpartition(b":")[2].decode("latin-1")
                 yield Place("xml", own, *found.span(group), under=(*open_names, name))
             if not match[3].endswith(b"/"):
-                open_names.append(name)
+                opened(open_names, name)
         elif match[1]:
             if open_names:
                 open_names.pop()

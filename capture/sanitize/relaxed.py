@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .places import Place, json_name, loose_values
+from .places import Place, json_name, loose_values, opened
 
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+'
 WELL = re.compile(
@@ -42,7 +42,7 @@ def relaxed_values(data: bytes, start: int = 0, end: int | None = None) -> Itera
         text, low, high = match[0], *match.span()
         if match.lastgroup == "mark":
             if text in b"{[":
-                names.append(name)
+                opened(names, name)
                 objects.append(text == b"{")
                 named = False
                 name = "" if text == b"{" else name
