@@ -134,6 +134,10 @@ def synth(shape: str, output: str, span: int, seed: int, as_json: bool) -> None:
     if span <= 0:
         raise click.BadParameter("write a duration like 10m.", param_hint="--for")
 
+    if Path(shape).resolve() == Path(output).resolve():
+        raise click.BadParameter(f"{output} is what it is to be made from; name another tape.",
+                                 param_hint="-o")  # fmt: skip
+
     def tell(made: int, of: int) -> None:
         if made % 100_000 == 0:
             click.echo(f"{made:,} of {of:,} requests", err=True)

@@ -247,5 +247,8 @@ def test_the_command_makes_a_tape_from_a_saved_shape(tmp_path: Path) -> None:
         assert tape.exchange_count == told["exchanges"] > 0
         assert tape.connection_count == told["connections"]
     assert "Cookie" not in shape.read_text()
+    same = CliRunner().invoke(command, ["synth", str(shape), "-o", str(shape)])
+    assert same.exit_code == 2
+    assert "name another tape" in same.output
     args[args.index("2s")] = "0s"
     assert CliRunner().invoke(command, args).exit_code == 2

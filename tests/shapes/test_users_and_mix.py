@@ -197,6 +197,17 @@ def test_a_sampled_tape_says_what_of_it_is_the_samples_own(tmp_path: Path) -> No
     assert "SCV of gaps" not in [each.what for each in differences(part, whole)]
 
 
+def test_small_shares_of_what_is_wrong_are_told_by_a_comparison() -> None:
+    shape = ShapeMeter().render()
+    worse = ShapeMeter().render()
+    worse["mix"] |= {"malformed_share": 0.01, "statuses": {"200": 97, "500": 3}, "key_reuse": 0.0}
+    told = {each.what: each.meaning for each in differences(shape, worse)}
+    assert told == {
+        "server errors": "B has more server errors",
+        "malformed share": "B has more malformed requests",
+    }
+
+
 def test_bigrams_and_first_requests_are_those_of_a_direct_count(tmp_path: Path) -> None:
     rows = recorded(3000)
     with Tape.open(write(tmp_path / "x.tape", rows, blocks=5)) as tape:
