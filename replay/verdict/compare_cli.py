@@ -46,8 +46,11 @@ def compare(a: Path, b: Path, options: CompareOptions, gates: Gates) -> None:
     from .answers import answers
     from .compare import as_text
     from .compare import compare as side_by_side
+    from .responses import unreadable
     from .rows import read_rows
 
+    for why in filter(None, map(unreadable, options.ignore)):
+        raise click.BadParameter(why, param_hint="--ignore")
     rows = read_rows(a), read_rows(b)
     noise = tuple(Path(each) for each in options.noise)
     said = answers(a, b, rows, noise, options.ignore)

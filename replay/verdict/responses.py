@@ -80,6 +80,20 @@ class Responses:
         return sum(each.count for each in self.noise)
 
 
+_PATTERN = re.compile(
+    r"""\$(?:\.\.?[^.\[\]\s]+|\[\*\]|\["(?:[^"\\]|\\.)*"\])*|header\s+\S+""", re.IGNORECASE
+)
+
+
+def unreadable(pattern: str) -> str:
+    """Why a pattern can cover no path; nothing where it can."""
+    if _PATTERN.fullmatch(pattern):
+        return ""
+    if re.search(r"\[\d+\]", pattern):
+        return f"{pattern!r} names one place of a list: write [*], which stands for any."
+    return f"{pattern!r} is no path: write it like '$.timestamp', '$.items[*].id' or 'header date'."
+
+
 class Ignored:
     """Paths that are not looked at: `$.timestamp`, `$..id`, `$.items[*].*`, `header date`."""
 
@@ -129,7 +143,7 @@ def differences(a: Any, b: Any, path: str = "$", deep: int = 0) -> Iterator[Foun
         if deep < DEEP:
             for one, other in zip(a, b, strict=False):
                 yield from differences(one, other, f"{path}[*]", deep + 1)
-    elif a != b:
+    elif a != b and not (a != a and b != b):  # NaN, which is like no value, not even itself
         yield path, "value", a, b
 
 
@@ -195,8 +209,9 @@ class Differ:
         self._differing += bool(once)
         for spot, (before, after) in once.items():
             if len(self._examples[spot]) < EXAMPLES:
-                was = "–" if spot[2] == "added" else _short(before)
-                now = "–" if spot[2] == "removed" else _short(after)
+                quoted = spot[2] == "type"  # 1 and "1" are told apart by nothing else
+                was = "–" if spot[2] == "added" else _short(before, quoted)
+                now = "–" if spot[2] == "removed" else _short(after, quoted)
                 self._examples[spot].append(Example(exchange, was, now))
 
     def _of(self, a: Message, b: Message) -> Iterator[Found]:
@@ -253,12 +268,24 @@ def _text(value: bytes | None) -> str | None:
 
 def _bodies(a: bytes, b: bytes) -> Iterator[Found]:
     try:
-        before, after = json.loads(a), json.loads(b)
+        before, after = (json.loads(body, object_pairs_hook=_object) for body in (a, b))
     except (ValueError, RecursionError):
         readable = b"\0" not in a[:512] and b"\0" not in b[:512]
         yield "$", "text" if readable else "bytes", _where(a, b), _where(b, a)
         return
     yield from differences(before, after)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, of whose names that come again each has its number: none is lost."""
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    found, times = {}, Counter[str]()
+    for name, value in pairs:
+        times[name] += 1
+        found[name if times[name] == 1 else f"{name} (no. {times[name]})"] = value
+    return found
 
 
 def _where(mine: bytes, other: bytes) -> str:
@@ -268,6 +295,6 @@ def _where(mine: bytes, other: bytes) -> str:
     return mine[max(0, at - 10) : at + 50].decode("utf-8", "replace")
 
 
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _short(value: Any, quoted: bool = False) -> str:
+    text = value if isinstance(value, str) and not quoted else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 80 else f"{text[:79]}…"

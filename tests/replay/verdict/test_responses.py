@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from replay.verdict.bodies import Message, message_of, unchunked
 from replay.verdict.compare_cli import compare
-from replay.verdict.responses import Differ, Ignored, differences, form_of
+from replay.verdict.responses import Differ, Ignored, differences, form_of, unreadable
 from tests.bench.bench_responses import measure
 from tests.replay.verdict.kept import write_run
 
@@ -82,6 +82,41 @@ def test_a_pattern_covers_its_path_and_what_is_below(
     pattern: str, path: str, covered: bool
 ) -> None:
     assert (path in Ignored((pattern,))) is covered
+
+
+@pytest.mark.parametrize(
+    "pattern", ["", "timestamp", "$..", "$.", "$[", "$.a b", "$.a[0]", "$.a[", '$["a', "header"]
+)
+def test_a_pattern_that_can_cover_no_path_is_a_usage_error(tmp_path: Path, pattern: str) -> None:
+    for name in ("a.tape", "b.tape"):
+        (tmp_path / name).touch()
+    given = [str(tmp_path / "a.tape"), str(tmp_path / "b.tape"), "--ignore", pattern]
+    done = CliRunner().invoke(compare, given)
+    assert done.exit_code == 2
+    assert "--ignore" in done.output
+
+
+@pytest.mark.parametrize(
+    "pattern", ["$", "$.a", "$..id", "$.items[*].*", '$["a.b"].c', '$["\\u202e"]', "Header Date"]
+)
+def test_a_pattern_that_can_cover_a_path_is_taken(pattern: str) -> None:
+    assert unreadable(pattern) == ""
+
+
+def test_nan_is_like_nan_and_a_name_that_comes_again_is_not_lost() -> None:
+    def told(a: bytes, b: bytes) -> list[tuple[str, str]]:
+        differ = Differ()
+        differ.see("GET /", 1, Message((), a), Message((), b))
+        return [(each.path, each.kind) for each in differ.render().differences]
+
+    assert told(b'{"a": NaN, "b": 1}', b'{"a": NaN, "b": 2}') == [("$.b", "value")]
+    assert told(b'{"a": NaN}', b'{"a": Infinity}') == [("$.a", "value")]
+    assert told(b'{"k": 1, "k": 2, "k": 3}', b'{"k": 1, "k": 9, "k": 3}') == [
+        ('$["k (no. 2)"]', "value")
+    ]
+    assert told(b'{"k": 1}', b'{"k": 0, "k": 1}') == [
+        ("$.k", "value"), ('$["k (no. 2)"]', "added")
+    ]  # fmt: skip
 
 
 def message(value: Any) -> Message:
