@@ -23,7 +23,7 @@ NO_MORE = 1.05
 
 
 @dataclass(frozen=True)
-class Load:
+class Concurrency:
     """Concurrency: how many were in flight, recorded and replayed, and where it stopped helping."""
 
     mean: float
@@ -51,7 +51,7 @@ class Load:
         return f"{told}."
 
 
-def load_of(rows: Rows, in_flight: Array) -> Load | None:
+def concurrency_of(rows: Rows, in_flight: Array) -> Concurrency | None:
     """The concurrency of a run or a recording; None where hardly anything was answered."""
     whole = rows.answered
     if whole.sum() < FEWEST:
@@ -63,7 +63,7 @@ def load_of(rows: Rows, in_flight: Array) -> Load | None:
     known = whole & (rows["recorded_service_ns"] != NEVER) & (rows["due_ns"] != NEVER)
     due, took = rows["due_ns"][known], rows["recorded_service_ns"][known]
     flat_from, flat_rate = _flat(sent, ended, in_flight[whole])
-    return Load(
+    return Concurrency(
         rate * service_ms / 1000,
         int(in_flight.max()) + 1,
         float(took.sum()) / 1e9 / span_s,

@@ -18,7 +18,7 @@ from capture.ledger import Ledger
 from capture.tape import Tape
 
 from ..plain import plain
-from .concurrency import Load, load_of
+from .concurrency import Concurrency, concurrency_of
 from .drift import Drift
 from .examples import Example, Failure, examples_of, failures_of
 from .fidelity import BLAMED, in_a_line, table
@@ -44,7 +44,7 @@ class Report:
     examples: dict[Finding, tuple[Example, ...]]
     failures: tuple[Failure, ...]
     moments: tuple[Moment, ...]
-    load: Load | None
+    load: Concurrency | None
     drift: Drift | None
     history: History | None
     not_validated: list[str]
@@ -103,7 +103,7 @@ def report_of(
         examples_of(rows, verdict.findings, tape),
         failures_of(rows, tape),
         moments_of(rows, verdict.findings),
-        load_of(rows, verdict.in_flight),
+        concurrency_of(rows, verdict.in_flight),
         drift,
         history,
         not_validated(rows, verdict, book, sampled),

@@ -18,7 +18,7 @@ from capture.errors import ReplayError
 from capture.exchange import Outcome
 from capture.ledger import Ledger
 from capture.tape import Tape, TapeHeader, TapeWriter
-from replay.verdict.concurrency import load_of
+from replay.verdict.concurrency import concurrency_of
 from replay.verdict.examples import curl_of, example_of, failures_of
 from replay.verdict.history import Past, changes, keep, past_of, read_history
 from replay.verdict.judge import Finding, judge
@@ -109,11 +109,11 @@ def test_bursts_slow_stretches_aborts_and_findings_are_moments_in_order() -> Non
 
 def test_littles_law_is_told_and_a_full_pool_is_where_throughput_stays() -> None:
     free, full = run(count=4000), run(count=4000, pool=1)
-    load = load_of(free, in_flight_at_send(free))
+    load = concurrency_of(free, in_flight_at_send(free))
     assert load is not None
     assert load.mean == pytest.approx(load.rate * load.service_ms / 1000)
     assert load.flat_from == 0
-    told = load_of(full, in_flight_at_send(full))
+    told = concurrency_of(full, in_flight_at_send(full))
     assert told is not None
     assert told.flat_from > 0
     assert 90 < told.flat_rate < 140
