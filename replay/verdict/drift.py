@@ -214,7 +214,7 @@ def _difference(topic: str, name: str, was: str, now: str, places: Iterable[str]
 
 def _cookies(a: Portrait, b: Portrait) -> Iterator[Difference]:
     both = a.cookies.keys() & b.cookies.keys()
-    # Of a recording only the cookies that both set are known: a probe does not log in.
+    # Of a recording only the cookies that both set are known: an enquiry does not log in.
     for name in sorted(a.cookies.keys() | b.cookies.keys() if a.live and b.live else both):
         was, now = (_attributes(side, name) for side in (a, b))
         if was == now:

@@ -9,7 +9,7 @@ import click
 from capture.options import options_of
 
 from ..rules import shown_url
-from .probe_options import ProbeOptions
+from .enquiry_options import EnquiryOptions
 
 if TYPE_CHECKING:
     from .portrait import Portrait
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 @click.argument("a")
 @click.argument("b")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; `report --drift` reads it.")
-@options_of(ProbeOptions)
-def drift(a: str, b: str, as_json: bool, options: ProbeOptions) -> None:
+@options_of(EnquiryOptions)
+def drift(a: str, b: str, as_json: bool, options: EnquiryOptions) -> None:
     """Tell in what environment B differs from A: each a tape, a run, or a live target's URL.
 
     A live target is asked politely: GET and OPTIONS only, one after another, a bounded number.
@@ -36,8 +36,8 @@ def drift(a: str, b: str, as_json: bool, options: ProbeOptions) -> None:
 
     from .drift import as_text
     from .drift import drift as side_by_side
+    from .enquiry import portrait_of_url, safe_places
     from .portrait import portrait_of
-    from .probe import portrait_of_url, safe_places
 
     places = tuple(each for side in (a, b) if not _is_url(side) for each in safe_places(Path(side)))
 

@@ -16,15 +16,15 @@ from click.testing import CliRunner
 from capture.errors import ReplayError
 from replay.verdict.drift import Drift, drift, finding_of
 from replay.verdict.drift_cli import drift as command
+from replay.verdict.enquiry import Enquiry, portrait_of_url
+from replay.verdict.enquiry_options import EnquiryOptions
 from replay.verdict.portrait import ABSENT, Portrait, answer_of, cookie_of, portrait_of
-from replay.verdict.probe import Probe, portrait_of_url
-from replay.verdict.probe_options import ProbeOptions
 from samples.services import ROOT, shop, wiretape
 from tests.replay.verdict.servers import nginx
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
 with_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed here")
-QUICK = ProbeOptions(path=("/old", "/none"), pause=0, connections=4)
+QUICK = EnquiryOptions(path=("/old", "/none"), pause=0, connections=4)
 
 
 def portrait(*heads: str, live: bool = True, endpoint: str = "GET /", times: int = 5) -> Portrait:
@@ -158,7 +158,7 @@ def test_a_limit_of_the_rate_is_told_as_one_and_its_refusals_are_no_answers(
     ):
         # `return` answers before a limit is asked.
         paths = tuple(f"/limited?{n}" for n in range(5))
-        quick = ProbeOptions(pause=0, connections=4, path=paths)
+        quick = EnquiryOptions(pause=0, connections=4, path=paths)
         found = drift(portrait_of_url(a, quick), portrait_of_url(b, quick)).differences
         again = drift(portrait_of_url(b, quick), portrait_of_url(b, quick)).differences
     assert [(each.name, each.a, each.b, each.severity) for each in found] == [
@@ -187,7 +187,7 @@ def test_a_target_that_refuses_everything_differs_by_its_answers_and_in_nothing_
 def test_a_target_that_accepts_and_stays_silent_is_given_up_after_three_requests() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        options = ProbeOptions(pause=0, timeout=50_000_000)
+        options = EnquiryOptions(pause=0, timeout=50_000_000)
         with pytest.raises(ReplayError, match="answers no request"):
             portrait_of_url(url, options)
 
@@ -236,9 +236,9 @@ def test_a_cap_on_connections_is_seen_and_the_number_of_requests_is_kept_to() ->
         thread.start()
         url = f"http://127.0.0.1:{server.server_address[1]}"
         pause = 5_000_000  # the connection before must be seen to be closed
-        facts = Probe(url, ProbeOptions(pause=pause, connections=8)).draw(()).facts
+        facts = Enquiry(url, EnquiryOptions(pause=pause, connections=8)).draw(()).facts
         before = server.requests
-        Probe(url, ProbeOptions(pause=pause, requests=4)).draw(())
+        Enquiry(url, EnquiryOptions(pause=pause, requests=4)).draw(())
         after = server.requests
         server.shutdown()
         thread.join()

@@ -10,7 +10,7 @@ from capture.options import DURATION, option
 
 
 @dataclass(frozen=True)
-class ProbeOptions:
+class EnquiryOptions:
     """How a live target is asked."""
 
     path: tuple[str, ...] = option((), help="Ask for this path beside /.", metavar="PATH")

@@ -23,8 +23,8 @@ from capture.errors import ReplayError
 from ..options import ReplayOptions
 from ..targets import Target, targets_of, unverified
 from .certificate import facts_of
+from .enquiry_options import EnquiryOptions
 from .portrait import Answer, Portrait
-from .probe_options import ProbeOptions
 
 BODY = 1 << 16
 CODINGS = ("gzip", "br", "zstd", "deflate")
@@ -36,10 +36,10 @@ SILENT = 3  # requests in a row without an answer, after which no more are sent
 RATE = "rate limit: of our own requests"
 
 
-class Probe:
+class Enquiry:
     """Asks one target and draws its portrait."""
 
-    def __init__(self, url: str, options: ProbeOptions) -> None:
+    def __init__(self, url: str, options: EnquiryOptions) -> None:
         self.target: Target = targets_of(ReplayOptions(target=(url,)))[0]
         self.options = options
         self.left = options.requests
@@ -236,10 +236,10 @@ def _page(told: http.client.HTTPResponse, body: bytes) -> str:
     return " ".join(part for part in (kind, title, f"with {keys}" if keys else "") if part)
 
 
-def portrait_of_url(url: str, options: ProbeOptions,
+def portrait_of_url(url: str, options: EnquiryOptions,
                     places: tuple[tuple[str, str], ...] = ()) -> Portrait:  # fmt: skip
     """The portrait of a live target; `places` are endpoints to ask for, with a path of each."""
-    return Probe(url, options).draw(places)
+    return Enquiry(url, options).draw(places)
 
 
 def safe_places(path: Any, most: int = 12) -> tuple[tuple[str, str], ...]:
