@@ -155,13 +155,14 @@ _FOLD = re.compile(rb"\r?\n[ \t]+")
 
 def _lines(head: bytes) -> Iterator[tuple[str, bytes]]:
     """The lines of a head with what each is."""
-    for number, line in enumerate(re.split(rb"\r?\n", head)):
+    first, *rest = re.split(rb"\r?\n", head)
+    # The segments of a path also each by itself: none is a part of a longer run.
+    yield "first line", first + b"\n" + first.partition(b"?")[0].replace(b"/", b" ")
+    for line in rest:
         name, colon, _ = line.partition(b":")
         low = name.strip().lower()
-        if not number or not colon or not re.fullmatch(rb"[\w-]{1,60}", low):
-            yield ("head" if number else "first line"), line
-        else:
-            yield f"header {low.decode()}", line
+        known = colon and re.fullmatch(rb"[\w-]{1,60}", low)
+        yield (f"header {low.decode()}" if known else "head"), line
 
 
 def _open(body: bytes, coded: list[bytes], chunked: bool) -> bytes:

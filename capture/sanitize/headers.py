@@ -170,11 +170,13 @@ class Head:
         if _NUMBERS.fullmatch(line):
             return line
         if low == b"host":
+            new = self._blind.clean_but(line, _OF_HOSTS)
             start = line.find(b":") + 1
-            end = line.rfind(b"@", start)
-            end = start if end < 0 else end
-            before = WORD.sub(lambda word: self._blind.value(word[0]), line[start:end])
-            return line[:start] + before + self._blind.clean_but(line[end:], _OF_HOSTS)
+            end = max(start, line.rfind(b"@", start))
+            if new[start:end] != line[start:end]:
+                return new
+            user = WORD.sub(lambda word: self._blind.value(word[0]), line[start:end])
+            return new[:start] + user + new[end:]
         edits = [(*match.span(), match[0]) for match in _BOUNDARY.finditer(line)]
         return self._blind.clean(line, edits)
 
