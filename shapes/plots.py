@@ -95,7 +95,7 @@ _CSS = """
 @media(prefers-color-scheme:dark){:root{--bg:#14171a;--card:#1c2024;--ink:#e9ecef;--soft:#a0a8b0;
 --line:#343a40}}
 *{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--ink);
-font:15px/1.45 system-ui,sans-serif}main{max-width:1400px;margin:auto;padding:16px}
+font:15px/1.45 system-ui,sans-serif}main{max-width:1400px;margin:auto;padding:16px 16px 64px}
 h1{font-size:22px;overflow-wrap:anywhere}h2{font-size:16px;margin:0;overflow-wrap:anywhere}
 p{margin:2px 0 6px;color:var(--soft)}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(130px,1fr));gap:10px}

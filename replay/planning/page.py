@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +34,8 @@ def write_page(path: str, tape: Tape, options: PlanOptions, figures: Figures) ->
     title = f"The plan of {tape.files[0].path.name}"
     try:
         cards = cards_of(figures, recorded, _moments_of(options))
-        Path(path).write_text(page(title, cards, facts_of(figures, recorded)))
+        facts = [*facts_of(figures, recorded), *asked_of(options)]
+        Path(path).write_text(page(title, cards, facts))
     except OSError as problem:
         raise ReplayError(f"{path}: cannot be written ({problem.strerror}).") from problem
 
@@ -55,6 +57,27 @@ def _moments_of(options: PlanOptions) -> list[tuple[int, str]]:
     """What is to happen at a time of its own: (ns of the run, what)."""
     spikes = [(each.at_ns, f"spike × {each.times:g}") for each in options.spike]
     return spikes + [(each.at_ns, f"herd of {each.users:,}") for each in options.herd]
+
+
+def asked_of(options: PlanOptions) -> list[tuple[str, str]]:
+    """What makes the plan another than the recording: (name, value), for the tiles of the page."""
+    asked = [
+        ("users", f"× {options.scale:g}", options.scale != 1),
+        (
+            "speed",
+            f"{options.speed:g} ×" if options.speed < math.inf else "max",
+            options.speed != 1,
+        ),
+        ("pauses", "as recorded", options.think == "keep" and options.speed != 1),
+        ("laps", f"{options.loop}", options.loop > 1),
+        ("soak", duration(options.soak / 1e9), options.soak > 0),
+        ("times from", Path(options.arrivals).name, bool(options.arrivals)),
+        ("day from", Path(options.diurnal).name, bool(options.diurnal)),
+    ]
+    asked += [(pattern, f"× {times:g}", True) for pattern, times in options.endpoint_scale]
+    told = [(name, value) for name, value, given in asked if given]
+    drawn = told or options.spike or options.herd
+    return [*told, ("seed", f"{options.seed}")] if drawn else []
 
 
 def facts_of(plan: Figures, recorded: Figures) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from capture.tape import Tape
 from replay.cli import plan as plan_command
 from replay.options import PlanOptions
 from replay.planning.figures import figures_of
-from replay.planning.page import cards_of, facts_of, write_page
+from replay.planning.page import asked_of, cards_of, facts_of, write_page
 from shapes.day import read_day
 from tests.replay.planning.test_laps import S, long_tape, planned
 from tests.replay.planning.test_more import tape_of
@@ -57,6 +57,12 @@ def test_the_page_shows_the_plan_beside_what_was_recorded(tmp_path: Path) -> Non
     assert json.loads(found.stdout)["requests"] == 600 * 6
     text = page.read_text()
     assert "recorded" in text
+    assert "<b>× 4</b>" in text
+    asked = PlanOptions(scale=2, speed=4, soak=7200 * S, seed=7)
+    assert asked_of(asked) == [
+        ("users", "× 2"), ("speed", "4 ×"), ("soak", "2 h"), ("seed", "7"),
+    ]  # fmt: skip
+    assert asked_of(PlanOptions(seed=7)) == []
     assert "<script src" not in text
     with Tape.open(path) as tape:
         plan = figures_of(tape, PlanOptions(endpoint_scale=(("GET /1", 4.0),)))
