@@ -1,7 +1,8 @@
 """The answers of two tapes or runs, pair by pair, as far as they were kept.
 
 Where both sides kept a body it is compared whole; where only heads, the heads; where only digests,
-those (of two runs: a recording's digests have a key of their own). Pairs are taken in the order of
+those (of two runs: a recording's digests have a key of their own). Of a body that was cut when it
+was kept, the digest tells of what is missing. Pairs are taken in the order of
 the first file, so each block of it is opened once.
 """
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from capture.tape import Tape
 
+from ..keeping import MOST_OF_A_BODY
 from .bodies import Message, message_of
 from .pairing import same_requests
 from .responses import Differ, Ignored, Responses
@@ -36,12 +38,12 @@ def answers(
             if before is None or after is None:
                 differ.learn_digest(endpoint, same)
             else:
-                differ.learn(endpoint, before, after)
+                differ.learn(endpoint, before, after, same)
     for endpoint, exchange, before, after, same in _pairs(a, b, *rows):
         if before is None or after is None:
             differ.see_digest(endpoint, exchange, same)
         else:
-            differ.see(endpoint, exchange, before, after)
+            differ.see(endpoint, exchange, before, after, same)
     told = differ.render()
     return told if told.pairs else None
 
@@ -66,16 +68,26 @@ def _of_part(
     numbers = left.astype(np.int64), right.astype(np.int64)
     payloads = zip(first.payloads(numbers[0]), second.payloads(numbers[1]), strict=True)
     for row, (one, other) in enumerate(payloads):
-        place = int(left[row])
+        place, again_at = int(left[row]), int(right[row])
+        same = not both[row] or bool(digests[0][row] == digests[1][row])
         endpoint = before.endpoints[before.endpoint[place]]
-        sizes = int(heads[0][place]), int(heads[1][right[row]])
+        sizes = int(heads[0][place]), int(heads[1][again_at])
         if sizes[0] and sizes[1] and one.response and other.response:
             answer, again = message_of(one.response, sizes[0]), message_of(other.response, sizes[1])
             if bool(answer.body) == bool(again.body):
-                yield endpoint, place, answer, again, True
+                whole = _whole(one.response, sizes[0], before["response_bytes"][place]) and _whole(
+                    other.response, sizes[1], after["response_bytes"][again_at]
+                )
+                yield endpoint, place, answer, again, same or whole
                 continue
         if both[row]:
-            yield endpoint, place, None, None, bool(digests[0][row] == digests[1][row])
+            yield endpoint, place, None, None, same
+
+
+def _whole(kept: bytes, head_bytes: int, came: int) -> bool:
+    """Whether the whole body of an answer was kept."""
+    size = len(kept) - head_bytes
+    return size < MOST_OF_A_BODY and (size > 0 or came <= len(kept))
 
 
 def _head_sizes(tape: Tape) -> Array:

@@ -173,11 +173,11 @@ class Differ:
         self._seen: Counter[str] = Counter()
         self._differing = 0
 
-    def learn(self, endpoint: str, a: Message, b: Message) -> None:
-        """Take a pair of answers of two runs of the baseline."""
+    def learn(self, endpoint: str, a: Message, b: Message, same: bool = True) -> None:
+        """Take a pair of answers of two runs of the baseline; `same` as in `see`."""
         self._learnt[endpoint] += 1
         once = set()
-        for path, kind, before, after in self._of(a, b):
+        for path, kind, before, after in self._of(a, b, same):
             once.add((endpoint, path, kind))
             if kind == "value":
                 self._forms[endpoint, path].update((form_of(before), form_of(after)))
@@ -188,11 +188,14 @@ class Differ:
         self._learnt[endpoint] += 1
         self._noise[endpoint, "$", "digest"] += not same
 
-    def see(self, endpoint: str, exchange: int, a: Message, b: Message) -> None:
-        """Take a pair of answers of baseline and candidate."""
+    def see(self, endpoint: str, exchange: int, a: Message, b: Message, same: bool = True) -> None:
+        """Take a pair of answers of baseline and candidate.
+
+        Not `same` are bodies that were cut when they were kept, and differ by their digests.
+        """
         self._seen[endpoint] += 1
         once: dict[Spot, tuple[Any, Any]] = {}
-        for path, kind, before, after in self._of(a, b):
+        for path, kind, before, after in self._of(a, b, same):
             told = kind
             if kind == "value" and self._noise.get((endpoint, path, kind)):
                 told = "value" if form_of(after) in self._forms[endpoint, path] else "form"
@@ -214,10 +217,12 @@ class Differ:
                 now = "–" if spot[2] == "removed" else _short(after, quoted)
                 self._examples[spot].append(Example(exchange, was, now))
 
-    def _of(self, a: Message, b: Message) -> Iterator[Found]:
+    def _of(self, a: Message, b: Message, same: bool) -> Iterator[Found]:
         found = [*_headers(a, b)]
         if a.body != b.body:
             found += _bodies(a.body, b.body)
+        elif not same:
+            found.append(("$", "digest", "", ""))
         return (each for each in found if each[0] not in self._ignored)
 
     def render(self) -> Responses:

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from replay.keeping import MOST_OF_A_BODY
 from replay.verdict.bodies import Message, message_of, unchunked
 from replay.verdict.compare_cli import compare
 from replay.verdict.responses import Differ, Ignored, differences, form_of, unreadable
@@ -197,6 +198,33 @@ def test_compare_learns_noise_from_another_run_and_tells_what_answers_say(tmp_pa
     assert told(str(a), str(again), "--ignore", "$.at")["responses"]["differences"] == []
     text = CliRunner().invoke(compare, [str(a), str(b)]).output
     assert "$.at: value, " in text
+
+
+@pytest.mark.parametrize("kept", [MOST_OF_A_BODY, 0])
+def test_what_was_cut_off_a_body_differs_by_its_digest(kept: int, tmp_path: Path) -> None:
+    body = json.dumps(list(range(30_000))).encode()[:kept]
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
+    size, digests = np.full(40, 200_000), np.arange(1, 41)
+    rows = {"count": 40, "answer": lambda _: (head, body), "response_bytes": size}
+    a = write_run(tmp_path / "a.tape", response_digest=digests, **rows)
+    b = write_run(tmp_path / "b.tape", response_digest=digests + (digests == 7), **rows)
+    told = json.loads(CliRunner().invoke(compare, [str(a), str(b), "--json"]).stdout)["responses"]
+    assert (told["pairs"], told["differing"]) == (40, 1)
+    assert [each["kind"] for each in told["differences"]] == ["digest"]
+
+
+def test_bodies_of_another_spelling_that_were_kept_whole_are_alike(tmp_path: Path) -> None:
+    head, digests = b"HTTP/1.1 200 OK\r\n\r\n", np.arange(1, 41)
+    bodies = (b'{"a":1}', b'{ "a": 1.0 }')
+    a, b = (
+        write_run(
+            tmp_path / f"{name}.tape", lambda _, body=body: (head, body), count=40,
+            response_digest=digests + place, response_bytes=np.full(40, len(head + body)),
+        )
+        for place, (name, body) in enumerate(zip("ab", bodies, strict=True))
+    )  # fmt: skip
+    told = json.loads(CliRunner().invoke(compare, [str(a), str(b), "--json"]).stdout)["responses"]
+    assert (told["pairs"], told["differing"]) == (40, 0)
 
 
 def test_digests_stand_in_for_bodies_that_were_not_kept(tmp_path: Path) -> None:
