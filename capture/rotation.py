@@ -48,7 +48,7 @@ class _LimitType(ParamType):
 
 
 LIMIT = _LimitType()
-_NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z-(\d+)-\d+\.tape")
+RECORDED = re.compile(r"\d{8}T\d{6}\.\d{3}Z-(?P<worker>\d+)-\d+\.tape")
 """When a tape was begun, by which worker, as which of its tapes."""
 
 
@@ -62,18 +62,19 @@ class Kept:
     worker: int = 0
 
 
-def tapes_of(directory: Path) -> list[Kept]:
-    """The tapes that recorders made in a directory, oldest first: no others are to be removed."""
+def tapes_of(directory: Path, made: re.Pattern[str] = RECORDED) -> list[Kept]:
+    """The tapes of a directory that are `made` so by name, oldest first: no others may be removed."""
     found = []
     for path in directory.glob("*.tape"):
-        name = _NAME.fullmatch(path.name)
+        name = made.fullmatch(path.name)
         if not name:
             continue
         try:
             state = path.stat()
         except FileNotFoundError:
             continue  # another worker removed it
-        found.append(Kept(path, state.st_size, state.st_mtime_ns, int(name[1])))
+        worker = int(name.groupdict().get("worker", 0))
+        found.append(Kept(path, state.st_size, state.st_mtime_ns, worker))
     return sorted(found, key=lambda tape: (tape.changed_ns, tape.path.name))
 
 

@@ -7,6 +7,7 @@ stays in the summaries. A full disk costs rows of the files, counted, and never 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from capture.sanitize.sanitized import Sanitized
 
 NAME = "segment-{:06}.tape"
+_MADE = re.compile(r"segment-\d{6,}\.tape")
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class SegmentWriter:
 
 def prune(folder: Path, keep: Limit, pinned: set[str]) -> Iterator[Path]:
     """Remove what is beyond the limit, oldest first, pinned ones last; tells each that went."""
-    tapes = tapes_of(folder)
+    tapes = _segments(folder)
     ordered = [tape for tape in tapes[:-1] if tape.path.name not in pinned]
     ordered += [tape for tape in tapes[:-1] if tape.path.name in pinned]
     for path in expired([*ordered, *tapes[-1:]], keep, time.time_ns()):
@@ -124,4 +126,4 @@ def unjudged(folder: Path, judged: set[str], before: int) -> list[Segment]:
 
 
 def _segments(folder: Path) -> list[Kept]:
-    return [tape for tape in tapes_of(folder) if tape.path.match("segment-[0-9]*.tape")]
+    return tapes_of(folder, _MADE)
