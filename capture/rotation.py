@@ -63,7 +63,7 @@ class Kept:
 
 
 def tapes_of(directory: Path, made: re.Pattern[str] = RECORDED) -> list[Kept]:
-    """The tapes of a directory that are `made` so by name, oldest first: no others may be removed."""
+    """The tapes of a directory whose names are `made` so, oldest first: no others are removed."""
     found = []
     for path in directory.glob("*.tape"):
         name = made.fullmatch(path.name)
