@@ -133,13 +133,12 @@ def _parts(message: bytes) -> Iterator[tuple[str, bytes]]:
         return
     split = re.search(rb"\r?\n\r?\n", message)
     head, body = (message[: split.start()], message[split.end() :]) if split else (message, b"")
-    if _FOLD.search(head):  # most read a fold as a space, some as nothing
-        yield from _lines(_FOLD.sub(b"", head))
-        head = _FOLD.sub(b" ", head)
     said: dict[str, bytes] = {}
-    for place, line in _lines(head):
-        yield place, line
-        said[place] = line.partition(b":")[2]
+    # Most read a fold as a space, some as nothing: a line that has none is looked at once.
+    readings = (_lines(_FOLD.sub(fold, head)) for fold in (b" ", b""))
+    for spaced, joined in zip(*readings, strict=True):
+        yield from dict.fromkeys((spaced, joined))
+        said[spaced[0]] = spaced[1].partition(b":")[2]
     if body:
         kind, coding, transfer = (
             said.get(f"header {name}", b"")

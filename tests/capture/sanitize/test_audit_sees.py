@@ -64,3 +64,10 @@ def test_an_audit_sees_a_secret_in_each_spelling(kind: str, seed: int) -> None:
     for place, request in spelt(kind, seed).items():
         assert seen(request), place
         assert not seen(sanitized(request)), place
+
+
+def test_a_fold_elsewhere_does_not_count_a_line_twice() -> None:
+    auditor = Auditor()
+    mail = Maker(8).all()["email"].whole
+    auditor.look(0, got(b"/", b"X-Note: " + mail + b"\r\nX-Long: a\r\n b\r\n").request)
+    assert [each.count for each in auditor.report().findings] == [1]
