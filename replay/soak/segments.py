@@ -104,10 +104,8 @@ class SegmentWriter:
 
 def prune(folder: Path, keep: Limit, pinned: set[str]) -> Iterator[Path]:
     """Remove what is beyond the limit, oldest first, pinned ones last; tells each that went."""
-    tapes = _segments(folder)
-    ordered = [tape for tape in tapes[:-1] if tape.path.name not in pinned]
-    ordered += [tape for tape in tapes[:-1] if tape.path.name in pinned]
-    for path in expired([*ordered, *tapes[-1:]], keep, time.time_ns()):
+    ordered = sorted(_segments(folder), key=lambda tape: tape.path.name in pinned)
+    for path in expired(ordered, keep, time.time_ns()):
         path.unlink(missing_ok=True)
         yield path
 
