@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,6 +83,10 @@ class Agent:
         if self.process.poll() is None:
             self.process.kill()
             self.process.communicate()
+
+
+Start = Callable[..., Agent]
+"""Starts a recorder with these options."""
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,34 +13,11 @@ from capture.ledger import Ledger
 from capture.live.sampling import Guard, Sampler
 from capture.live.steady import SteadyClock
 from capture.tape import Tape
-from tests.capture.live.agent import HERE, Agent, Namespace, namespace
+from tests.capture.live.agent import HERE, Namespace, Start
 
 pytestmark = pytest.mark.alone
 
-Start = Callable[..., Agent]
 SECOND = 1_000_000_000
-
-
-@pytest.fixture(scope="module")
-def space() -> Iterator[Namespace]:
-    with namespace() as made:
-        if made is None:
-            pytest.skip("no network namespace can be made here: it takes root and iproute2")
-        yield made
-
-
-@pytest.fixture
-def start(space: Namespace, tmp_path: Path) -> Iterator[Start]:
-    """Starts a recorder in the namespace, and ends it if the test did not."""
-    started: list[Agent] = []
-
-    def begin(*options: str, name: str = "live.tape") -> Agent:
-        started.append(Agent(space, tmp_path / name, *options))
-        return started[-1]
-
-    yield begin
-    for agent in started:
-        agent.kill()
 
 
 def balanced(ledger: Ledger) -> Ledger:

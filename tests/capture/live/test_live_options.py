@@ -10,38 +10,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from capture.tape import Tape
-from tests.capture.live.agent import HERE, ROOT, THERE, Agent, Namespace, namespace
+from tests.capture.live.agent import HERE, ROOT, THERE, Agent, Namespace, Start
 
 pytestmark = pytest.mark.alone
-
-Start = Callable[..., Agent]
-
-
-@pytest.fixture(scope="module")
-def space() -> Iterator[Namespace]:
-    with namespace() as made:
-        if made is None:
-            pytest.skip("no network namespace can be made here: it takes root and iproute2")
-        yield made
-
-
-@pytest.fixture
-def start(space: Namespace, tmp_path: Path) -> Iterator[Start]:
-    started: list[Agent] = []
-
-    def begin(*options: str) -> Agent:
-        started.append(Agent(space, tmp_path / "live.tape", *options))
-        return started[-1]
-
-    yield begin
-    for agent in started:
-        agent.kill()
 
 
 def attempt(space: Namespace, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
