@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .exchange import Close, Connection
 from .http1.connection import Http1
+from .packets.frames import Packet
 from .stream import EASY, ENDED, NOBODY, UPWARD, Odd, Reader, Stream
 
 Key = tuple[bytes, bytes, int, int]
@@ -18,6 +19,13 @@ PATIENCE_NS = 500_000_000
 
 MOST_WAITING = 256
 """So many segments of a connection wait at most."""
+
+
+def key_of(packet: Packet) -> tuple[Key, bool]:
+    """The key of a packet's connection, and whether the packet flows in its direction."""
+    _, src, dst, sport, dport, *_ = packet
+    is_first = (sport, src) < (dport, dst)
+    return ((src, dst, sport, dport) if is_first else (dst, src, dport, sport)), is_first
 
 
 class Flow:

@@ -14,13 +14,13 @@ Whether it is HTTP is found from the bytes; what is not is counted in the ledger
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from .accounts import BYTES, account, told
 from .addresses import Ends, endpoint_name
 from .carried import Undecided
 from .exchange import Close, Connection, Exchange
-from .flow import PATIENCE_NS, Flow, Key
+from .flow import PATIENCE_NS, Flow, Key, key_of
 from .http1.digest import Digester
 from .http1.framing import Framing
 from .ledger import Ledger
@@ -132,14 +132,25 @@ class Flows:
         self._stuck.clear()
         return self._drain()
 
+    def follows(self, packet: Packet) -> bool:
+        """Whether the connection of a packet is followed."""
+        return key_of(packet)[0] in self._flows
+
+    def let_go(self, which: Callable[[Key], bool]) -> int:
+        """Follow some connections no longer, though they have not ended; how many."""
+        keys = [key for key, flow in self._flows.items() if not flow.done and which(key)]
+        for key in keys:
+            while key in self._flows:
+                self._over(self._flows[key], Close.CAPTURE_END)
+        return len(keys)
+
     @property
     def open(self) -> int:
         """How many connections are followed."""
         return len(self._flows)
 
     def _drain(self) -> list[Exchange]:
-        ready = self._out.copy()
-        self._out.clear()  # the framers go on appending to this very list
+        ready, self._out[:] = self._out[:], []  # the framers go on appending to this very list
         return ready
 
     # --- packets that need thought
@@ -312,22 +323,17 @@ class Flows:
         if not flow.done:
             flow.give_up()
             self._close(flow, flow.closing or how)
-        self._forget(flow)
-
-    def _inherit(self, heirs: Packets) -> None:
-        for packet in heirs:
-            _, src, dst, sport, dport, *_ = packet
-            is_first = (sport, src) < (dport, dst)
-            key = (src, dst, sport, dport) if is_first else (dst, src, dport, sport)
-            flow = self._flows.get(key)
-            stream = None if flow is None else flow.first if is_first else flow.second
-            self._odd(packet, flow, stream)
-
-    def _forget(self, flow: Flow) -> None:
         if self._flows.get(flow.key) is flow:
             del self._flows[flow.key]
             flow.let_go()
         self._stuck.pop(flow.key, None)
+
+    def _inherit(self, heirs: Packets) -> None:
+        for packet in heirs:
+            key, is_first = key_of(packet)
+            flow = self._flows.get(key)
+            stream = None if flow is None else flow.first if is_first else flow.second
+            self._odd(packet, flow, stream)
 
     def _close(self, flow: Flow, how: Close) -> None:
         if flow.done:

@@ -16,8 +16,11 @@ from typing import Any, Protocol
 from .errors import AuditError, WiretapeError
 from .exchange import Connection, Exchange
 from .ledger import SEEN, Ledger
-from .packets.decap import Decapsulator
+from .packets.decap import SAMPLED_OUT, Decapsulator
 from .packets.frames import Frames, Packet
+
+Ends = tuple[bytes, bytes, int, int]
+"""Both addresses and both ports of a connection."""
 
 EXCHANGES, CONNECTIONS = "exchanges", "connections"
 KEPT = "kept"
@@ -34,6 +37,10 @@ class Assembler(Protocol):
 
     def closed(self) -> Iterable[Connection]:
         """The connections that have ended since this was last asked."""
+        ...
+
+    def let_go(self, which: Callable[[Ends], bool]) -> int:
+        """Follow some connections no longer, though they have not ended; how many."""
         ...
 
     def expire(self, now_ns: int) -> Iterable[Exchange]:
@@ -142,6 +149,14 @@ class Recorder:
         """No packet came up to this time, on the packets' clock: give up what waits too long."""
         self._keep(self._assembler.expire(now_ns))
         self._keep_connections()
+
+    def let_go(self, which: Callable[[Ends], bool]) -> None:
+        """Some connections are followed no longer: what they have come to is kept."""
+        count = self._assembler.let_go(which)
+        if count:
+            self.ledger.book("connections let go in their midst", SAMPLED_OUT, count)
+            self._keep(self._assembler.expire(0))
+            self._keep_connections()
 
     def waiting_s(self) -> float:
         """For how long the oldest row that is not on the disk yet has waited."""

@@ -65,15 +65,18 @@ def open_recorder(
     )
     ledger = Ledger()
     digest_key = cleaner.client(b"digest").to_bytes(8, "little")
+    flows = Flows(
+        ledger,
+        ports=options.port,
+        keep_bodies=options.responses == "body",
+        digest_key=digest_key,
+    )
+    if sampler is not None:
+        sampler.follows = flows.follows
     return Recorder(
         ledger,
         Decapsulator(ledger, options.port, sampler),
-        Flows(
-            ledger,
-            ports=options.port,
-            keep_bodies=options.responses == "body",
-            digest_key=digest_key,
-        ),
+        flows,
         cleaner,
         outputs,
         tell,

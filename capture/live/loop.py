@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import ClassVar, Protocol
 
-from ..ledger import DROPPED, Ledger
+from ..ledger import DROPPED
 from ..log import Tell
 from ..packets.frames import Frames
 from ..record import Recorder
-from .sampling import Guard
+from .guard import Guard, Strain
+from .rates import Rates
 from .steady import SteadyClock
 
 _LOOK_S = 1.0
@@ -45,6 +46,8 @@ class LiveSource(Protocol):
     def read(self) -> list[Frames]: ...
 
     def drops(self) -> int: ...
+
+    def sample(self, limit: int) -> None: ...
 
     def note_error(self) -> None: ...
 
@@ -90,6 +93,7 @@ class LiveLoop:
         wishes: Wishes,
         report: Callable[[], None] = lambda: None,
         warn: Tell = lambda _: None,
+        tell_rates: tuple[Tell, Tell] = (lambda _: None, lambda _: None),  # a fall, a rise
     ) -> None:
         self._rings = rings
         self._recorder = recorder
@@ -100,6 +104,8 @@ class LiveLoop:
         self._warned = False  # that a limit cannot be kept
         self._down: set[str] = set()  # interfaces of which that was told
         self._clock = SteadyClock()
+        self._rates = Rates(guard, rings, recorder, self._clock.now_ns, *tell_rates)
+        self._read = 0  # packets, since the last look around
         self._by_descriptor = {ring.fileno(): ring for ring in rings}
         self._interruptions = 0
         self._waiting: deque[tuple[Frames, int]] = deque()  # and when its first packet was seen
@@ -156,6 +162,7 @@ class LiveLoop:
             self._waiting.append((frames, time.monotonic_ns() - late_ns))
             frames.times = self._clock.steady(frames.times)
             self._waiting_bytes += len(frames.data)
+            self._read += len(frames)
         return batches
 
     def _take(self) -> bool:
@@ -180,22 +187,23 @@ class LiveLoop:
 
     def _look_around(self) -> None:
         ledger = self._recorder.ledger
-        for ring in self._rings:
-            _book_drops(ledger, ring.drops())
+        dropped = sum(ring.drops() for ring in self._rings)
+        if dropped:  # packets that never reached us; their bytes nobody knows
+            ledger.book("packets", DROPPED, dropped)
         self._look_at_interfaces()
         if self._clock.steps:
             ledger.book("clock steps", "taken off the times", self._clock.steps)
             self._clock.steps = 0
-        changed = self._guard.check()
+        late_ns = self._late_ns if self._waiting else 0
+        strain = Strain(self._read, dropped, late_ns / 1e9)
+        self._read = 0
+        self._rates.look(strain, self._last[0] if self._last is not None else 0)
         if self._guard.in_vain and not self._warned:
             self._warned = True
             self._warn(
                 f"--max-memory is not kept: without any connection a worker takes "
                 f"{self._guard.memory >> 20} MB, and may take {self._guard.most_memory >> 20}"
             )
-        if changed:
-            now_ns = self._last[0] if self._last is not None else time.time_ns()
-            self._recorder.note_rate(now_ns, self._guard.sampler.rate)
         self._report()
 
     def _look_at_interfaces(self) -> None:
@@ -221,9 +229,3 @@ class LiveLoop:
         if self._wishes.rotate:
             self._wishes.rotate = False
             self._recorder.rotate()
-
-
-def _book_drops(ledger: Ledger, count: int) -> None:
-    """Book packets that never reached us; their bytes nobody knows."""
-    if count:
-        ledger.book("packets", DROPPED, count)

@@ -4,6 +4,7 @@ The kernel writes packets into blocks and hands over whole blocks, so a batch co
 system call while there is more. Where blocks are not taken back in time the kernel drops packets,
 and counts them: `drops` reads that count. On loopback every packet passes twice, out and in; the
 kernel is asked to leave the outgoing copy out (and the packet's direction is looked at besides).
+What is not wanted, and what is not in the sample, the socket's filter drops before it is copied.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import mmap
 import socket
 import struct
 from dataclasses import dataclass
-from typing import Any
 
 from ..errors import CaptureError
 from ..packets.frames import Frames
+from .bpf import Program
+from .filters import EVERYTHING, compile_filter, port_filter, sampled
+from .hashing import WHOLE
 
 _ETH_P_ALL = 0x0003
 _SOL_PACKET = 263
@@ -30,7 +33,8 @@ _FANOUT_HASH, _FANOUT_DEFRAGMENT = 0, 0x8000
 _USER, _KERNEL = 1, 0
 _OUTGOING = 4
 _UP_FLAG, _LOOPBACK_FLAG = 0x1, 0x8
-_GET_FLAGS = 0x8913
+_GET_FLAGS, _GET_HARDWARE = 0x8913, 0x8927
+_INSTRUCTION = 8
 
 _BLOCK = 1 << 20
 _FRAME = 1 << 11
@@ -52,7 +56,8 @@ class RingOptions:
     ring_bytes: int = 64 << 20
     promiscuous: bool = False
     fanout: int = 0  # number of the group that shares the packets; 0 for none
-    program: tuple[tuple[int, int, int, int], ...] = ()  # BPF instructions
+    ports: tuple[int, ...] = ()
+    expression: str = ""  # a filter like tcpdump's, instead of the ports
 
 
 class Ring:
@@ -62,9 +67,12 @@ class Ring:
         self.interface = options.interface
         self.interruptions = 0  # how often the interface went away
         self.down = False
-        self._promiscuous = options.promiscuous
+        self._options = options
         self._socket = _open(options.interface)
-        self._program: Any = None
+        self.link = -1
+        self._program: Program = ()
+        self._attached = False
+        self._limit = WHOLE  # hashes from here on are dropped
         try:
             self._loopback = bool(self._flags() & _LOOPBACK_FLAG)
             self._prepare(options)
@@ -77,16 +85,17 @@ class Ring:
         self._next = 0
 
     def _flags(self) -> int:
-        request = struct.pack("16sH14x", self.interface.encode(), 0)
+        return self._asked(_GET_FLAGS)
+
+    def _asked(self, what: int) -> int:
+        """What an ioctl tells of the interface."""
         import fcntl
 
-        answer = fcntl.ioctl(self._socket, _GET_FLAGS, request)
-        return int(struct.unpack_from("16sH", answer)[1])
+        request = struct.pack("16sH14x", self.interface.encode(), 0)
+        return int(struct.unpack_from("16sH", fcntl.ioctl(self._socket, what, request))[1])
 
     def _prepare(self, options: RingOptions) -> None:
         sock = self._socket
-        if options.program:
-            self._attach(options.program)
         sock.setsockopt(_SOL_PACKET, _VERSION, _TPACKET_V3)
         self._blocks = max(4, options.ring_bytes // _BLOCK)
         frames = self._blocks * (_BLOCK // _FRAME)
@@ -110,19 +119,36 @@ class Ring:
     def _bind(self) -> None:
         """Listen to the interface that has the name now."""
         self._index = socket.if_nametoindex(self.interface)
+        link = _LINKS.get(self._asked(_GET_HARDWARE), _ETHERNET)
+        if link != self.link:
+            expression = self._options.expression or port_filter(self._options.ports, link)
+            self.link, self._program = link, compile_filter(expression, link)
+            self._attach()
         self._socket.bind((self.interface, _ETH_P_ALL))
-        self.link = _LINKS.get(self._socket.getsockname()[3], _ETHERNET)
-        if self._promiscuous:
+        if self._options.promiscuous:
             member = struct.pack("iHH8s", self._index, _PROMISCUOUS, 0, b"")
             self._socket.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, member)
 
-    def _attach(self, program: tuple[tuple[int, int, int, int], ...]) -> None:
-        code = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
-        self._program = ctypes.create_string_buffer(code)
-        where = ctypes.addressof(self._program)
-        self._socket.setsockopt(
-            socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HxxxxxxP", len(program), where)
-        )
+    def sample(self, limit: int) -> None:
+        """Let through only connections with a hash below this; at once, for what comes from now on.
+
+        Of packets that are not plain more passes: see `filters.py`.
+        """
+        before, self._limit = self._limit, limit
+        if limit != before:
+            self._attach()
+
+    def _attach(self) -> None:
+        program = self._program
+        if self._limit < WHOLE:
+            program = sampled(program, self.link, self._limit)
+        if not program and not self._attached:
+            return
+        code = b"".join(struct.pack("HBBI", *one) for one in program or EVERYTHING)
+        held = ctypes.create_string_buffer(code)
+        where = struct.pack("HxxxxxxP", len(code) // _INSTRUCTION, ctypes.addressof(held))
+        self._socket.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, where)
+        self._attached = True
 
     @property
     def size(self) -> int:
@@ -224,30 +250,3 @@ def _open(interface: str) -> socket.socket:
             f"capturing on {interface} needs the capability CAP_NET_RAW; run it with sudo, or give "
             "it to your Python once: sudo setcap cap_net_raw+ep $(readlink -f $(which python3))."
         ) from None
-
-
-def compile_filter(expression: str, link: int) -> tuple[tuple[int, int, int, int], ...]:
-    """The kernel's program for a filter expression, as tcpdump would make it (by libpcap)."""
-    from scapy.arch.common import compile_filter as compiled
-    from scapy.error import Scapy_Exception
-
-    try:
-        program = compiled(expression, linktype=link)
-    except (Scapy_Exception, ImportError, OSError) as failure:
-        raise CaptureError(
-            f"the filter {expression!r} cannot be compiled ({failure}); "
-            "check it with tcpdump -d, and that libpcap is installed."
-        ) from None
-    return tuple(
-        (one.code, one.jt, one.jf, one.k)
-        for one in (program.bf_insns[number] for number in range(program.bf_len))
-    )
-
-
-def port_filter(ports: tuple[int, ...]) -> str:
-    """The expression that lets through TCP (of some ports, where given) and all fragments."""
-    if not ports:
-        return ""
-    wanted = "(" + " or ".join(f"tcp port {port}" for port in ports) + ")"
-    fragments = "(ip[6:2] & 0x1fff != 0) or (ip6[6] == 44)"
-    return f"{wanted} or {fragments} or (vlan and {wanted})"

@@ -1,34 +1,36 @@
-"""Sampling whole connections, so that recording never takes more of its host than it was granted.
+"""Sampling whole connections, so that recording never takes more of its host than it may.
 
 A connection is kept if a hash of its two ends falls below the rate. So the packets of a connection
 share one fate, in both directions, in every worker, and a lower rate keeps a subset of what a
 higher one keeps. When the rate falls, connections above it are let go at once (the host comes
 first). When it rises, a connection that was already running stays out until it is opened anew,
 because a recording that begins in mid-stream would be half a truth.
+
+The kernel's filter has the same hash and drops most of what is out before it is copied
+(`filters.py`); what it cannot tell, and what is back in, is decided upon here.
 """
 
 from __future__ import annotations
 
-import resource
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..packets.frames import Packet
+from .hashing import WHOLE, connection_hash
 
-_SYN, _SYN_OR_ACK, _FIN_OR_RST = 0x02, 0x12, 0x05
-_WHOLE = 1 << 32
-_LEAST_RATE = 1 / 1024
-_MOST_MEMBERS = 1 << 16
-_RECOVERY = 1.2  # how quickly the rate rises again, per second
+_SYN, _SYN_OR_ACK = 0x02, 0x12
+LEAST_RATE = 1 / 1024
+_MOST_RISES = 16  # of the rate, that are remembered: each a second at least
 
 
-def connection_hash(src: bytes, dst: bytes, sport: int, dport: int) -> int:
-    """32 bits that are the same for both directions of a connection."""
-    a = int.from_bytes(src[-8:], "big") * 0x9E3779B97F4A7C15 + sport * 0xC2B2AE3D27D4EB4F
-    b = int.from_bytes(dst[-8:], "big") * 0x9E3779B97F4A7C15 + dport * 0xC2B2AE3D27D4EB4F
-    mixed = ((a ^ (a >> 31)) + (b ^ (b >> 31))) & 0xFFFFFFFFFFFFFFFF
-    mixed = (mixed ^ mixed >> 29) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
-    return mixed >> 32
+def limit_of(rate: float) -> int:
+    """The hash below which that share of all connections lies."""
+    return int(rate * WHOLE)
+
+
+def _unknown(packet: Packet) -> bool:
+    del packet
+    return False
 
 
 @dataclass
@@ -37,94 +39,48 @@ class Sampler:
 
     rate: float = 1.0
     let_go: int = 0  # connections whose opening was seen and not kept
-    _sure: int = _WHOLE  # hashes below this were never let go
-    _limit: int = _WHOLE
-    _members: set[int] = field(default_factory=set)
+    follows: Callable[[Packet], bool] = _unknown  # whether the packet's connection is followed
+    limit: int = WHOLE  # hashes from here on are out
+    _sure: int = WHOLE  # hashes below this were never let go
+    _rises: list[tuple[int, int]] = field(default_factory=list)  # when, and the limit before
+    _opened: set[int] = field(default_factory=set)  # in this batch: not followed yet
 
     @property
     def whole(self) -> bool:
         """Whether every connection is kept."""
-        return self._sure >= _WHOLE
+        return self._sure >= WHOLE
 
-    def set_rate(self, rate: float) -> None:
-        """Keep this share of the connections from now on."""
-        self.rate = max(_LEAST_RATE, min(1.0, rate))
-        self._limit = int(self.rate * _WHOLE)
-        self._sure = min(self._sure, self._limit)
-        self._members = {one for one in self._members if one < self._limit}
+    def set_rate(self, rate: float, since_ns: int = 0) -> None:
+        """Keep this share of the connections from now on, which is this time."""
+        self.rate = rate
+        before, self.limit = self.limit, limit_of(rate)
+        self._sure = min(self._sure, self.limit)
+        if self.limit > before:
+            self._rises = [*self._rises[1 - _MOST_RISES :], (since_ns, before)]
 
-    def keeps(self, packet: Packet) -> bool:
-        """Whether the connection of a packet is in the sample."""
-        _, src, dst, sport, dport, _, _, flags, _, _ = packet
+    def keep(self, packets: list[Packet]) -> list[Packet]:
+        """Those packets of a batch whose connection is in the sample."""
+        self._opened.clear()
+        return [packet for packet in packets if self._keeps(packet)]
+
+    def out(self, ends: tuple[bytes, bytes, int, int]) -> bool:
+        """Whether a connection is above the rate."""
+        return connection_hash(*ends) >= self.limit
+
+    def _keeps(self, packet: Packet) -> bool:
+        time_ns, src, dst, sport, dport, _, _, flags, _, _ = packet
         number = connection_hash(src, dst, sport, dport)
         if number < self._sure:
             return True
-        if number >= self._limit:
-            self.let_go += flags & _SYN_OR_ACK == _SYN
+        opens = flags & _SYN_OR_ACK == _SYN
+        if number >= self.limit:
+            self.let_go += opens
             return False
-        if flags & _SYN and len(self._members) < _MOST_MEMBERS:
-            self._members.add(number)
-            return True
-        member = number in self._members
-        if member and flags & _FIN_OR_RST == 4:
-            self._members.discard(number)
-        return member
-
-
-@dataclass
-class Guard:
-    """Keeps this process within its share of processor time and memory, by lowering the rate."""
-
-    sampler: Sampler
-    most_cpu: float = 0.0  # share of one core; 0 for no limit
-    most_memory: int = 0  # bytes, the rings not counted; 0 for no limit
-    ring_bytes: int = 0  # mapped, and so resident, from the beginning
-    _wall: float = field(default_factory=time.monotonic)
-    _cpu: float = field(default_factory=time.process_time)
-
-    def check(self) -> bool:
-        """Look at what was used since the last check, and set the rate; whether it has changed.
-
-        Call it every second.
-        """
-        wall, cpu = time.monotonic(), time.process_time()
-        used = (cpu - self._cpu) / max(wall - self._wall, 1e-3)
-        self._wall, self._cpu = wall, cpu
-        if not self.most_cpu and not self.most_memory:
+        if not opens:
+            return number in self._opened or self.follows(packet)
+        if any(time_ns < since and number >= before for since, before in self._rises):
+            # It was opened before the rate rose: what followed in between is not here.
+            self.let_go += 1
             return False
-        before = self.sampler.rate
-        self.sampler.set_rate(self.decided(used, self.memory))
-        return self.sampler.rate != before
-
-    @property
-    def memory(self) -> int:
-        """What this process has now, without the rings."""
-        return max(0, resident_bytes() - self.ring_bytes)
-
-    @property
-    def in_vain(self) -> bool:
-        """It takes more memory than it may even where it keeps next to nothing."""
-        least = self.sampler.rate <= _LEAST_RATE
-        return bool(self.most_memory) and least and self.memory > self.most_memory
-
-    def decided(self, cpu: float, memory: int) -> float:
-        """The rate for the next second, after one with this use of processor and memory."""
-        rate = self.sampler.rate
-        fullness = max(
-            cpu / self.most_cpu if self.most_cpu else 0.0,
-            1 + 4 * (memory / self.most_memory - 1) if self.most_memory else 0.0,
-        )
-        if fullness > 1:
-            return rate * max(0.1, 0.9 / fullness)
-        if fullness < 0.7:
-            return rate * _RECOVERY
-        return rate
-
-
-def resident_bytes() -> int:
-    """How much memory this process has now."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as statm:
-            return int(statm.read().split()[1]) * resource.getpagesize()
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        self._opened.add(number)
+        return True

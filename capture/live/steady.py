@@ -43,6 +43,10 @@ class SteadyClock:
             return self._across(times, step)
         return times - self._stepped if self._stepped else times
 
+    def now_ns(self) -> int:
+        """The time now, on that clock."""
+        return self._wall() - self._stepped
+
     def _across(self, times: Int64s, step: int) -> Int64s:
         """A batch in which the step may lie: each stamp belongs to the clock it is nearer to."""
         import numpy as np

@@ -19,12 +19,13 @@ from ..ledger import Ledger
 from ..log import Tell, teller
 from ..recording import calm_collector, open_recorder
 from ..sanitize.options import sanitizer_from
+from .guard import Guard
 from .loop import LiveLoop, Wishes
 from .metrics import Health, Report, serve
 from .options import LiveOptions
 from .privileges import drop_privileges
-from .ring import Ring, RingOptions, compile_filter, port_filter
-from .sampling import Guard, Sampler
+from .ring import Ring, RingOptions
+from .sampling import Sampler
 
 if TYPE_CHECKING:
     from ..sanitize import Sanitizer
@@ -71,18 +72,13 @@ class Worker:
         self._options, self._number = options, number
         self._tell = tell
         self._take = take
-        expression = options.filter or port_filter(options.port)
-        program = compile_filter(expression, 1) if expression else ()
         share = options.workers
         self._guard = Guard(Sampler(), options.max_cpu / share, options.max_memory // share)
         self._rings = [
-            Ring(
-                RingOptions(
-                    name, options.ring, options.promiscuous, group and group + place, program
-                )
-            )
+            Ring(RingOptions(name, options.ring, options.promiscuous, group and group + place,
+                             options.port, options.filter))
             for place, name in enumerate(options.interface)
-        ]
+        ]  # fmt: skip
         self._guard.ring_bytes = sum(ring.size for ring in self._rings)
         drop_privileges(options.user)
         self._recorder = open_recorder(
@@ -99,7 +95,10 @@ class Worker:
         if self._number == 0:  # it speaks for all
             share = f" with {options.workers} workers" if options.workers > 1 else ""
             self._tell(f"recording {', '.join(options.interface)}{share}; Ctrl-C ends it")
-        loop = LiveLoop(self._rings, recorder, self._guard, wishes, self._report, warn)
+        loop = LiveLoop(
+            self._rings, recorder, self._guard, wishes, self._report, warn,
+            (self._teller("warning"), self._teller("info")),
+        )  # fmt: skip
         try:
             loop.run(options.duration / 1e9)
         finally:
@@ -110,6 +109,12 @@ class Worker:
             self._report()
         failure: str = recorder.failure
         return failure
+
+    def _teller(self, level: str) -> Tell:
+        """Of what each worker says of itself."""
+        speak = teller(self._options.log_format, level)
+        who = f"worker {self._number}: " if self._options.workers > 1 else ""
+        return lambda sentence: speak(who + sentence)
 
     def _report(self) -> None:
         recorder = self._recorder

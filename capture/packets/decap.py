@@ -130,7 +130,7 @@ class Decapsulator:
         sampler = self._sampler
         if sampler is None or sampler.whole:
             return rows
-        kept = [row for row in rows if sampler.keeps(row)]
+        kept = sampler.keep(rows)
         out = sum(map(_carries, rows)) - sum(map(_carries, kept))
         if out:
             # They had been counted as kept when they were decoded.

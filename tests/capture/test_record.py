@@ -1,4 +1,4 @@
-"""The recorder, sampling, rotation and the steady clock: decisions without a network or a disk."""
+"""The recorder, rotation and the steady clock: decisions without a network or a disk."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
-from hypothesis import strategies as st
 
 from capture.cli import capture
 from capture.exchange import Connection, Exchange
 from capture.ledger import Ledger
-from capture.live.sampling import Guard, Sampler, connection_hash
 from capture.live.steady import SteadyClock
 from capture.packets.decap import Decapsulator
 from capture.packets.frames import Frames
@@ -31,6 +28,14 @@ class _Assembler:
 
     def closed(self):
         return [Connection(0, b"\1\2\3\4", 5, "", 0, True)]
+
+    def let_go(self, which):
+        del which
+        return 3
+
+    def expire(self, now_ns):
+        del now_ns
+        return [Exchange()]
 
     def finish(self):
         return [Exchange()]
@@ -155,51 +160,11 @@ def test_counting_goes_on_where_the_next_tape_has_room() -> None:
     assert recorder.ledger.imbalances() == []
 
 
-@given(st.binary(min_size=4, max_size=4), st.binary(min_size=4, max_size=4),
-       st.integers(0, 65535), st.integers(0, 65535))  # fmt: skip
-def test_both_directions_of_a_connection_share_one_hash(src, dst, sport, dport) -> None:
-    assert connection_hash(src, dst, sport, dport) == connection_hash(dst, src, dport, sport)
-
-
-def _packet(number: int, flags: int = 0x18):
-    return (0, number.to_bytes(4, "big"), b"\1\1\1\1", 1000, 80, 0, 0, flags, b"x", 0)
-
-
-def test_the_rate_is_the_share_of_connections_that_are_kept() -> None:
-    sampler = Sampler()
-    sampler.set_rate(0.25)
-    kept = sum(sampler.keeps(_packet(n * 7919)) for n in range(20_000))
-    assert 4_600 < kept < 5_400
-
-
-def test_a_connection_that_was_let_go_returns_only_when_it_is_opened_anew() -> None:
-    sampler = Sampler()
-    sampler.set_rate(0.001)
-    sampler.set_rate(1.0)
-    out = next(n for n in range(1000) if not sampler.keeps(_packet(n)))
-    assert sampler.keeps(_packet(out, 0x02))
-    assert sampler.keeps(_packet(out))
-    assert sampler.keeps(_packet(out, 0x04))
-    assert not sampler.keeps(_packet(out))
-
-
-def test_the_guard_lowers_the_rate_above_its_limit_and_lets_it_rise_below() -> None:
-    guard = Guard(Sampler(), most_cpu=0.25, most_memory=100)
-    assert guard.decided(0.5, 10) < 0.5
-    assert guard.decided(0.1, 120) < 0.6
-    guard.sampler.set_rate(0.5)
-    assert guard.decided(0.05, 10) > 0.5
-    assert guard.decided(0.24, 10) == 0.5
-
-
-def test_the_guard_tells_when_its_limit_of_memory_cannot_be_kept() -> None:
-    guard = Guard(Sampler(), most_memory=1 << 20)
-    assert not guard.in_vain  # sampling has not been tried yet
-    for _ in range(10):
-        guard.check()
-    assert guard.in_vain
-    guard.ring_bytes = guard.memory
-    assert not guard.in_vain
+def test_what_a_recorder_lets_go_is_booked_and_written() -> None:
+    recorder, writers, _ = _recorder([9])
+    recorder.let_go(lambda ends: bool(ends))
+    assert recorder.ledger.count("connections let go in their midst", "sampled out") == 3
+    assert (writers[0].rows, writers[0].ended) == (1, 1)
 
 
 def test_limits_are_sizes_or_durations_by_their_unit() -> None:

@@ -10,9 +10,11 @@ import pytest
 
 from capture.errors import TapeError
 from capture.ledger import Ledger
-from capture.live.sampling import Guard, Sampler
+from capture.live.guard import Guard
+from capture.live.sampling import Sampler
 from capture.live.steady import SteadyClock
 from capture.tape import Tape
+from samples.packets import Conversations, interleaved
 from tests.capture.live.agent import HERE, Namespace, Start
 
 pytestmark = pytest.mark.alone
@@ -90,6 +92,10 @@ def test_a_share_of_a_core_is_kept_by_leaving_out_whole_connections(
         (kept,) = [list(c["exchanges"]) for c in [_all(tape, "exchanges")]]
     # What was opened while it was in the sample was kept to its end, or let go as a whole.
     assert sum(count == 3 for count in kept) > len(kept) / 2
+    # Openings pass the kernel's filter, so that each connection is booked; what follows does not.
+    assert ledger.count("connections") == 6000
+    assert ledger.count("packets") < sum(1 for _ in interleaved(Conversations(6000, 3, 20)))
+    assert "from now on" in agent.told
 
 
 def _all(tape: Tape, name: str) -> dict[str, np.ndarray]:

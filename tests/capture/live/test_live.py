@@ -9,13 +9,14 @@ import pytest
 
 from capture.errors import CaptureError
 from capture.ledger import Ledger
-from capture.live.ring import Ring, RingOptions, compile_filter, port_filter
+from capture.live.filters import compile_filter
+from capture.live.ring import Ring, RingOptions
 from capture.packets.decap import Decapsulator
 
 
 def _ring(port: int) -> Ring:
     try:
-        return Ring(RingOptions("lo", 8 << 20, program=compile_filter(port_filter((port,)), 1)))
+        return Ring(RingOptions("lo", 8 << 20, ports=(port,)))
     except CaptureError as failure:
         pytest.skip(f"no live capture here: {failure}")
 
