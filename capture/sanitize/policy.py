@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import PolicyError
 from .detect import TABLE, Detector
 from .pseudonym import KINDS
-from .scanner import EMPTY, compiled
+from .triggers import EMPTY, compiled
 
 LEVELS = ("standard", "strict", "none")
 PLACES = frozenset(
@@ -258,7 +258,7 @@ class _Reader:
             raise self._fail(f"{where} pattern ({EMPTY}); let it ask for a character at least")
         trigger = str(row.get("trigger", row["pattern"]))
         try:
-            compiled((trigger,))
+            compiled((trigger,), (0,))
         except PolicyError as refused:
             key = "trigger" if "trigger" in row else "pattern"
             advice = "mend it" if "trigger" in row else "simplify it, or add a simpler `trigger`"

@@ -5,53 +5,22 @@ Long data is looked at in chunks that overlap by more than what a detector may t
 
 from __future__ import annotations
 
-import functools
 import heapq
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any
 
-from ..errors import PolicyError
 from . import validators as is_
 from .detect import TABLE, Detector
+from .triggers import Triggers
 
 CHUNK = 1 << 16
 """Bytes scanned at a time; a trigger that fires has its pattern run over the chunk."""
 REACH = 1 << 12
 """How far a match may reach over the edge of its chunk."""
-_64 = r"[A-Za-z0-9+/_-]"
-_TEXT_QUAD = "|".join((
-    rf"[CDI-Za-f][AC-HQS-Xgi-nwyz0-3][ABEFIJMNQRUVYZcdghklopstwx014589]{_64}",  # printable
-    rf"{_64}[AQgw][A-D]{_64}",  # a zero between two bytes, as in UTF-16 and UTF-32
-    rf"A[A-P]{_64}{{2}}|{_64}{{2}}[AEIMQUYcgkosw048]A",  # a zero before or after them
-))  # fmt: skip
-_BASE64_TRIGGERS = (rf"{_64}{{16}}", rf"(?-i)(?:{_TEXT_QUAD}){{2}}")
-"""Both fire where base64 is to be undone: a run, and two quads (RFC 4648, section 4) in a row that
-spell three bytes of text each: of what is text for the most part, there are some anywhere."""
-EMPTY = "it matches empty text"
 _START = itemgetter(0)
-
-
-@functools.lru_cache(maxsize=16)
-def compiled(triggers: tuple[str, ...]) -> Any:
-    """A database of triggers, numbered in order; PolicyError where hyperscan takes one for none."""
-    import hyperscan
-
-    flags = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL
-    texts = [trigger.encode() for trigger in triggers]
-    size, database = len(texts), hyperscan.Database()
-    try:
-        database.compile(
-            expressions=texts, ids=list(range(size)), elements=size, flags=[flags] * size
-        )
-    except hyperscan.error as failure:
-        told = str(failure).rstrip(".")
-        told = EMPTY if "ALLOWEMPTY" in told else f"hyperscan takes none: {told}"
-        raise PolicyError(told) from None
-    return database
 
 
 class Scanner:
@@ -59,24 +28,15 @@ class Scanner:
 
     def __init__(self, detectors: Iterable[Detector] = TABLE) -> None:
         self.detectors = tuple(detectors)
-        import hyperscan
-
-        triggers = [detector.trigger for detector in self.detectors]
-        self._database: Any = compiled((*triggers, *_BASE64_TRIGGERS))
-        self._fired: list[int] = []
-        fire = self._fired.append
-
-        def note(number: int, _start: int, _end: int, _flags: int, _context: object) -> None:
-            fire(number)
-
-        self._note = note
-        # The database is shared with other scanners, what a scan writes into is not.
-        self._scan = self._database.scan
-        self._scratch: Any = hyperscan.Scratch(self._database)
-        self._base64 = len(self.detectors)
+        self._triggers = Triggers(self.detectors)
         self._parts = [replace(detector, kind="text") for detector in self.detectors]
         self._rows = [
-            (each.pattern.finditer, "secret" if "secret" in each.pattern.groupindex else 0, each)
+            (
+                each.pattern.finditer,
+                each.pattern.match,
+                "secret" if "secret" in each.pattern.groupindex else 0,
+                each,
+            )
             for each in self.detectors
         ]
 
@@ -89,16 +49,17 @@ class Scanner:
         """
         size = len(data)
         if size <= CHUNK:
-            fired = self._fired
-            fired.clear()
-            self._scan(data, self._note, 0, None, self._scratch)
+            fired = self._triggers.fired(data)
             if not fired:
                 return (), False
-        found: list[tuple[int, int, int]] = []
-        base64 = False
+            found: list[tuple[int, int, int]] = []
+            base64 = self._chunk(data, 0, size, fired, found, taken)
+            return (self._apart(found) if found else ()), base64
+        found, base64 = [], False
         for start in range(0, size, CHUNK):
             low, high = max(0, start - REACH), min(size, start + CHUNK + REACH)
-            base64 |= self._chunk(data, low, high, found, taken)
+            fired = self._triggers.within(data, low, high)
+            base64 |= self._chunk(data, low, high, fired, found, taken)
         return (self._apart(found) if found else ()), base64
 
     def _chunk(
@@ -106,20 +67,17 @@ class Scanner:
         data: bytes,
         low: int,
         high: int,
+        fired: list[int],
         found: list[tuple[int, int, int]],
         taken: Sequence[tuple[int, int, bytes]],
     ) -> bool:
-        fired = self._fired
-        if len(data) > CHUNK:  # else it was scanned already
-            fired.clear()
-            self._scan(data[low:high], self._note, 0, None, self._scratch)
         base64 = 0
         for number in fired:
-            if number >= self._base64:
+            if number >= len(self._rows):
                 base64 += 1
             else:
                 self._spans(data, number, low, high, found, taken)
-        return base64 == len(_BASE64_TRIGGERS)
+        return base64 == 2
 
     def _spans(
         self,
@@ -130,10 +88,15 @@ class Scanner:
         found: list[tuple[int, int, int]],
         taken: Sequence[tuple[int, int, bytes]],
     ) -> None:
-        finditer, secret, detector = self._rows[number]
+        finditer, whole, secret, detector = self._rows[number]
         valid = detector.valid
         judged: dict[bytes, list[tuple[int, int]]] = {}  # what repeats is judged once
-        for match in finditer(data, low, high):
+        for match in finditer(data, low, high + detector.reach):
+            if match.end() == high < len(data):  # it may go on where its chunk ends, or be none
+                more = whole(data, match.start())
+                if more is None:
+                    continue
+                match = more
             start, end = match.span(secret)
             if taken:
                 at = bisect_right(taken, start, key=_START) - 1
