@@ -3,8 +3,9 @@
 Each second it looks at the processor time and the memory that were used, and at whether the
 recording keeps up: packets that the kernel dropped for want of room, and how long ago those had
 been seen that were read last. What is too much lowers the rate in proportion, and does so again in
-the next second; with room to spare it rises slowly. So a recorder that cannot keep up loses whole
-connections, which are told, and after the first moments no packets at random, limits or not.
+the next second; with room to spare it rises slowly. What was seen before the rate fell says nothing
+of the rate since, so that is read first. So a recorder that cannot keep up loses whole connections,
+which are told, and after the first moments no packets at random, limits or not.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Strain:
     packets: int = 0  # that were read
     dropped: int = 0  # that the kernel had no room for
     late_s: float = 0.0  # how long ago the last of them had been seen
+    read_ns: int = 0  # up to when what was seen has been read
 
 
 @dataclass
@@ -45,6 +47,7 @@ class Guard:
     _cpu: float = field(default_factory=time.process_time)
     _late_s: float = 0.0
     _calm_s: float = _CALM_S  # for how long it has kept up
+    _cut_ns: int = 0  # when the rate fell last
 
     def check(self, strain: Strain) -> float:
         """The rate for the next second, after what was used since the last check."""
@@ -55,7 +58,13 @@ class Guard:
         overload = self.overload(strain, passed)
         self._late_s = strain.late_s
         self._calm_s = self._calm_s + passed if overload <= 1 and strain.late_s < _LATE_S else 0.0
+        if strain.read_ns < self._cut_ns:
+            return self.decided(0.0, self.memory)
         return self.decided(used, self.memory, overload)
+
+    def fell(self, now_ns: int) -> None:
+        """The rate has fallen at this time."""
+        self._cut_ns, self._calm_s = now_ns, 0.0
 
     @property
     def memory(self) -> int:

@@ -194,10 +194,12 @@ class LiveLoop:
         if self._clock.steps:
             ledger.book("clock steps", "taken off the times", self._clock.steps)
             self._clock.steps = 0
-        late_ns = self._late_ns if self._waiting else 0
-        strain = Strain(self._read, dropped, late_ns / 1e9)
+        if self._waiting and self._last is not None:
+            late_ns, read_ns = self._late_ns, self._last[0]
+        else:
+            late_ns, read_ns = 0, self._clock.now_ns()
+        self._rates.look(Strain(self._read, dropped, late_ns / 1e9, read_ns))
         self._read = 0
-        self._rates.look(strain, self._last[0] if self._last is not None else 0)
         if self._guard.in_vain and not self._warned:
             self._warned = True
             self._warn(

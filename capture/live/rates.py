@@ -1,8 +1,7 @@
 """The guard's rate, put into force: in the kernel's filters, the sample, the tape and the log.
 
-The order matters. The kernel lets more through before the sample asks for it, and only what is
-opened after that comes back in. When the rate falls, what waits to be read is sampled at the new
-rate as well.
+The order matters. The kernel lets more through before the sample asks for it, and what begins after
+that comes in. When the rate falls, what waits to be read is sampled at the new rate as well.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from ..record import Recorder
 from .guard import Guard, Strain
 from .sampling import limit_of
 
-_WORTH_TELLING = 1.25  # a change by so much, or one to or from the whole
+_WORTH_TELLING = 2  # a change by this factor, or one to or from the whole
 
 
 class Filtered(Protocol):
@@ -46,8 +45,8 @@ class Rates:
         self._told = 1.0
         self._noted_ns = 0
 
-    def look(self, strain: Strain, read_ns: int) -> None:
-        """A second has passed like this; packets were read up to that time."""
+    def look(self, strain: Strain) -> None:
+        """A second has passed like this."""
         before, rate = self._sampler.rate, self._guard.check(strain)
         if rate == before:
             return
@@ -56,8 +55,9 @@ class Rates:
         now_ns = self._now_ns()
         self._sampler.set_rate(rate, now_ns)
         if rate < before:
+            self._guard.fell(now_ns)
             self._recorder.let_go(self._sampler.out)
-        since_ns = now_ns if rate > before else min(now_ns, read_ns or now_ns)
+        since_ns = now_ns if rate > before else min(now_ns, strain.read_ns)
         self._noted_ns = max(self._noted_ns, since_ns)
         self._recorder.note_rate(self._noted_ns, rate)
         self._speak(rate)

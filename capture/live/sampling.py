@@ -3,8 +3,8 @@
 A connection is kept if a hash of its two ends falls below the rate. So the packets of a connection
 share one fate, in both directions, in every worker, and a lower rate keeps a subset of what a
 higher one keeps. When the rate falls, connections above it are let go at once (the host comes
-first). When it rises, a connection that was already running stays out until it is opened anew,
-because a recording that begins in mid-stream would be half a truth.
+first). When it rises, a connection that was already running comes in with its next request: sooner
+would be half a truth, and if it stayed out the rate would be none where connections live long.
 
 The kernel's filter has the same hash and drops most of what is out before it is copied
 (`filters.py`); what it cannot tell, and what is back in, is decided upon here.
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..packets.frames import Packet
+from ..recognise import REQUEST, recognise
 from .hashing import WHOLE, connection_hash
 
 _SYN, _SYN_OR_ACK = 0x02, 0x12
@@ -43,7 +44,7 @@ class Sampler:
     limit: int = WHOLE  # hashes from here on are out
     _sure: int = WHOLE  # hashes below this were never let go
     _rises: list[tuple[int, int]] = field(default_factory=list)  # when, and the limit before
-    _opened: set[int] = field(default_factory=set)  # in this batch: not followed yet
+    _opened: set[int] = field(default_factory=set)  # came in with this batch: not followed yet
 
     @property
     def whole(self) -> bool:
@@ -68,7 +69,7 @@ class Sampler:
         return connection_hash(*ends) >= self.limit
 
     def _keeps(self, packet: Packet) -> bool:
-        time_ns, src, dst, sport, dport, _, _, flags, _, _ = packet
+        time_ns, src, dst, sport, dport, _, _, flags, payload, _ = packet
         number = connection_hash(src, dst, sport, dport)
         if number < self._sure:
             return True
@@ -76,11 +77,13 @@ class Sampler:
         if number >= self.limit:
             self.let_go += opens
             return False
-        if not opens:
-            return number in self._opened or self.follows(packet)
+        if not opens and (number in self._opened or self.follows(packet)):
+            return True
+        if not opens and recognise(payload) != REQUEST:
+            return False
         if any(time_ns < since and number >= before for since, before in self._rises):
-            # It was opened before the rate rose: what followed in between is not here.
-            self.let_go += 1
+            # It is from before the rate rose: what followed in between is not here.
+            self.let_go += opens
             return False
         self._opened.add(number)
         return True

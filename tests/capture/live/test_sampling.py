@@ -42,7 +42,17 @@ def _let_go(sampler: Sampler) -> int:
     return out
 
 
-def test_a_connection_that_was_let_go_returns_only_when_it_is_opened_anew() -> None:
+def test_a_running_connection_that_was_out_returns_with_its_next_request() -> None:
+    sampler = Sampler()
+    out = _let_go(sampler)
+    (*head, _, cut) = _packet(out, time_ns=200)
+    rest, request = (*head, b"x" * 9, cut), (*head, b"GET /a HTTP/1.1\r\n", cut)
+    assert sampler.keep([rest, request, rest]) == [request, rest]
+    early = (99, *request[1:])
+    assert not sampler.keep([early, rest])
+
+
+def test_a_connection_that_was_let_go_returns_when_it_is_opened_anew() -> None:
     followed: set[bytes] = set()
     sampler = Sampler(follows=lambda packet: packet[1] in followed)
     out = _let_go(sampler)
@@ -108,6 +118,13 @@ def test_a_recording_that_falls_ever_further_behind_is_overloaded() -> None:
     assert guard.decided(0.1, 0, 2) == pytest.approx(0.45)
 
 
+def test_the_guard_reads_what_was_seen_before_a_cut_ere_it_cuts_again() -> None:
+    guard = Guard(Sampler())
+    guard.fell(1000)
+    assert guard.check(Strain(9, 9, late_s=3.0, read_ns=999)) == 1.0
+    assert guard.check(Strain(9, 9, late_s=1.0, read_ns=1000)) == pytest.approx(0.45)
+
+
 def test_the_rate_rises_once_the_recording_has_kept_up_for_a_while() -> None:
     guard = Guard(Sampler())
     guard.sampler.set_rate(0.5)
@@ -143,13 +160,13 @@ def test_a_change_of_the_rate_reaches_the_kernel_the_tape_and_the_log() -> None:
     recorder, ring, said, guard = _Recorder(), _Ring(), [], Guard(Sampler())
     now = iter([1000, 2000])
     rates = Rates(guard, [ring], recorder, lambda: next(now), said.append, said.append)
-    rates.look(Strain(packets=1), 10)
+    rates.look(Strain(packets=1, read_ns=10))
     assert not said
-    rates.look(Strain(packets=50, dropped=50), 900)
+    rates.look(Strain(packets=50, dropped=50, read_ns=900))
     low = guard.sampler.rate
     guard._calm_s = 9.0
     while guard.sampler.rate == low:
-        rates.look(Strain(), 950)
+        rates.look(Strain(read_ns=1950))
     assert recorder.rates == [(900, low), (2000, pytest.approx(low * 1.2))]
     assert ring.limits == [limit_of(low), limit_of(guard.sampler.rate)]
     assert said == [
