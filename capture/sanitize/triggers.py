@@ -49,7 +49,7 @@ def compiled(triggers: tuple[str, ...], numbers: tuple[int, ...]) -> Any:
     return database
 
 
-class _Scan:
+class Scan:
     """A database at work."""
 
     def __init__(self, numbered: Sequence[tuple[int, str]]) -> None:
@@ -97,10 +97,10 @@ class Triggers:
                 every.append((self._marks + place, sieves[0]))
             else:
                 every += row
-        self._all = _Scan(every)
-        self._theirs = _Scan(theirs) if theirs else None
-        self._sieves = {sieve: _Scan([(0, sieve)]) for sieves in forms for sieve in sieves}
-        self._forms = [(sieves, _Scan(row)) for sieves, row in forms.items()]
+        self._all = Scan(every)
+        self._theirs = Scan(theirs) if theirs else None
+        self._sieves = {sieve: Scan([(0, sieve)]) for sieves in forms for sieve in sieves}
+        self._forms = [(sieves, Scan(row)) for sieves, row in forms.items()]
 
     def fired(self, data: bytes) -> list[int]:
         """The numbers of the detectors that may find something in the data."""

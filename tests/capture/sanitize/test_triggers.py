@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capture.sanitize import views
+from capture.sanitize import places, views
 from capture.sanitize.detect import TABLE, Detector
+from capture.sanitize.places import LOOSE
 from capture.sanitize.scanner import CHUNK, Scanner
 from capture.sanitize.triggers import Triggers
 
@@ -144,3 +145,25 @@ def test_base64_is_looked_at_wherever_what_it_spells_is_text(
     if len(run.rstrip(b"=")) >= views.SHORTEST_BASE64 and views._decoded(run) is not None:
         assert SCANNER.find(run)[1]
         assert SCANNER.find(before + b" " + run)[1]
+
+
+LOOSE_PIECES = [
+    *(bytes([byte]) for byte in b"a1_.-=: \"'[]{}&;,\n\\\xff"), b"name", b"pin=", b'"token": "',
+    b"x" * 61, b"y" * 62, b"    ", b"session[id]", b"  :  ", b"='a b",
+]  # fmt: skip
+
+
+@given(
+    st.lists(st.sampled_from(LOOSE_PIECES), max_size=16).map(b"".join),
+    st.integers(0, 120),
+    st.sampled_from([b" ", b"a:", b"- ", b"v"]),
+)
+def test_loose_values_of_long_data_are_those_that_one_pattern_finds(
+    text: bytes, before: int, filler: bytes
+) -> None:
+    size = places._REGION
+    for fill in (b" ", filler):
+        long = (fill * size)[: size - before] + text + (fill * size)[: size + 9] + text
+        expected = [match.span(match.lastindex or 4) for match in LOOSE.finditer(long)]
+        found = list(places.loose_values(long, 0, len(long)))
+        assert [(place.start, place.end) for place in found] == expected
