@@ -16,10 +16,12 @@ from . import validators as is_
 from .detect import TABLE, Detector
 from .triggers import Triggers
 
-CHUNK = 1 << 16
+CHUNK = 1 << 17
 """Bytes scanned at a time; a trigger that fires has its pattern run over the chunk."""
 REACH = 1 << 12
-"""How far a match may reach over the edge of its chunk."""
+"""How far a match may reach over the edge of its chunk, but for what a detector says."""
+_BEFORE = 64
+"""Bytes before a chunk that tell what a thing at its beginning follows."""
 _START = itemgetter(0)
 
 
@@ -57,7 +59,7 @@ class Scanner:
             return (self._apart(found) if found else ()), base64
         found, base64 = [], False
         for start in range(0, size, CHUNK):
-            low, high = max(0, start - REACH), min(size, start + CHUNK + REACH)
+            low, high = max(0, start - _BEFORE), min(size, start + CHUNK + REACH)
             fired = self._triggers.within(data, low, high)
             base64 |= self._chunk(data, low, high, fired, found, taken)
         return (self._apart(found) if found else ()), base64
