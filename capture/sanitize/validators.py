@@ -12,10 +12,12 @@ import ipaddress
 import json
 import math
 import re
+from itertools import accumulate
 
 from .words import in_words
 
-_NOT_DIGIT = re.compile(rb"[^0-9]")
+_NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
+_DOUBLED = bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))
 _CARD_PREFIX = re.compile(
     rb"4|5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3[47]|3(?:0[0-5]|095|[5689])|6(?:011|[245]|0|304|390|759|76[1-3])"
     rb"|35(?:2[89]|[3-8])|1800|2131|5[06-9]|62|81|220[0-4]|8"
@@ -24,6 +26,7 @@ _CARD_LENGTHS = {
     b"1": (15,), b"2": (15, 16), b"3": (14, 15, 16, 19), b"4": (13, 16, 19),
     b"5": tuple(range(12, 20)), b"6": tuple(range(12, 20)), b"8": (16, 17, 18, 19),
 }  # fmt: skip
+_SHORTEST_CARD = 12
 _IBAN_LENGTH = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22,
     "BR": 29, "BY": 28, "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28,
@@ -36,23 +39,20 @@ _IBAN_LENGTH = {
     "TN": 24, "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20,
 }  # fmt: skip
 
+_IN_DIGITS = [
+    str(int(chr(byte), 36)) if byte < 128 and chr(byte).isalnum() else "" for byte in range(256)
+]
+
 
 def digits_of(text: bytes) -> bytes:
     """The digits of a text, separators left out."""
-    return _NOT_DIGIT.sub(b"", text)
+    return text.translate(None, _NO_DIGITS)
 
 
 def luhn_sum(digits: bytes) -> int:
     """The Luhn sum of a number, its last digit being the check digit."""
-    total = 0
-    for place, byte in enumerate(reversed(digits)):
-        value = byte - 48
-        if place & 1:
-            value *= 2
-            if value > 9:
-                value -= 9
-        total += value
-    return total
+    singles = digits[-1::-2]
+    return sum(singles) - 48 * len(singles) + sum(digits[-2::-2].translate(_DOUBLED))
 
 
 def is_card(text: bytes) -> bool:
@@ -66,8 +66,9 @@ def is_card(text: bytes) -> bool:
 
 def iban_remainder(text: bytes) -> int:
     """The ISO 7064 remainder of an IBAN; 1 where its check digits are right."""
-    moved = (text[4:] + text[:4]).upper()
-    return int("".join(str(int(chr(byte), 36)) for byte in moved)) % 97
+    body, begin = text[4:], "".join(map(_IN_DIGITS.__getitem__, text[:4]))
+    spelt = body.decode() if body.isdigit() else "".join(map(_IN_DIGITS.__getitem__, body))
+    return int(spelt + begin) % 97
 
 
 def is_iban(text: bytes) -> bool:
@@ -107,22 +108,27 @@ def is_ipv6(text: bytes) -> bool:
     return text.count(b":") >= 2 and len(text) > 5 and not address.is_loopback
 
 
+_EXTENSION = re.compile(rb"[xX#]")
+_DECIMAL_OR_DATE = re.compile(
+    rb"\d+\.\d+|(?:1[89]|20)\d\d[-./ ][01]?\d[-./ ][0-3]?\d"
+    rb"|[0-3]?\d[-./ ][01]?\d[-./ ](?:1[89]|20)\d\d"
+)
+_GROUPS = re.compile(rb"\d+")
+
+
 def is_phone(text: bytes) -> bool:
     """A telephone number as people write them, and neither a date, a version nor an amount."""
-    digits = digits_of(re.split(rb"[xX#]", text)[0])
-    if not 7 <= len(digits) <= 15 or len(set(digits)) < 2:
+    extension = _EXTENSION.search(text)
+    digits = digits_of(text[: extension.start()] if extension else text)
+    if not 7 <= len(digits) <= 15 or digits.count(digits[:1]) == len(digits):
         return False
     if text[:1] == b"+" or text[:2] == b"00":
         return len(digits) >= 8
     if text.isdigit() and len(text) >= 9:  # the pattern asks for its form, or for "fax" after it
         return True
-    if re.fullmatch(rb"\d+\.\d+", text):
-        return False  # a decimal number
-    groups = [len(group) for group in re.findall(rb"\d+", text)]
-    if b"(" not in text and re.fullmatch(rb"(?:1[89]|20)\d\d[-./ ][01]?\d[-./ ][0-3]?\d", text):
+    if _DECIMAL_OR_DATE.fullmatch(text):
         return False
-    if re.fullmatch(rb"[0-3]?\d[-./ ][01]?\d[-./ ](?:1[89]|20)\d\d", text):
-        return False
+    groups = [len(group) for group in _GROUPS.findall(text)]
     return max(groups) <= 7 and groups[-1] >= 2 and groups.count(1) <= 1 and len(groups) > 1
 
 
@@ -143,9 +149,12 @@ def _entropy(text: bytes) -> float:
     if not size:
         return 0.0
     counts = map(text.count, set(text))
-    return math.log2(size) - sum(n * math.log2(n) for n in counts if n > 1) / size
+    if size >= len(_N_LOG_N):
+        return math.log2(size) - sum(n * math.log2(n) for n in counts) / size
+    return math.log2(size) - sum(map(_N_LOG_N.__getitem__, counts)) / size
 
 
+_N_LOG_N = [0.0, *(n * math.log2(n) for n in range(1, 1024))]
 _COMMON = 0.7
 """Of the pairs of letters in a word; of random letters hardly any run has as many."""
 _HEX = b"0123456789abcdefABCDEF-"
@@ -162,9 +171,11 @@ def is_token(text: bytes) -> bool:
     if text.count(b"+") * 8 >= len(text):
         return False  # the words of a form; they are looked at again with spaces between them
     is_hex = not text.translate(None, _HEX)
+    if _entropy(text) < (2.8 if is_hex else 3.4):
+        return False
     if not is_hex and 2 * in_words(text, _COMMON) > len(text):
         return False
-    return _entropy(text) >= (2.8 if is_hex else 3.4) and not _is_base64_text(text)
+    return not _is_base64_text(text)
 
 
 def _is_base64_text(text: bytes) -> bool:
@@ -177,15 +188,21 @@ def _is_base64_text(text: bytes) -> bool:
     return len(plain) >= 12 and not plain.translate(None, _PRINTABLE)
 
 
-_GROUPS = re.compile(rb"\d+")
-
-
 def cards_in(data: bytes) -> list[tuple[int, int]]:
     """Cards that stand between other groups of digits ("order 12 4… … … …")."""
-    groups = [match.span() for match in _GROUPS.finditer(data)]
-    return [
-        (groups[i][0], groups[j][1])
-        for i in range(len(groups))
-        for j in range(i, len(groups))
-        if groups[j][1] - groups[i][0] >= 12 and is_card(data[groups[i][0] : groups[j][1]])
-    ]
+    digits = digits_of(data)
+    edges = list(accumulate(map(len, _GROUPS.findall(data)), initial=0))
+    found = []
+    for at, first in enumerate(edges):
+        if edges[-1] - first < _SHORTEST_CARD:
+            break
+        for length in _CARD_LENGTHS.get(digits[first : first + 1], ()):
+            last = first + length
+            if last not in edges or not _CARD_PREFIX.match(digits, first):
+                continue
+            if luhn_sum(digits[first:last]) % 10 == 0:
+                found.append((at, edges.index(last) - 1))
+    if not found:
+        return []
+    spans = [match.span() for match in _GROUPS.finditer(data)]
+    return [(spans[i][0], spans[j][1]) for i, j in found]
