@@ -19,6 +19,7 @@ _LOSSES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("fragments", ("never completed",), "fragments of packets were never completed"),
     ("interruptions", (), "times an interface was down"),
     ("connections", ("sampled out",), "connections were sampled out"),
+    ("connections let go in their midst", (), "connections were let go in their midst"),
 )
 
 

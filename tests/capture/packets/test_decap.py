@@ -190,6 +190,26 @@ def test_packets_of_both_paths_and_versions_stay_in_the_order_of_their_frames() 
     assert [p[0] for p in packets] == [1000, 2000, 3000, 4000, 5000]
 
 
+@pytest.mark.parametrize(
+    ("most", "wrap"),
+    [
+        (50, lambda packet: h.ipv4(packet, 4)),
+        (40, lambda packet: h.ipv4(b"\0\0\x08\0" + packet, 47)),
+        (30, lambda packet: h.ipv4(h.udp(b"\x08" + bytes(7) + h.ethernet(packet), 4789), 17)),
+    ],
+    ids=["ip in ip", "gre", "vxlan"],
+)
+def test_a_dozen_wrappings_are_read_and_more_are_told_as_such(most: int, wrap) -> None:
+    packet, frames = PLAIN, []
+    for _ in range(most):
+        packet = wrap(packet)
+        frames.append(h.ethernet(packet))
+    packets, ledger = h.decoded(h.frames_of(frames))
+    assert len(packets) == 12
+    assert ledger.fates("packets") == {"nested too deeply": most - 12, "kept": 12}
+    assert ledger.imbalances() == []
+
+
 def test_each_frame_has_one_fate() -> None:
     frames = [
         h.ethernet(PLAIN),
