@@ -20,7 +20,7 @@ _ETHERNET = 1
 _LIBPCAPS_RAW = 12  # DLT_RAW on Linux, which is 101 in files
 EVERYTHING: Program = ((6, 0, 0, ALL_BYTES),)
 # link type -> (offset of the ethertype or -1, length of the link header)
-_PLAIN = {1: (12, 14), 101: (-1, 0)}
+PLAIN = {1: (12, 14), 101: (-1, 0)}
 
 
 def compile_filter(expression: str, link: int) -> Program:
@@ -57,9 +57,9 @@ def sampled(program: Program, link: int, limit: int) -> Program:
     On links other than Ethernet and raw IP nothing is dropped here.
     """
     after = program or EVERYTHING
-    if link not in _PLAIN:
+    if link not in PLAIN:
         return after
-    type_at, ip = _PLAIN[link]
+    type_at, ip = PLAIN[link]
     code = Code()
     code.load_length()
     code.if_at_least(ip + 20 + _TCP_HEADER, false="after")  # one that is cut off is told as such

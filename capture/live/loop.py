@@ -171,7 +171,7 @@ class LiveLoop:
             return False
         frames, seen_ns = self._waiting.popleft()
         self._waiting_bytes -= len(frames.data)
-        self._recorder.take(frames)
+        self._recorder.take(self._rates.thinned(frames))
         now_ns = time.monotonic_ns()
         self._last, self._late_ns = (int(frames.times[-1]), now_ns), now_ns - seen_ns
         return True

@@ -10,9 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..log import Tell
+from ..packets.decap import SAMPLED_OUT
+from ..packets.frames import Frames
 from ..record import Recorder
 from .guard import Guard, Strain
 from .sampling import limit_of
+from .thinning import outside, without
 
 _WORTH_TELLING = 2  # a change by this factor, or one to or from the whole
 
@@ -44,6 +47,7 @@ class Rates:
         self._tell = tell
         self._told = 1.0
         self._noted_ns = 0
+        self._cut_ns = 0  # when the rate fell last
 
     def look(self, strain: Strain) -> None:
         """A second has passed like this."""
@@ -55,12 +59,25 @@ class Rates:
         now_ns = self._now_ns()
         self._sampler.set_rate(rate, now_ns)
         if rate < before:
+            self._cut_ns = now_ns
             self._guard.fell(now_ns)
             self._recorder.let_go(self._sampler.out)
         since_ns = now_ns if rate > before else min(now_ns, strain.read_ns)
         self._noted_ns = max(self._noted_ns, since_ns)
         self._recorder.note_rate(self._noted_ns, rate)
         self._speak(rate)
+
+    def thinned(self, frames: Frames) -> Frames:
+        """A batch without what the kernel would have dropped, had it come after the rate fell."""
+        import numpy as np
+
+        if not len(frames) or int(frames.times[0]) >= self._cut_ns or self._sampler.whole:
+            return frames
+        out = outside(frames, self._sampler.limit)
+        wires = np.maximum(frames.wires, frames.lengths)[out]
+        self._recorder.ledger.book("packets", SAMPLED_OUT, len(wires))
+        self._recorder.ledger.book("captured bytes", SAMPLED_OUT, int(wires.sum()))
+        return without(frames, out)
 
     def _speak(self, rate: float) -> None:
         change = max(rate / self._told, self._told / rate)

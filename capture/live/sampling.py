@@ -21,6 +21,7 @@ from .hashing import WHOLE, connection_hash
 
 _SYN, _SYN_OR_ACK = 0x02, 0x12
 LEAST_RATE = 1 / 1024
+_MOST_HASHES = 1 << 14
 _MOST_RISES = 16  # of the rate, that are remembered: each a second at least
 
 
@@ -44,6 +45,7 @@ class Sampler:
     limit: int = WHOLE  # hashes from here on are out
     _sure: int = WHOLE  # hashes below this were never let go
     _rises: list[tuple[int, int]] = field(default_factory=list)  # when, and the limit before
+    _hashes: dict[tuple[bytes, bytes, int, int], int] = field(default_factory=dict)
     _opened: set[int] = field(default_factory=set)  # came in with this batch: not followed yet
 
     @property
@@ -68,9 +70,18 @@ class Sampler:
         """Whether a connection is above the rate."""
         return connection_hash(*ends) >= self.limit
 
+    def _hash(self, ends: tuple[bytes, bytes, int, int]) -> int:
+        """The hash of a connection, worked out once for as long as it is remembered."""
+        number = self._hashes.get(ends)
+        if number is None:
+            if len(self._hashes) >= _MOST_HASHES:
+                self._hashes.clear()
+            number = self._hashes[ends] = connection_hash(*ends)
+        return number
+
     def _keeps(self, packet: Packet) -> bool:
         time_ns, src, dst, sport, dport, _, _, flags, payload, _ = packet
-        number = connection_hash(src, dst, sport, dport)
+        number = self._hash((src, dst, sport, dport))
         if number < self._sure:
             return True
         opens = flags & _SYN_OR_ACK == _SYN

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from capture.live.bpf import Program
 from capture.live.filters import compile_filter, port_filter, sampled
 from capture.live.hashing import WHOLE, connection_hash
+from capture.live.thinning import outside, without
 from capture.packets.layers import Layers
+from tests.capture.packet_helpers import frames_of
 
 ATTACH_FILTER = 26
 ETHERNET, RAW, PPP = 1, 101, 9
@@ -100,6 +102,26 @@ def test_what_is_not_plain_passes_to_be_decided_upon_when_it_is_read(
     assert passes(sampled((), PPP, 0), whole)
     found = Layers().packet(link, rest, len(rest), 0)[1]
     assert found is not None or passes(nothing, rest or b"\0")
+
+
+PACKETS = st.lists(
+    st.tuples(ENDS, FLAGS, st.booleans(), st.integers(0, 60)), min_size=1, max_size=6
+)
+
+
+@given(LINKS, PACKETS, LIMITS)
+def test_what_waits_to_be_read_is_thinned_as_the_kernel_would_have(
+    link: int, packets: list[tuple[tuple[bytes, bytes, int, int], int, bool, int]], limit: int
+) -> None:
+    frames = [
+        frame(link, ends, flags, options=b"\1" * 4 * odd)[: 90 - cut]
+        for ends, flags, odd, cut in packets
+    ]
+    batch = frames_of(frames, link)
+    out = outside(batch, limit)
+    program = sampled((), link, limit)
+    assert out.tolist() == [not passes(program, one) for one in frames]
+    assert len(without(batch, out)) == len(frames) - out.sum()
 
 
 @given(ENDS, st.sampled_from([80, 8080]))

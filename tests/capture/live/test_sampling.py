@@ -13,6 +13,7 @@ from capture.live.guard import Guard, Strain
 from capture.live.hashing import connection_hash
 from capture.live.rates import Rates
 from capture.live.sampling import Sampler, limit_of
+from tests.capture import packet_helpers as h
 
 
 @given(st.binary(min_size=4, max_size=4), st.binary(min_size=4, max_size=4),
@@ -139,6 +140,7 @@ class _Recorder:
     def __init__(self) -> None:
         self.rates: list[tuple[int, float]] = []
         self.let_gone = 0
+        self.ledger = Ledger()
 
     def note_rate(self, time_ns, rate) -> None:
         self.rates.append((time_ns, rate))
@@ -174,6 +176,16 @@ def test_a_change_of_the_rate_reaches_the_kernel_the_tape_and_the_log() -> None:
         "(100.0% before)"
     ]
     assert recorder.let_gone == 1
+    # What was seen before the fall and waits yet is thinned to the same sample, and booked.
+    tcp = bytes(2) + b"\0\x50" + bytes(8) + b"\x50\x18" + bytes(6)
+    waiting = [h.ethernet(h.ipv4(number.to_bytes(2, "big") + tcp[2:])) for number in range(200)]
+    batch = h.frames_of(waiting)
+    batch.times[:] = 999
+    kept = len(rates.thinned(batch))
+    assert 0 < kept < 200
+    assert recorder.ledger.fates("packets") == {"sampled out": 200 - kept}
+    batch.times[:] = 1000
+    assert len(rates.thinned(batch)) == 200
 
 
 def test_the_guard_tells_when_its_limit_of_memory_cannot_be_kept() -> None:
