@@ -91,27 +91,30 @@ class Scanner:
         taken: Sequence[tuple[int, int, bytes]],
     ) -> None:
         finditer, whole, secret, detector = self._rows[number]
-        valid = detector.valid
+        valid, note = detector.valid, found.append
         judged: dict[bytes, list[tuple[int, int]]] = {}  # what repeats is judged once
+        known = judged.get
+        cut = high if high < len(data) else -1
         for match in finditer(data, low, high + detector.reach):
-            if match.end() == high < len(data):  # it may go on where its chunk ends, or be none
+            start, end = match.span(secret)
+            if end == cut:  # it may go on where its chunk ends, or be none
                 more = whole(data, match.start())
                 if more is None:
                     continue
-                match = more
-            start, end = match.span(secret)
+                start, end = more.span(secret)
             if taken:
                 at = bisect_right(taken, start, key=_START) - 1
                 if at >= 0 and end <= taken[at][1]:
                     continue
             if valid is None:
-                found.append((start, end, number))
+                note((start, end, number))
                 continue
             text = data[start:end]
-            spans = judged.get(text)
+            spans = known(text)
             if spans is None:
                 spans = judged[text] = _within(text, detector)
-            found.extend((start + a, start + b, number) for a, b in spans)
+            for a, b in spans:
+                note((start + a, start + b, number))
 
     def _apart(self, found: list[tuple[int, int, int]]) -> list[tuple[int, int, Detector]]:
         """What precedes in the table wins; the rest of an overlapped span stays a span."""
