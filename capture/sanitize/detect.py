@@ -51,6 +51,7 @@ _NO_DASH = r"[^\d-]"
 # Sieves; of a run of a class hyperscan makes nearly nothing, of a few digits little.
 _DIGITS = (r"\d(?:[ .+-]?\d){8}",)
 _LONG_NUMBER = (*_DIGITS, r"\d(?:[ +-]?\d){10}")
+_SIGN = "[ -/:]"  # of a class of few characters hyperscan looks for each: many are one automaton
 # A version follows a product (`Server/1.2.3.4`), an address in a path a segment (`/ip/192.0.2.7`).
 _IN_PATH = "|".join(rf"(?<=/[\w-]{{{size}}}[A-Za-z]/)" for size in range(16))
 _LOCAL = r"A-Za-z0-9._%+'\x80-\xff-"
@@ -171,7 +172,8 @@ TABLE: tuple[Detector, ...] = (
          "ipv6", is_.is_ipv6, (r":[\da-f]{0,4}:",)),
     _row("mac", r"[^a-z\d:-][\da-f]{2}(?:[:-][\da-f]{2}){5}[^a-z\d:-]",
          rf"(?<![{_A}:-])[0-9A-Fa-f]{{2}}(?:([:-])[0-9A-Fa-f]{{2}})(?:\1[0-9A-Fa-f]{{2}}){{4}}"
-         rf"(?![{_A}:-])", "hex", None, (r"[\da-f:-]{17}",)),
+         rf"(?![{_A}:-])", "hex", None,
+         (r"[\da-f:-]{17}", rf"[^a-z\d:-][\da-f]{{2}}(?:{_SIGN}[\da-f]{{2}}){{5}}[^a-z\d:-]")),
     _row("coordinates",
          r"[^\d.]-?\d{1,3}\.\d{4,15}, ?-?\d{1,3}\.\d{4,15}\D",
          r"(?<![\d.])(?P<secret>-?\d{1,3}\.\d{4,15}, ?-?\d{1,3}\.\d{4,15})(?!\d)", "degrees", None,
