@@ -298,7 +298,9 @@ class Blind:
 
 def _pairs_of(plain: bytes) -> Iterator[tuple[str, int, int]]:
     """Names and spans of values in a text that stood in another as JSON or as a query does."""
-    found = [*_NESTED.finditer(plain), *_NESTED_PAIR.finditer(plain)]
+    found = list(_NESTED.finditer(plain)) if b":" in plain else []
+    if b"=" in plain:
+        found += _NESTED_PAIR.finditer(plain)
     for match in sorted(found, key=lambda match: match.start()):
         yield match[1].decode("latin-1"), *match.span(match.lastindex or 2)
 
