@@ -21,6 +21,7 @@ from .wide import narrowed, widened
 
 RESIZED, FILLED = int(Flag.RESIZED), int(Flag.FILLED)  # plain integers: enums are slow to combine
 _GRAPHQL = frozenset(("query", "mutation", "subscription"))
+_GRAPHQL_NAMES = frozenset(name.encode() for name in _GRAPHQL)
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[^\r\n]*\r?\n")
 _BOUNDARY = re.compile(rb'(?i)boundary="?([^";\r\n]{1,200})')
 _FIRST_MARK = re.compile(rb"\s*--([^\r\n]{1,200}?)[ \t]*\r?\n")
@@ -139,7 +140,7 @@ class Content:
         if found is None:
             if self._head.strict:
                 return self._blind.value(data)
-            edits = self._edits(data, places.loose_values(data, 0, len(data)))
+            edits = self._loose(data)
             return self._blind.around(data, edits) if edits else self._blind.clean(data)
         edits = self._edits(data, found)
         is_form = b"urlencoded" in kind.lower() and not _JSON_START.match(data)
@@ -161,6 +162,24 @@ class Content:
             return self._blind.clean(plain, edits)
 
         return in_json(query, named)
+
+    def _loose(self, data: bytes) -> list[tuple[int, int, bytes]]:
+        """Edits of values after telling names in a text of no structure; a name is judged once."""
+        edits: list[tuple[int, int, bytes]] = []
+        judged: dict[bytes, Action | None] = {}
+        for match in places.loose_matches(data, 0, len(data)):
+            name = match[1]
+            if name not in judged:
+                judged[name] = self._head.action("form", name.decode("latin-1"))
+            action = judged[name]
+            if action is None and name not in _GRAPHQL_NAMES:
+                continue
+            start, end = match.span(match.lastindex or 4)
+            if action is not None and start < end:
+                edits.append((start, end, self._head.done(data[start:end], action)))
+            elif action is None and b"{" in data[start:end]:
+                edits.append((start, end, self._literals(data[start:end])))
+        return edits
 
     def _edits(self, data: bytes, found: Iterator[places.Place]) -> list[tuple[int, int, bytes]]:
         edits: list[tuple[int, int, bytes]] = []

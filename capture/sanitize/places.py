@@ -228,12 +228,18 @@ _REGION, _HEAD = 1 << 14, 80  # a name, what stands around its sign and a byte o
 
 def loose_values(data: bytes, start: int, end: int) -> Iterator[Place]:
     """Values that follow a name and a sign of assignment, whatever the structure is."""
-    if data.find(b"=", start, end) < 0 and data.find(b":", start, end) < 0:
-        return
-    found = LOOSE.finditer(data, start, end) if end - start < _REGION else _loose(data, start, end)
-    for match in found:
+    for match in loose_matches(data, start, end):
         group = match.lastindex or 4
         yield Place("form", match[1].decode("latin-1"), *match.span(group))
+
+
+def loose_matches(data: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:
+    """The matches of LOOSE: the first group is a name, the last a value."""
+    if data.find(b"=", start, end) < 0 and data.find(b":", start, end) < 0:
+        return iter(())
+    if end - start < _REGION:
+        return LOOSE.finditer(data, start, end)
+    return _loose(data, start, end)
 
 
 def _loose(data: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:
