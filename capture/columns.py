@@ -81,7 +81,9 @@ CONNECTIONS = (
     Column("client", "uint64", "pseudonym of the client's address"),
     Column("server", "text", "address and port of the server"),
     Column("opened_ns", "int64", "when it was opened or first seen", NEVER, True),
-    Column("closed_ns", "int64", "when it ended; -1 where the capture ended first", NEVER, True),
+    Column(
+        "closed_ns", "int64", "when it ended; -1 where the capture did, or let it go", NEVER, True
+    ),
     Column("open_seen", "uint8", "0 where the capture began in mid-stream"),
     Column("close", "uint8", "code of exchange.Close"),
     Column("client_bytes", "int64", "bytes of the client's stream, missing ones included"),

@@ -48,7 +48,6 @@ _ROWS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
     ("full", 64, 0, ()),
     ("full", 64, 0, ("--max-cpu", "50%")),
     ("full", 64, 0, ("--max-cpu", "25%")),
-    ("full", 64, 0, ("--max-cpu", "10%")),
 )
 # Measured once on a machine of two cores; not in this run.
 _RIVALS = (
