@@ -20,6 +20,7 @@ _RECOVERY = 1.2  # how quickly the rate rises again, per second
 _ROOM = 0.7  # below so much of a limit there is room to spare
 _MOST_CUT = 0.1  # of the rate, at once
 _LATE_S = 1.0  # who is later than this, and is getting later, does not keep up
+_CATCH_UP = 1.2  # at least so much less has to come, for one who is late to be so no more
 _CALM_S = 5.0  # so long after it did not keep up the rate stays where it is
 _ALL = 1.0  # of a core: more than that no worker can take
 
@@ -28,7 +29,8 @@ _ALL = 1.0  # of a core: more than that no worker can take
 class Strain:
     """How a second went."""
 
-    packets: int = 0  # that were read
+    came: int = 0  # packets that the kernel handed over
+    read: int = 0  # of them, and of those before
     dropped: int = 0  # that the kernel had no room for
     late_s: float = 0.0  # how long ago the last of them had been seen
     read_ns: int = 0  # up to when what was seen has been read
@@ -55,7 +57,7 @@ class Guard:
         passed = max(wall - self._wall, 1e-3)
         used = (cpu - self._cpu) / passed
         self._wall, self._cpu = wall, cpu
-        overload = self.overload(strain, passed)
+        overload = self.overload(strain)
         self._late_s = strain.late_s
         self._calm_s = self._calm_s + passed if overload <= 1 and strain.late_s < _LATE_S else 0.0
         if strain.read_ns < self._cut_ns:
@@ -77,13 +79,12 @@ class Guard:
         least = self.sampler.rate <= LEAST_RATE
         return bool(self.most_memory) and least and self.memory > self.most_memory
 
-    def overload(self, strain: Strain, passed_s: float) -> float:
+    def overload(self, strain: Strain) -> float:
         """How many times more came than was kept up with: 1 where nothing was left behind."""
-        lost = (strain.packets + strain.dropped) / max(strain.packets, 1) if strain.dropped else 1.0
-        later = (strain.late_s - self._late_s) / passed_s
-        if strain.late_s < _LATE_S or later <= 0:
-            return lost
-        return lost / max(1 - later, _MOST_CUT)
+        behind = strain.late_s >= _LATE_S and strain.late_s > self._late_s
+        if behind:
+            return max(_CATCH_UP, (strain.came + strain.dropped) / max(strain.read, 1))
+        return (strain.came + strain.dropped) / max(strain.came, 1) if strain.dropped else 1.0
 
     def decided(self, cpu: float, memory: int, overload: float = 1.0) -> float:
         """The rate after a second with this use of processor and memory, and this overload."""

@@ -105,7 +105,7 @@ class LiveLoop:
         self._down: set[str] = set()  # interfaces of which that was told
         self._clock = SteadyClock()
         self._rates = Rates(guard, rings, recorder, self._clock.now_ns, *tell_rates)
-        self._read = 0  # packets, since the last look around
+        self._came = self._read = 0  # packets, since the last look around
         self._by_descriptor = {ring.fileno(): ring for ring in rings}
         self._interruptions = 0
         self._waiting: deque[tuple[Frames, int]] = deque()  # and when its first packet was seen
@@ -162,7 +162,7 @@ class LiveLoop:
             self._waiting.append((frames, time.monotonic_ns() - late_ns))
             frames.times = self._clock.steady(frames.times)
             self._waiting_bytes += len(frames.data)
-            self._read += len(frames)
+            self._came += len(frames)
         return batches
 
     def _take(self) -> bool:
@@ -172,6 +172,7 @@ class LiveLoop:
         frames, seen_ns = self._waiting.popleft()
         self._waiting_bytes -= len(frames.data)
         self._recorder.take(self._rates.thinned(frames))
+        self._read += len(frames)
         now_ns = time.monotonic_ns()
         self._last, self._late_ns = (int(frames.times[-1]), now_ns), now_ns - seen_ns
         return True
@@ -198,8 +199,8 @@ class LiveLoop:
             late_ns, read_ns = self._late_ns, self._last[0]
         else:
             late_ns, read_ns = 0, self._clock.now_ns()
-        self._rates.look(Strain(self._read, dropped, late_ns / 1e9, read_ns))
-        self._read = 0
+        self._rates.look(Strain(self._came, self._read, dropped, late_ns / 1e9, read_ns))
+        self._came = self._read = 0
         if self._guard.in_vain and not self._warned:
             self._warned = True
             self._warn(

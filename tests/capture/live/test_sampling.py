@@ -104,32 +104,32 @@ def test_the_guard_lowers_the_rate_above_its_limit_and_lets_it_rise_below() -> N
 
 def test_what_the_kernel_drops_lowers_the_rate_by_the_share_that_it_dropped() -> None:
     guard = Guard(Sampler())
-    lost = guard.overload(Strain(packets=60, dropped=40), 1.0)
-    assert guard.decided(0.9, 0, lost) == pytest.approx(0.9 * 0.6)
+    assert guard.decided(0.9, 0, guard.overload(Strain(60, 60, 40))) == pytest.approx(0.9 * 0.6)
     assert guard.reason == "more came than could be recorded"
-    assert guard.decided(0.9, 0, guard.overload(Strain(packets=60), 1.0)) == 1.0
+    assert guard.decided(0.9, 0, guard.overload(Strain(60, 60))) == 1.0
 
 
-def test_a_recording_that_falls_ever_further_behind_is_overloaded() -> None:
+def test_a_recording_that_falls_ever_further_behind_lowers_the_rate_to_what_it_reads() -> None:
     guard = Guard(Sampler())
-    assert guard.overload(Strain(9, 0, late_s=0.9), 1.0) == 1  # a stall is not
-    guard.check(Strain(9, 0, late_s=1.5))
-    assert guard.overload(Strain(9, 0, late_s=2.0), 1.0) == pytest.approx(2)
-    assert guard.overload(Strain(9, 0, late_s=1.4), 1.0) == 1  # it catches up
+    assert guard.overload(Strain(100, 50, late_s=0.9)) == 1  # a stall is not
+    guard.check(Strain(100, 50, late_s=1.5))
+    assert guard.overload(Strain(100, 50, late_s=2.0)) == 2
+    assert guard.overload(Strain(100, 99, late_s=2.0)) == 1.2  # what waits is to be read as well
+    assert guard.overload(Strain(100, 50, late_s=1.4)) == 1  # it catches up
     assert guard.decided(0.1, 0, 2) == pytest.approx(0.45)
 
 
 def test_the_guard_reads_what_was_seen_before_a_cut_ere_it_cuts_again() -> None:
     guard = Guard(Sampler())
     guard.fell(1000)
-    assert guard.check(Strain(9, 9, late_s=3.0, read_ns=999)) == 1.0
-    assert guard.check(Strain(9, 9, late_s=1.0, read_ns=1000)) == pytest.approx(0.45)
+    assert guard.check(Strain(9, 9, 9, late_s=3.0, read_ns=999)) == 1.0
+    assert guard.check(Strain(9, 9, 9, late_s=1.0, read_ns=1000)) == pytest.approx(0.45)
 
 
 def test_the_rate_rises_once_the_recording_has_kept_up_for_a_while() -> None:
     guard = Guard(Sampler())
     guard.sampler.set_rate(0.5)
-    guard.check(Strain(packets=1, dropped=1))
+    guard.check(Strain(1, 1, dropped=1))
     assert guard.decided(0.1, 0) == 0.5
     calm = Guard(Sampler())
     calm.sampler.set_rate(0.5)
@@ -162,9 +162,9 @@ def test_a_change_of_the_rate_reaches_the_kernel_the_tape_and_the_log() -> None:
     recorder, ring, said, guard = _Recorder(), _Ring(), [], Guard(Sampler())
     now = iter([1000, 2000])
     rates = Rates(guard, [ring], recorder, lambda: next(now), said.append, said.append)
-    rates.look(Strain(packets=1, read_ns=10))
+    rates.look(Strain(1, 1, read_ns=10))
     assert not said
-    rates.look(Strain(packets=50, dropped=50, read_ns=900))
+    rates.look(Strain(50, 50, dropped=50, read_ns=900))
     low = guard.sampler.rate
     guard._calm_s = 9.0
     while guard.sampler.rate == low:
