@@ -13,12 +13,15 @@ APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 TEST_PROGRAMS := nginx:nginx-light chromium:chromium ip:iproute2
 BENCH_PROGRAMS := $(TEST_PROGRAMS) wrk:wrk h2load:nghttp2-client hey:hey tshark:tshark tcpreplay:tcpreplay
 
-.PHONY: help setup demo test lint bench bench-all fuzz docs clean test-programs bench-programs
+# What is compiled (setup.py says which of it), and where nothing can be, runs as it is.
+SOURCES := $(shell find capture replay/sending -name '*.py')
+
+.PHONY: help setup demo test cover lint bench bench-all fuzz docs clean test-programs bench-programs
 
 help: ## Say what there is to make.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
 
-setup: $(VENV)/.ready ## Make .venv with everything that wiretape needs.
+setup: build/.compiled ## Make .venv with everything that wiretape needs.
 
 $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -30,8 +33,19 @@ $(VENV)/.ready: pyproject.toml
 	    $(PYTHON) -m venv --clear $(VENV); }; \
 	fi
 	@echo 'Installing packages into $(VENV)…'
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@WIRETAPE_COMPILE=0 $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
 	@touch $@
+
+build/.compiled: $(VENV)/.ready setup.py $(SOURCES)
+	@{ command -v gcc && $(BIN)/python -c "import setup; assert not setup.missing()"; } >/dev/null 2>&1 \
+	  || { echo 'Installing a C compiler…'; $(APT) update -qq && $(APT) install -y -qq \
+	    --no-install-recommends gcc libc6-dev python3-dev >/dev/null; } \
+	  || echo 'Could not install a C compiler.'
+	@echo 'Compiling the hot modules…'
+	@$(BIN)/python setup.py -q build_ext --inplace --parallel 2 >$(VENV)/compile.log 2>&1 \
+	  || { cat $(VENV)/compile.log; exit 1; }
+	@! grep 'runs interpreted' $(VENV)/compile.log
+	@mkdir -p build; touch $@
 
 # Installs the missing ones where it may; without them the tests that need them say so and skip.
 define install_programs
@@ -52,16 +66,20 @@ test-programs:
 bench-programs:
 	$(call install_programs,$(BENCH_PROGRAMS))
 
-demo: setup ## Record a busy service, replay it at another copy, name what that copy hides.
+demo: $(VENV)/.ready ## Record a busy service, replay it at another copy, name what that copy hides.
 	@$(BIN)/python -m samples.demo
 
-lint: setup ## ruff and strict mypy.
+lint: $(VENV)/.ready ## ruff and strict mypy.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
 test: setup test-programs lint ## Everything that must hold before a change lands.
-	@rm -f .coverage .coverage.*
+	@$(BIN)/python -m pytest -m 'not alone' -n auto --maxprocesses 4
+	@$(BIN)/python -m pytest -m alone
+
+cover: $(VENV)/.ready test-programs ## Which lines the tests reach: of the sources as they are, not compiled.
+	@rm -f .coverage .coverage.* build/.compiled; find capture replay -name '*.so' -delete
 	@$(BIN)/python -m pytest -m 'not alone' -n auto --maxprocesses 4 --cov --cov-report=
 	@$(BIN)/python -m pytest -m alone --cov --cov-append
 
@@ -78,4 +96,5 @@ docs: setup ## Write the command reference anew.
 	@$(BIN)/python -m tests.reference docs/commands.md
 
 clean: ## Remove what was made.
+	find capture replay -name '*.so' -delete
 	rm -rf $(VENV) build dist demo *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -8,8 +8,9 @@ parses, reads or writes; this module imports nothing of the project.
 from __future__ import annotations
 
 from enum import IntEnum, IntFlag
+from typing import Final
 
-NEVER = -1
+NEVER: Final = -1
 """A time (or an exchange number) that there never was."""
 
 
@@ -92,7 +93,7 @@ class Outcome(IntEnum):
         return self.name.lower().replace("_", " ")
 
 
-FINE = (Outcome.NONE, Outcome.ANSWERED, Outcome.ABANDONED, Outcome.UNSENT)
+FINE: Final = (Outcome.NONE, Outcome.ANSWERED, Outcome.ABANDONED, Outcome.UNSENT)
 """Outcomes in which the target did not fail: it answered in full, or no answer was waited for."""
 
 

@@ -6,6 +6,8 @@ missing is waited for, then given up (`jump`), the oldest first, and told to the
 
 from __future__ import annotations
 
+from typing import Final
+
 from .exchange import Close, Connection
 from .http1.connection import Http1
 from .packets.frames import Packet
@@ -14,10 +16,10 @@ from .stream import EASY, ENDED, NOBODY, UPWARD, Odd, Reader, Stream
 Key = tuple[bytes, bytes, int, int]
 """Both ends, those of the lower port first: so it is the same for both directions."""
 
-PATIENCE_NS = 500_000_000
+PATIENCE_NS: Final = 500_000_000
 """So long is a missing segment waited for."""
 
-MOST_WAITING = 256
+MOST_WAITING: Final = 256
 """So many segments of a connection wait at most."""
 
 
@@ -31,6 +33,7 @@ def key_of(packet: Packet) -> tuple[Key, bool]:
 class Flow:
     """A connection while it is followed."""
 
+    __deletable__ = ("first", "second")
     __slots__ = (
         "closing", "connection", "done", "first", "key", "last_ns", "odd", "reader", "second",
         "swapped",

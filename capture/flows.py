@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from typing import Final
 
 from .accounts import BYTES, account, told
 from .addresses import Ends, endpoint_name
@@ -31,11 +32,10 @@ from .rivals import Packets, Rivals
 from .stream import EASY, MASK, UPWARD, Piece, Stream
 
 FIN, SYN, RST, ACK, URG = 1, 2, 4, 16, 32
-_NOT_EASY = FIN | SYN | RST | URG
-_SECOND = 1_000_000_000
-_LINGER_NS = _SECOND
-_WINDOW = 1 << 16
-_FIN_REACH = 1 << 20  # so much may be missing before an end that is believed
+_NOT_EASY: Final = FIN | SYN | RST | URG
+_SECOND: Final = 1_000_000_000  # a connection that ended lingers for one
+_WINDOW: Final = 1 << 16
+_FIN_REACH: Final = 1 << 20  # so much may be missing before an end that is believed
 
 
 class Flows:
@@ -276,7 +276,7 @@ class Flows:
         if flow.closing is None:
             by_client = stream is flow.client
             flow.closing = Close.RST_CLIENT if by_client else Close.RST_SERVER
-            self._ending.append((packet[0] + _LINGER_NS, flow))
+            self._ending.append((packet[0] + _SECOND, flow))
             stream.set(EASY, False)
             other.set(EASY, False)
 
@@ -287,7 +287,7 @@ class Flows:
         self._stuck.pop(flow.key, None)
         if flow.ended and not flow.done:
             self._close(flow, flow.closing or Close.FIN_CLIENT)
-            self._ending.append((time_ns + _LINGER_NS, flow))
+            self._ending.append((time_ns + _SECOND, flow))
 
     # --- ends
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import Final
 
-SEEN = "seen"
-DROPPED = "dropped by the kernel"
+SEEN: Final = "seen"
+DROPPED: Final = "dropped by the kernel"
 
 
 class Ledger:

@@ -8,10 +8,11 @@ hand; they are looked into only where something does come again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from .packets.frames import Packet
 
-_MOST_LOOKED_AT = 64
+_MOST_LOOKED_AT: Final = 64
 _MASK, _HALF = 0xFFFFFFFF, 1 << 31
 
 Index = dict[tuple[bytes, bytes, int, int], list[Packet]]

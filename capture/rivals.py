@@ -13,6 +13,7 @@ bounded in every way.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from .accounts import BYTES
 from .flow import Flow
@@ -22,13 +23,13 @@ from .recognise import REQUEST, recognise
 from .stream import MASK, Stream
 
 _SYN_RST, _ACK = 2 | 4, 16
-_HALF = 1 << 31
-_BACK = 1 << 20  # an old copy from before the capture began may lie so far before its first byte
-_AHEAD = 1 << 24  # a gap of more than this in both directions at once is another connection
-_WINDOW = 1 << 30  # nothing further behind is sent again
-_NEAR = 1 << 20
-_MOST_PACKETS = 16
-_MOST_RIVALS = 256
+_HALF: Final = 1 << 31
+_BACK: Final = 1 << 20  # so far before its first byte may an older copy of the stream lie
+_AHEAD: Final = 1 << 24  # a gap of more than this in both directions at once is another connection
+_WINDOW: Final = 1 << 30  # nothing further behind is sent again
+_NEAR: Final = 1 << 20
+_MOST_PACKETS: Final = 16
+_MOST_RIVALS: Final = 256
 
 Packets = Sequence[Packet]
 

@@ -8,11 +8,11 @@ too: so that an answer never overtakes its request in a capture that saw them ou
 from __future__ import annotations
 
 from bisect import insort
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
-MASK = 0xFFFFFFFF
-_HALF = 1 << 31
-_REACH = 1 << 26  # an acknowledgement further ahead than this is no proof of anything
+MASK: Final = 0xFFFFFFFF
+_HALF: Final = 1 << 31
+_REACH: Final = 1 << 26  # an acknowledgement further ahead than this is no proof of anything
 
 
 class Piece(NamedTuple):
@@ -80,15 +80,17 @@ class Nobody:
     def client(self, time_ns: int, data: bytes) -> None:
         """Bytes that nobody wants."""
 
-    server = client
+    def server(self, time_ns: int, data: bytes) -> None:
+        """Bytes that nobody wants."""
 
     def client_gap(self, time_ns: int, count: int) -> None:
         """Missing bytes that nobody misses."""
 
-    server_gap = client_gap
+    def server_gap(self, time_ns: int, count: int) -> None:
+        """Missing bytes that nobody misses."""
 
 
-NOBODY = Nobody()
+NOBODY: Final = Nobody()
 
 
 class Stream:

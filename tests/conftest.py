@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A busy machine is no defect of what is tested.
@@ -14,3 +16,16 @@ settings.load_profile("patient")
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+ROOT = Path(__file__).parents[1]
+STAMP = ROOT / "build" / ".compiled"  # see Makefile
+
+
+def pytest_configure() -> None:
+    """Refuse to test compiled modules whose sources have changed since."""
+    built = [path for name in ("capture", "replay") for path in (ROOT / name).rglob("*.so")]
+    sources = [path.with_name(path.name.split(".")[0] + ".py") for path in built]
+    since = STAMP.stat().st_mtime if STAMP.exists() else 0.0
+    for source in sources:
+        if source.exists() and source.stat().st_mtime > since:
+            pytest.exit(f"{source} is newer than what was compiled of it: run `make setup`.", 2)

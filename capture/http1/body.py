@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Final
 
 from ..defects import Defect
+from ..octets import NUL, RETURN
 
 Sink = Callable[[bytes], object]
 
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})([ \t]*)(;[^\r\n\0]*)?\r?\n")
-_WORD = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
-_EXTENSIONS = re.compile(
+_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})([ \t]*)(;[^\r\n\0]*)?\r?\n")
+_WORD: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_QUOTED: Final = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
+_EXTENSIONS: Final = re.compile(
     rb"(?:[ \t]*;[ \t]*" + _WORD + rb"(?:[ \t]*=[ \t]*(?:" + _WORD + rb"|" + _QUOTED + rb"))?)*+"
 )
 """RFC 9112, section 7.1.1."""
-_FRAMING = re.compile(rb"(?i:content-length|transfer-encoding|host|trailer|te)[ \t]*:")
-_LINE_LIMIT = 16_384
+_FRAMING: Final = re.compile(rb"(?i:content-length|transfer-encoding|host|trailer|te)[ \t]*:")
+_LINE_LIMIT: Final = 16_384
 
 
 class Sized:
@@ -53,7 +55,7 @@ class Sized:
         return skipped
 
 
-ENDLESS = 1 << 62
+ENDLESS: Final = 1 << 62
 
 
 class Chunked:
@@ -116,7 +118,7 @@ class Chunked:
             self.done = line in (b"\r\n", b"\n")
             if _FRAMING.match(line):
                 self.defects |= Defect.TRAILER_FORBIDDEN
-            if b"\0" in line or b"\r" in line.removesuffix(b"\r\n"):
+            if NUL in line or RETURN in line.removesuffix(b"\r\n"):
                 self.defects |= Defect.NUL_OR_CR
         else:
             size = _SIZE.fullmatch(line)

@@ -8,6 +8,8 @@ is there only while a message is under way, because most of very many connection
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..defects import Defect
 from ..exchange import Close, Connection, Exchange, Flag, Kind, RequestEnd
 from .framing import Framing
@@ -16,11 +18,11 @@ from .request import Mode, Requests
 from .response import Mode as Answering
 from .response import Responses, Rest
 
-_MOST_WAITING = 1024
+_MOST_WAITING: Final = 1024
 """So many requests wait for their answers: where only one direction is captured, none comes."""
 
-_ZERO = ord("0")
-_HOW = {
+_ZERO: Final = ord("0")
+_HOW: Final = {
     Close.FIN_CLIENT: RequestEnd.FIN,
     Close.FIN_SERVER: RequestEnd.SILENCE,
     Close.RST_CLIENT: RequestEnd.RST,

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..defects import Defect
+from ..octets import NUL, RETURN
 
-HEAD_LIMIT = 1 << 18
+HEAD_LIMIT: Final = 1 << 18
 """A larger head is none."""
 
-TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-METHODS = frozenset(
+TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+METHODS: Final = frozenset(
     b"GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH ACL BASELINE-CONTROL BIND CHECKIN "
     b"CHECKOUT COPY LABEL LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE "
     b"MOVE ORDERPATCH PROPFIND PROPPATCH PURGE QUERY REBIND REPORT SEARCH SOURCE UNBIND UNCHECKOUT "
@@ -24,30 +25,30 @@ METHODS = frozenset(
     b"BCOPY BDELETE BMOVE BPROPFIND BPROPPATCH M-SEARCH RPC_IN_DATA RPC_OUT_DATA "
     b"RPC_CONNECT RDG_IN_DATA RDG_OUT_DATA CCM_POST".split()
 )
-CONTENTLESS = (b"GET ", b"HEAD ", b"CONNECT ", b"TRACE ")
+CONTENTLESS: Final = (b"GET ", b"HEAD ", b"CONNECT ", b"TRACE ")
 """How requests begin whose content has no meaning (RFC 9110, sections 9.3.1, .2, .6 and .8)."""
-LINE = re.compile(rb"(" + TOKEN + rb") ([!-~]+) HTTP/1\.([01])\r\n")
-_TARGET = re.compile(
+LINE: Final = re.compile(rb"(" + TOKEN + rb") ([!-~]+) HTTP/1\.([01])\r\n")
+_TARGET: Final = re.compile(
     rb"/[!-~]*"
     rb"|[A-Za-z][A-Za-z0-9+.\-]*://"
     rb"[!-.0-Z\\^-~]*(?:\[[!-Z^-~]+\][!-.0-Z\\^-~]*)?(?:/[!-~]*)?"
 )
-_ASTERISK_METHODS = (b"OPTIONS", b"M-SEARCH", b"NOTIFY")
-_HIGH = bytes(range(0x80, 0x100))
-_LOOKALIKE = re.compile(rb"(?:content[-_]+length|transfer[-_]+encoding)")
-_AUTHORITY = re.compile(rb"(?:[!-.0-9;-~]+|\[[!-~]+\]):[0-9]+")
-GLANCE = re.compile(rb"(" + TOKEN + rb") /[!-~]* HTTP/1\.[01]\r\n")
-LOOSE_LINE = re.compile(
+_ASTERISK_METHODS: Final = (b"OPTIONS", b"M-SEARCH", b"NOTIFY")
+_HIGH: Final = bytes(range(0x80, 0x100))
+_LOOKALIKE: Final = re.compile(rb"(?:content[-_]+length|transfer[-_]+encoding)")
+_AUTHORITY: Final = re.compile(rb"(?:[!-.0-9;-~]+|\[[!-~]+\]):[0-9]+")
+GLANCE: Final = re.compile(rb"(" + TOKEN + rb") /[!-~]* HTTP/1\.[01]\r\n")
+LOOSE_LINE: Final = re.compile(
     rb"([^\s]++)[ \t]++([^\r\n]*?)[ \t]{0,64}(?:[ \t](HTTP/[^\s]*)[ \t]{0,64})?(\r?\n)"
 )
-HTTP09_LINE = re.compile(rb"GET[ \t]+(?:/|https?://)[^\s]*[ \t]*\r?\n")
-STATUS_LINE = re.compile(rb"HTTP/(\d)\.(\d)[ \t]+(\d{3})(?!\d)[^\n]*\n", re.I)
-_PLAIN = re.compile(rb"(?:" + TOKEN + rb":[^\x00-\x08\n-\x1f\x7f]*\r\n)*\r\n")
-_TELLING = re.compile(
+HTTP09_LINE: Final = re.compile(rb"GET[ \t]+(?:/|https?://)[^\s]*[ \t]*\r?\n")
+STATUS_LINE: Final = re.compile(rb"HTTP/(\d)\.(\d)[ \t]+(\d{3})(?!\d)[^\n]*\n", re.I)
+_PLAIN: Final = re.compile(rb"(?:" + TOKEN + rb":[^\x00-\x08\n-\x1f\x7f]*\r\n)*\r\n")
+_TELLING: Final = re.compile(
     rb"(?:^|\n)(?:[cC][oO][nN][tT][eE][nN][tT][-_]+(?:[lL]|[tT][yY])|[tT][rR][aA][nN][sS][fF]|[uU][pP][gG][rR]"
     rb"|[pP][rR][oO][xX][yY]-[cC]|[eE][xX][pP][eE][cC][tT]|[hH][oO][sS][tT]|[cC][oO][nN][nN][eE][cC][tT])"
 )
-_DIGITS = re.compile(rb"0*[0-9]{1,18}").fullmatch
+_DIGITS: Final = re.compile(rb"0*[0-9]{1,18}").fullmatch
 
 
 class RequestLine(NamedTuple):
@@ -76,7 +77,7 @@ class Fields(NamedTuple):
         return self.persists is False or (version < 11 and not self.persists)
 
 
-_NOTHING_SAID = Fields(-1, False, False, b"", False, 0, None, 0)
+_NOTHING_SAID: Final = Fields(-1, False, False, b"", False, 0, None, 0)
 
 
 class Heads:
@@ -136,7 +137,7 @@ def read_line(line: bytes) -> RequestLine:
         if not HTTP09_LINE.fullmatch(line):
             return RequestLine(method, target, 9, int(_unreadable(line)))
         return RequestLine(method, target, 9, int(defects | Defect.HTTP09))
-    if b"\0" in line:
+    if NUL in line:
         defects |= Defect.NUL_OR_CR
     if not target:
         defects |= Defect.BAD_REQUEST_LINE
@@ -211,7 +212,7 @@ def _lines(block: bytes) -> tuple[list[bytes], int]:
         line = raw[:-1] if raw.endswith(b"\r") else raw
         if line is raw:
             defects |= Defect.BARE_LF
-        if b"\0" in line or b"\r" in line:
+        if NUL in line or RETURN in line:
             defects |= Defect.NUL_OR_CR
         if re.search(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]", line):
             defects |= Defect.BAD_HEADER_VALUE

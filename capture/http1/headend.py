@@ -7,12 +7,13 @@ one sent whole.
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from ..defects import FATAL, Defect
 from .head import TOKEN, Fields, Heads, RequestLine, read_line
 
-_BLANKS = re.compile(rb"(?:\r?\n)*")
-_EMPTY_LINE = re.compile(rb"\n\r?\n")
+_BLANKS: Final = re.compile(rb"(?:\r?\n)*")
+_EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
 
 
 class HeadEnd:

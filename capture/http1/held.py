@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 from .head import LINE
 from .resync import LINE_LIMIT
 
-_LIMIT = 1 << 16
+_LIMIT: Final = 1 << 16
 
 Part = tuple[int, bytes, int, int]
 """Time, bytes, how many are missing instead, and the place in the bytes to go on from."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-PAUSE_NS = 2_000_000
+from typing import Final
+
+PAUSE_NS: Final = 2_000_000
 """A piece of a request is noted where the pause before it is longer than this."""
 
-MOST_PIECES = 4096
+MOST_PIECES: Final = 4096
 
 
 class Pieces:

@@ -11,6 +11,7 @@ After CONNECT or Upgrade what follows is held until the answer says what it is.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 from ..defects import FATAL, Defect
 from ..exchange import Exchange, Flag, Kind, RequestEnd
@@ -22,8 +23,8 @@ from .held import Held
 from .pieces import Pieces
 from .resync import Search
 
-_TUNNEL_LEAST = 1 << 12  # a tunnel's exchange takes at least so many bytes
-_STEP = 1 << 12
+_TUNNEL_LEAST: Final = 1 << 12  # a tunnel's exchange takes at least so many bytes
+_STEP: Final = 1 << 12
 
 
 class Mode(IntEnum):
@@ -284,7 +285,7 @@ class Requests:
             self._finish()
         elif body.broken:
             exchange.defects |= Defect.CHUNK_INVALID
-            self._lose(exchange, RequestEnd.COMPLETE, data[end - 1 : end] == b"\n")
+            self._lose(exchange, RequestEnd.COMPLETE, data.endswith(b"\n", 0, end))
         return end
 
     def _leave(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..defects import Defect
 from ..exchange import Exchange, Flag, Kind
@@ -21,8 +21,8 @@ from .head import HEAD_LIMIT, STATUS_LINE, ResponseHead
 if TYPE_CHECKING:
     from xxhash import xxh64
 
-_STEP = 1 << 12
-_EMPTY_LINE = re.compile(rb"\n\r?\n")
+_STEP: Final = 1 << 12
+_EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
 
 
 class Mode(IntEnum):

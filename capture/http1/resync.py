@@ -8,13 +8,13 @@ may turn out to be such a line.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .head import LINE
 
-LINE_LIMIT = 8192
-_STEP = 1 << 14
-_NEXT = re.compile(rb"\n" + LINE.pattern)
+LINE_LIMIT: Final = 8192
+_STEP: Final = 1 << 14
+_NEXT: Final = re.compile(rb"\n" + LINE.pattern)
 
 
 class Found(NamedTuple):

@@ -10,10 +10,13 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from typing import Final
 
+from ..octets import AMPERSAND, BACKSLASH, NUL, PERCENT, PLUS
 from . import views
 from .credentials import WORD, secrets_in
 from .detect import Detector
+from .kinds import kind_of
 from .memory import Memory
 from .places import loose_values
 from .policy import FRAMING, SCAN, Policy
@@ -21,22 +24,22 @@ from .pseudonym import KINDS, Pseudonyms
 from .scanner import Scanner
 from .unframed import values
 
-DEPTH = 3
-_TELLING = 7
+DEPTH: Final = 3
+_TELLING: Final = 7
 """A shorter pseudonym may be another's plaintext: it is not remembered as ours."""
-_SHORTEST = 6  # nothing that a detector finds is shorter
-_SHORT = 256
-_REMEMBERED = 1 << 15
+_SHORTEST: Final = 6  # nothing that a detector finds is shorter
+_SHORT: Final = 256
+_REMEMBERED: Final = 1 << 15
 """Pseudonyms of texts up to _SHORT that are remembered, under a keyed hash of the text."""
-_NESTED = re.compile(
+_NESTED: Final = re.compile(
     rb"(?<![\w.-])\"?([A-Za-z0-9_.-]{2,61}+)\"?\s{0,4}:\s{0,4}"
     rb"(?:\"((?:[^\"\\]|\\.)++)|(-?[0-9][0-9.eE+-]*+)(?=[\s,}\]]))",
     re.S,
 )
-_NESTED_PAIR = re.compile(
+_NESTED_PAIR: Final = re.compile(
     rb"[?&;]([A-Za-z0-9_.-]{2,61}+)=((?:[^&?#\s\"<>]|\?(?![A-Za-z0-9_.-]{2,61}=))++)"
 )
-_FILLER = bytes(
+_FILLER: Final = bytes(
     120 if 97 <= b <= 122 else 88 if 65 <= b <= 90 else 57 if 48 <= b <= 57 else b
     for b in range(256)
 )
@@ -64,7 +67,7 @@ class Blind:
         if text in self.made:
             return text
         key = self._hash(text, self._seeds[kind])
-        new = self._known.get(key)
+        new = self._known.results.get(key)
         if new is None:
             new = self._makers[kind](text)
             if len(text) <= _SHORT:
@@ -85,7 +88,7 @@ class Blind:
     def value(self, raw: bytes, action: str = "pseudonym") -> bytes:
         """The replacement of a whole value, whose spelling (percent, JSON escapes) is kept."""
         finish = _mask if action == "mask" else self._whole
-        if b"%" in raw or b"\\" in raw or b"&" in raw or b"\0" in raw:
+        if PERCENT in raw or BACKSLASH in raw or AMPERSAND in raw or NUL in raw:
             return views.inside(raw, finish)
         return finish(raw)
 
@@ -94,7 +97,7 @@ class Blind:
 
     def _valued(self, text: bytes) -> bytes:
         """A whole value; what stands in a longer text is of its own kind there, too."""
-        kind = self._pseudonyms.kind_of(text)
+        kind = kind_of(text)
         if kind != "text" or text.isalnum() or len(text) < _SHORTEST:
             return self._makers[kind](text) if text else text
         found, _ = self._scanner.find(text)
@@ -103,7 +106,7 @@ class Blind:
         out: list[bytes] = []
         done = 0
         for start, end, detector in found:
-            if text[start - 1 : start].isalnum() or text[end : end + 1].isalnum():
+            if (start and text[start - 1 : start].isalnum()) or text[end : end + 1].isalnum():
                 continue  # the rest of a run, as of a key whose prefix goes, too: no half of it
             between = text[done:start]
             out.append(self._makers["text"](between) if between else between)
@@ -116,7 +119,7 @@ class Blind:
         self, data: bytes, edits: Sequence[tuple[int, int, bytes]] = (), depth: int = 0
     ) -> bytes:
         """The data with the edits made and everything found outside them replaced."""
-        if depth < DEPTH and (b"%" in data or b"\\" in data) and views.escaped(data):
+        if depth < DEPTH and (PERCENT in data or BACKSLASH in data) and views.escaped(data):
             # The decoded view finds all that the raw bytes would, and no half of an escape.
             return self._parted(data, edits, depth)
         found, base64 = self._scanner.find(data, edits)
@@ -149,7 +152,7 @@ class Blind:
 
     def form(self, data: bytes, edits: Sequence[tuple[int, int, bytes]]) -> bytes:
         """As `clean`, for a form: a plus sign in it is a space, but for one within base64."""
-        if b"+" not in data:
+        if PLUS not in data:
             return self.clean(data, edits)
         out: list[bytes] = []
         done = 0
@@ -179,7 +182,7 @@ class Blind:
 
     def _piece(self, gap: bytes) -> bytes:
         key = self._hash(gap, self._seeds["text"] ^ 1)
-        clean = self._known.get(key)
+        clean = self._known.results.get(key)
         if clean is None:
             clean = self.clean(gap)
             self._known.keep(key, clean)

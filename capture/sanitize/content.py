@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from ..exchange import Flag
+from ..octets import EQUALS
 from . import charsets, codings, places
 from .blind import Blind
 from .headers import Head
@@ -20,17 +22,17 @@ from .views import in_json
 from .wide import narrowed, widened
 
 RESIZED, FILLED = int(Flag.RESIZED), int(Flag.FILLED)  # plain integers: enums are slow to combine
-_GRAPHQL = frozenset(("query", "mutation", "subscription"))
-_GRAPHQL_NAMES = frozenset(name.encode() for name in _GRAPHQL)
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[^\r\n]*\r?\n")
-_BOUNDARY = re.compile(rb'(?i)boundary="?([^";\r\n]{1,200})')
-_FIRST_MARK = re.compile(rb"\s*--([^\r\n]{1,200}?)[ \t]*\r?\n")
-_JSON_START = re.compile(rb'\s*(?:\{\s*"|\[\s*[{\["])')
-_RELAXED_STARTS = frozenset((b"{", b"[", b"/", b'"', b"'", b"#"))
-_BOMS = (b"\xff\xfe", b"\xfe\xff")
-_MOST_TIMES = 3  # a body that is compressed more often cannot be vouched for
-_EXTENSION = re.compile(rb"[^;=\"\s]+")
-_LENGTH = re.compile(rb"(?im)^(content-length\s*:\s*)\d+")
+_GRAPHQL: Final = frozenset(("query", "mutation", "subscription"))
+_GRAPHQL_NAMES: Final = frozenset(name.encode() for name in _GRAPHQL)
+_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[^\r\n]*\r?\n")
+_BOUNDARY: Final = re.compile(rb'(?i)boundary="?([^";\r\n]{1,200})')
+_FIRST_MARK: Final = re.compile(rb"\s*--([^\r\n]{1,200}?)[ \t]*\r?\n")
+_JSON_START: Final = re.compile(rb'\s*(?:\{\s*"|\[\s*[{\["])')
+_RELAXED_STARTS: Final = frozenset((b"{", b"[", b"/", b'"', b"'", b"#"))
+_BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
+_MOST_TIMES: Final = 3  # a body that is compressed more often cannot be vouched for
+_EXTENSION: Final = re.compile(rb"[^;=\"\s]+")
+_LENGTH: Final = re.compile(rb"(?im)^(content-length\s*:\s*)\d+")
 
 
 def reframed(head: bytes, size: int) -> bytes:
@@ -154,7 +156,7 @@ class Content:
             for place in places.loose_values(plain, 0, len(plain)):
                 edit = self._head.edit(plain, "graphql", place.name, place.start, place.end)
                 # A literal: `$name: Type` declares a variable, `name: $name` uses one.
-                literal = plain[place.start - 1 : place.start] == b'"'
+                literal = places.is_quoted(plain, place)
                 if edit is None or len(edit[2]) != place.end - place.start:
                     continue
                 if literal or edit[2].isdigit():
@@ -216,7 +218,7 @@ def places_of(data: bytes, raw: bytes, paths: bool = True) -> Iterator[places.Pl
         if WELL.fullmatch(data):
             return places.json_values(data, paths=paths)
         return relaxed_values(data) if start in _RELAXED_STARTS else None
-    if is_form and b"=" in data:
+    if is_form and EQUALS in data:
         return places.pairs(data, 0, len(data), "form")
     if b"multipart" in kind:
         boundary = _BOUNDARY.search(raw)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
+from ..octets import NEWLINE, RETURN
 from .blind import Blind
 from .credentials import PROTOCOL, WORD
 from .places import cookies, pairs, path_values
@@ -16,21 +18,21 @@ from .policy import FRAMING, SCAN, Policy
 from .templates import Action
 from .views import folded
 
-_SEGMENT = re.compile(rb"[^/]+")
-_VALUE_LIKE = re.compile(rb"(?=.*\d)[\w.~%@:+-]{2,}|[^@%;#=\n]*+[@%;#=].*|[\w-]{25,}")
-_PARAMETERS = re.compile(rb"[?;#]")
-_VERSION = re.compile(rb" HTTP/\d\.\d\s*")
-_NUMBERS = re.compile(
+_SEGMENT: Final = re.compile(rb"[^/]+")
+_VALUE_LIKE: Final = re.compile(rb"(?=.*\d)[\w.~%@:+-]{2,}|[^@%;#=\n]*+[@%;#=].*|[\w-]{25,}")
+_PARAMETERS: Final = re.compile(rb"[?;#]")
+_VERSION: Final = re.compile(rb" HTTP/\d\.\d\s*")
+_NUMBERS: Final = re.compile(
     rb"(?i)content-length\s*:\s*\d+(?:\s*,\s*\d+)*\s*"
     rb"|range\s*:\s*[a-z]{1,12}=\s*\d*-\d*(?:\s*,\s*\d*-\d*)*\s*"
     rb"|content-range\s*:\s*[a-z]{1,12} (?:\d+-\d+|\*)/(?:\d+|\*)\s*"
 )
-_OF_HOSTS = frozenset(("ipv4", "ipv6", "phone", "token"))
+_OF_HOSTS: Final = frozenset(("ipv4", "ipv6", "phone", "token"))
 """What addresses and names of servers look like: a Host names a service, and that is kept."""
-_BOUNDARY = re.compile(rb'(?i)boundary="?[^";\r\n]{1,200}')
-_LONG_NAME = 20  # a shorter name of a header is no secret that a detector would know
-_NAMES = 10_000
-NOTED = frozenset((b"content-type", b"content-encoding", b"transfer-encoding"))
+_BOUNDARY: Final = re.compile(rb'(?i)boundary="?[^";\r\n]{1,200}')
+_LONG_NAME: Final = 20  # a shorter name of a header is no secret that a detector would know
+_NAMES: Final = 10_000
+NOTED: Final = frozenset((b"content-type", b"content-encoding", b"transfer-encoding"))
 
 
 class Head:
@@ -151,9 +153,9 @@ class Head:
 
         One that is dropped becomes empty bytes.
         """
-        if b"\n" in line:
+        if NEWLINE in line:
             return self._folded(line)
-        if b"\r" in line[:-1]:  # some take it for the end of a line
+        if RETURN in line[:-1]:  # some take it for the end of a line
             first, _, rest = line.partition(b"\r")
             new, noted = self.line(first)
             return new + b"\r" + self.line(rest)[0], noted

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
+from typing import Final
 
 from .blind import Blind
 from .headers import Head
 from .memory import Memory
 
-REMEMBERED = 1 << 15
+REMEMBERED: Final = 1 << 15
 Notes = dict[bytes, bytes]
 """The headers that tell how to read a body, by name."""
 
@@ -49,7 +50,7 @@ class Lines:
 
     def blocks(self, blocks: Sequence[bytes]) -> list[tuple[bytes, Notes]]:
         """What follows first lines."""
-        hashed, seed, get = self._hash, self._seed, self._blocks.get
+        hashed, seed, get = self._hash, self._seed, self._blocks.results.get
         keys = [hashed(block, seed) for block in blocks]
         known = [get(key) for key in keys]
         if None not in known:
@@ -64,7 +65,7 @@ class Lines:
 
     def _first(self, line: bytes) -> bytes:
         key = self._hash(line, self._seed)
-        known = self._firsts.get(key)
+        known = self._firsts.results.get(key)
         if known is None:
             self._blind.made.clear()
             known = self._head.request_line(line)
@@ -72,7 +73,7 @@ class Lines:
         return known
 
     def _walked(self, blocks: dict[int, bytes]) -> dict[int, tuple[bytes, Notes]]:
-        hashed, seed, get = self._hash, self._seed, self._lines.get
+        hashed, seed, get = self._hash, self._seed, self._lines.results.get
         split: dict[int, list[int]] = {}
         lines: dict[int, tuple[bytes, bytes]] = {}
         missing: dict[int, bytes] = {}
@@ -109,8 +110,8 @@ class Lines:
         return b"\n".join(out), notes
 
 
-_BY_LINE = itemgetter(1)
-_FOLD = re.compile(rb"\n[ \t]")
+_BY_LINE: Final = itemgetter(1)
+_FOLD: Final = re.compile(rb"\n[ \t]")
 
 
 def unfolded(lines: Iterable[bytes]) -> list[bytes]:

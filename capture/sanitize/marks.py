@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Final
 from zlib import crc32
 
 from .validators import digits_of
 
-_LOWER = b"abcdefghijklmnopqrstuvwxyz"
-_UPPER = _LOWER.upper()
-_DIGITS = b"0123456789"
-_RUN = re.compile(rb"[A-Za-z0-9]{12,}")
-_PART_OF = re.compile(rb"[A-Za-z0-9+_-]{12,}")
-LONG = 12
+_LOWER: Final = b"abcdefghijklmnopqrstuvwxyz"
+_UPPER: Final = _LOWER.upper()
+_DIGITS: Final = b"0123456789"
+_RUN: Final = re.compile(rb"[A-Za-z0-9]{12,}")
+_PART_OF: Final = re.compile(rb"[A-Za-z0-9+_-]{12,}")
+LONG: Final = 12
 """Letters and digits from which on a text carries a mark."""
-MARK = 4
+MARK: Final = 4
 """Characters of a run that are its mark."""
 
 

@@ -7,20 +7,20 @@ on. What is seen once costs no memory, and leaves what is worth remembering wher
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 Value = TypeVar("Value")
-_BITS = (1 << 17) - 1
-_MOST_NOTED = 1 << 14  # one place in eight: so seldom is a value taken for another that was noted
+_BITS: Final = (1 << 17) - 1
+_MOST_NOTED: Final = 1 << 14  # one place in eight: so seldom is one taken for another
 
 
-class Memory(dict[int, Value], Generic[Value]):
-    """A dict from 128-bit keyed hashes to results; `keep` adds to it, at second sight."""
+class Memory(Generic[Value]):
+    """Results by 128-bit keyed hashes; `keep` adds to them, at second sight."""
 
-    __slots__ = ("_most", "_noted", "_seen")
+    __slots__ = ("_most", "_noted", "_seen", "results")
 
     def __init__(self, most: int) -> None:
-        super().__init__()
+        self.results: dict[int, Value] = {}
         self._most = most
         self._seen = bytearray(_BITS + 1)
         self._noted = 0
@@ -34,6 +34,6 @@ class Memory(dict[int, Value], Generic[Value]):
             if self._noted > _MOST_NOTED:
                 self._seen, self._noted = bytearray(_BITS + 1), 0
             return
-        if len(self) >= self._most:
-            self.clear()
-        self[key] = value
+        if len(self.results) >= self._most:
+            self.results.clear()
+        self.results[key] = value

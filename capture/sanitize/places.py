@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from ..octets import EQUALS, PERCENT, PLUS, QUOTE
 from .triggers import Scan
 
-DEEPEST = 200
+DEEPEST: Final = 200
 """Levels of a structure that is read: each place in it is judged by the names of all it stands in,
 so that a body which is nothing but levels would take time by their square."""
 
@@ -41,41 +42,48 @@ class Place(NamedTuple):
     under: tuple[str, ...] = ()  # names of the containers it stands in, outermost first
 
 
-_PAIR = re.compile(rb"([^=&;?#\s]{1,400})=([^&#\s]*)")
-_FORM_PAIR = re.compile(rb"([^=&;?#\s]{1,400}) {0,4}=([^&]*)")  # all of it to the next is value
-_WITHIN = re.compile(rb"[;?#]([^=&;?#\s]{1,400})=([^&;?#\s]*)")  # a pair that an odd sign begins
-_SEGMENT = re.compile(rb"[^/;?#\s]+(?=[/;?#\s]|\Z)")
-_AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^/?#\s]*")
-_PIECE = re.compile(rb"[^&;?#\s=]+")
+def is_quoted(data: bytes, place: Place) -> bool:
+    """Whether a value stands behind a quotation mark."""
+    return place.start > 0 and data[place.start - 1] == QUOTE
+
+
+_PAIR: Final = re.compile(rb"([^=&;?#\s]{1,400})=([^&#\s]*)")
+_FORM_PAIR: Final = re.compile(rb"([^=&;?#\s]{1,400}) {0,4}=([^&]*)")  # to the next all is value
+_WITHIN: Final = re.compile(rb"[;?#]([^=&;?#\s]{1,400})=([^&;?#\s]*)")  # begun by an odd sign
+_SEGMENT: Final = re.compile(rb"[^/;?#\s]+(?=[/;?#\s]|\Z)")
+_AUTHORITY: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^/?#\s]*")
+_PIECE: Final = re.compile(rb"[^&;?#\s=]+")
 # No run of spaces is looked at from each of its bytes anew: that would take its square.
-_COOKIE = re.compile(rb"\s{0,64}(?:([^=;\s]{1,400})\s{0,64}=\s{0,64}([^;]*)|([^;\s][^;]*))")
+_COOKIE: Final = re.compile(rb"\s{0,64}(?:([^=;\s]{1,400})\s{0,64}=\s{0,64}([^;]*)|([^;\s][^;]*))")
 # A string, with what follows it where it is a name; a bracket; a number. What is cut off at the end
 # of the data is a string, too.
-_STRING = rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"|\\?\Z)'
-_NUMBER = rb"(-?[0-9][0-9.eE+-]*+)"
-_TOKEN = re.compile(
+_STRING: Final = rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"|\\?\Z)'
+_NUMBER: Final = rb"(-?[0-9][0-9.eE+-]*+)"
+_TOKEN: Final = re.compile(
     _STRING + rb"(?:(\s*+:\s*+)(?:" + _STRING + rb"|" + _NUMBER + rb")?)?|([{}\[\]])|" + _NUMBER,
     re.S,
 )
-_XML = re.compile(
+_XML: Final = re.compile(
     rb"<!\[CDATA\[|</([A-Za-z_][\w:.-]*)\s*>|<([A-Za-z_][\w:.-]*)"
     rb"((?:\s(?:[^<>\"']|\"[^\"<]*\"|'[^'<]*'|[\"'])*+)?)>|([^<>]+)",
     re.S,
 )
-_ATTRIBUTE = re.compile(rb"([A-Za-z_][\w:.-]*)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))")
-_PART_NAME = re.compile(
+_ATTRIBUTE: Final = re.compile(
+    rb"([A-Za-z_][\w:.-]*)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))"
+)
+_PART_NAME: Final = re.compile(
     rb"(?i)content-disposition:(?:[^\r\n]|\r?\n[ \t]){0,500}?"
     rb"\bname\s{0,4}\*?=\s{0,4}[\"']?(?:[\w-]+'[\w-]*'(?=[^\s;]))?([^\"'\r\n;]*)"
 )
 
-_PART_VALUE = re.compile(
+_PART_VALUE: Final = re.compile(
     rb"(?im)\b(filename)\*?\s{0,4}=\s{0,4}\"?([^\"\r\n;]+)"
     rb"|^(?!content-)([\w-]{1,60}):[ \t]*([^\r\n]+)"
 )
 
 
 def _text(name: bytes) -> str:
-    if b"%" in name or b"+" in name:
+    if PERCENT in name or PLUS in name:
         name = unquote_to_bytes(name.replace(b"+", b" "))
     return name.decode("utf-8", "replace")
 
@@ -94,7 +102,7 @@ def pairs(data: bytes, start: int, end: int, kind: str) -> Iterator[Place]:
         value = match[2]
         low, high = match.start(2), match.end(2) - len(value) + len(value.rstrip())
         yield Place(kind, _text(match[1]), low, high)
-        if b"=" in value:
+        if EQUALS in value:
             for inner in _WITHIN.finditer(data, low, high):
                 yield Place(kind, _text(inner[1]), *inner.span(2))
     if done < end:
@@ -217,12 +225,12 @@ def _beside(data: bytes, start: int, end: int) -> Iterator[Place]:
 
 # Broken or unknown structures: a telling name, a sign of assignment, a value. (Spaces one by one: a
 # class with `\s` in it takes half as long again.)
-LOOSE = re.compile(
+LOOSE: Final = re.compile(
     rb"(?<![A-Za-z0-9_.-])([A-Za-z0-9_.-]{2,61}+)[\"']?(?:\]?\s{0,4}[=:]\s{0,4})"
     rb"(?:\"((?:[^\"\\]|\\.)*+)|'([^']*)|([^ \t\n\r\f\v&;,\"'<>{}\[\]]+))",
     re.S,
 )
-_LOOSE_TRIGGER = r"[a-z0-9_.-]{2}[\"']?\]?\s{0,4}[=:]\s{0,4}[^\s&;,<>{}\[\]]"
+_LOOSE_TRIGGER: Final = r"[a-z0-9_.-]{2}[\"']?\]?\s{0,4}[=:]\s{0,4}[^\s&;,<>{}\[\]]"
 _REGION, _HEAD = 1 << 14, 80  # a name, what stands around its sign and a byte of value are shorter
 
 

@@ -16,16 +16,17 @@ import json
 import re
 from collections.abc import Callable
 from functools import partial, wraps
+from typing import Final
 from zlib import crc32
 
+from .kinds import DATE, kind_of
 from .marks import HEXED, LONG, PLAIN, is_marked_mac, mark, mark_ipv6, octet, private_octets
 from .spelling import HEX, moved, spelt, widened
 from .spelling import digits as decimal
-from .validators import digits_of, iban_remainder, is_jwt, is_ssn, luhn_sum
+from .validators import digits_of, iban_remainder, luhn_sum
 
-_HEX = re.compile(rb"(?=[^0-9]*[0-9])(?:[0-9a-f]{8,}|[0-9A-F]{8,})(?:-[0-9a-fA-F]{4,12})*")
-
-_HEX_OR_DASH = HEX + b"-"
+_HEX: Final = re.compile(rb"(?=[^0-9]*[0-9])(?:[0-9a-f]{8,}|[0-9A-F]{8,})(?:-[0-9a-fA-F]{4,12})*")
+_HEX_OR_DASH: Final = HEX + b"-"
 
 Kind = Callable[["Pseudonyms", bytes], bytes]
 
@@ -265,7 +266,7 @@ class Pseudonyms:
 
     def date(self, text: bytes) -> bytes:
         """Another day of the same year, in the same spelling."""
-        match = _DATE.fullmatch(text)
+        match = DATE.fullmatch(text)
         if match is None:
             return self.text(text)
         day_of_it, rest = text[: match.end("day")], text[match.end("day") :]
@@ -288,56 +289,14 @@ class Pseudonyms:
 
     def value(self, text: bytes) -> bytes:
         """The pseudonym of a whole value, of whatever kind it is."""
-        return self.make(self.kind_of(text), text) if text else text
-
-    @staticmethod
-    def kind_of(text: bytes) -> str:
-        """Which kind of thing a whole value is; `text` where it is none in particular."""
-        whole = None if text.isalpha() else _ANY.fullmatch(text)
-        if whole is None:
-            return "text"
-        # The first kind whose form it has may refuse it; then those after that one are asked.
-        for pattern, kind, valid in _WHOLE[_ORDER[whole.lastgroup or ""] :]:
-            if pattern.fullmatch(text) and (valid is None or valid(text)):
-                return kind
-        return "text"
+        return self.make(kind_of(text), text) if text else text
 
 
-_SOLID = bytes.maketrans(b"-_", b"xX")
-_STRING_VALUE = re.compile(rb'("\s*:\s*"|"\s*:\s*(?=\d))((?<=")(?:[^"\\]|\\.)*|\d+)', re.S)
-_DATE = re.compile(
-    rb"(?P<day>(?P<first>\d{4})(?P<a>[-/.])\d{1,2}(?P=a)\d{1,2}"
-    rb"|\d{1,2}(?P<b>[-/.])\d{1,2}(?P=b)\d{4})(?:[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-]00:?00)?)?"
-)
-_DEGREES = re.compile(rb"-?(\d{1,3})\.\d{4,15}")
-_PART = re.compile(rb"\d+")
+_SOLID: Final = bytes.maketrans(b"-_", b"xX")
+_STRING_VALUE: Final = re.compile(rb'("\s*:\s*"|"\s*:\s*(?=\d))((?<=")(?:[^"\\]|\\.)*|\d+)', re.S)
+_DEGREES: Final = re.compile(rb"-?(\d{1,3})\.\d{4,15}")
+_PART: Final = re.compile(rb"\d+")
 
-
-def _whole() -> tuple[tuple[re.Pattern[bytes], str, Callable[[bytes], bool] | None], ...]:
-    from . import validators as is_
-
-    return (
-        (re.compile(rb"eyJ[\w-]+\.[\w-]+\.[\w-]*"), "jwt", is_jwt),
-        (re.compile(rb"[^@\s]+@[^@\s]+\.[A-Za-z]{2,24}"), "email", None),
-        (re.compile(rb"\d(?:[ -]?\d){11,18}"), "card", is_.is_card),
-        (re.compile(rb"[A-Za-z]{2}\d\d[A-Za-z0-9 -]{10,40}"), "iban", is_.is_iban),
-        (re.compile(rb"\d{3}-\d\d-\d{4}"), "ssn", is_ssn),
-        (_DATE, "date", None),
-        (re.compile(rb"(?:\d{1,3}\.){3}\d{1,3}"), "ipv4", is_.is_ipv4),
-        (re.compile(rb"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}"), "hex", None),
-        (re.compile(rb"(?=[0-9a-fA-F]*+:[0-9a-fA-F]*+:.)[0-9a-fA-F:]+"), "ipv6", is_.is_ipv6),
-        (re.compile(rb"-?\d{1,3}\.\d{4,15}"), "degrees", None),
-        (re.compile(rb"[+(\d][\d ().-]{5,18}\d"), "digits", None),
-        (re.compile(rb"\d{7,}"), "digits", None),
-        (re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?<!^\d)"), "number", None),
-    )
-
-
-_WHOLE = _whole()
-_ORDER = {f"k{at}": at for at in range(len(_WHOLE))}
-_ANY = re.compile(
-    b"|".join(b"(?P<k%d>%s)" % (at, each[0].pattern) for at, each in enumerate(_WHOLE))
-)
 
 KINDS: dict[str, Kind] = {
     "text": Pseudonyms.text, "value": Pseudonyms.value, "email": Pseudonyms.email,

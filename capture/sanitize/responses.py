@@ -72,7 +72,7 @@ class Responses:
 
     def _shortened(self, head: bytes) -> bytes:
         key = self._hash(head, self._seed)
-        known = self._short.get(key)
+        known = self._short.results.get(key)
         if known is None:
             known = self._harmless(head)
             self._short.keep(key, known)

@@ -8,6 +8,7 @@ their length, so that framing, sizes and the class of a malformed request surviv
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from ..exchange import Exchange, Flag, Kind
 from . import content
@@ -20,8 +21,8 @@ from .pseudonym import Pseudonyms
 from .responses import SHORT, Responses
 from .sanitized import Sanitized
 
-SMALL_BODY = 4096
-_SEED = (1 << 64) - 1
+SMALL_BODY: Final = 4096
+_SEED: Final = (1 << 64) - 1
 
 
 class Sanitizer:
@@ -105,7 +106,7 @@ class Sanitizer:
             return self._content.body(body, notes)
         how = self._hash(b"\0".join((*notes, *notes.values())), self._seed)
         key = self._hash(body, how & _SEED)
-        done = self._bodies.get(key)
+        done = self._bodies.results.get(key)
         if done is not None:
             return done, 0
         self._blind.made.clear()

@@ -11,18 +11,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from operator import itemgetter
+from typing import Final
 
 from . import validators as is_
 from .detect import TABLE, Detector
 from .triggers import Triggers
 
-CHUNK = 1 << 17
+CHUNK: Final = 1 << 17
 """Bytes scanned at a time; a trigger that fires has its pattern run over the chunk."""
-REACH = 1 << 12
+REACH: Final = 1 << 12
 """How far a match may reach over the edge of its chunk, but for what a detector says."""
-_BEFORE = 64
+_BEFORE: Final = 64
 """Bytes before a chunk that tell what a thing at its beginning follows."""
-_START = itemgetter(0)
+_START: Final = itemgetter(0)
 
 
 class Scanner:
@@ -159,7 +160,7 @@ def apart(found: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
     return out
 
 
-_PREFIX = 12
+_PREFIX: Final = 12
 
 
 def _within(text: bytes, detector: Detector) -> list[tuple[int, int]]:

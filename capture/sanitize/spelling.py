@@ -8,8 +8,9 @@ a loop would do a character at a time, for texts of any length in linear time.
 from __future__ import annotations
 
 import re
+from typing import Final
 
-HEX = b"0123456789abcdefABCDEF"
+HEX: Final = b"0123456789abcdefABCDEF"
 _LOWER, _UPPER, _DIGITS = (bytes(range(*ends)) for ends in ((97, 123), (65, 91), (48, 58)))
 
 
@@ -22,10 +23,10 @@ def _mask(members: bytes, value: int = 255) -> bytes:
 
 
 _TO_LOWER, _TO_UPPER, _TO_DIGIT = _spelling(97, 26), _spelling(65, 26), _spelling(48, 10)
-_TO_UPPER_HEX = _spelling(65, 6)
+_TO_UPPER_HEX: Final = _spelling(65, 6)
 _IS_LETTER, _CASE = _mask(_LOWER + _UPPER), _mask(_LOWER, 32)
-_IS_DRAWN = _mask(_LOWER + _UPPER + _DIGITS)
-_KEPT = bytes(0 if byte in _LOWER + _UPPER + _DIGITS else byte for byte in range(256))
+_IS_DRAWN: Final = _mask(_LOWER + _UPPER + _DIGITS)
+_KEPT: Final = bytes(0 if byte in _LOWER + _UPPER + _DIGITS else byte for byte in range(256))
 
 
 def digits(draws: bytes) -> bytes:
@@ -75,8 +76,8 @@ def widened(text: bytes, spelling: bytes, draws: bytes) -> bytes:
     return bytes(out)
 
 
-_WORD = re.compile(rb"[A-Za-z0-9]+")
-_NEXT = bytes.maketrans(
+_WORD: Final = re.compile(rb"[A-Za-z0-9]+")
+_NEXT: Final = bytes.maketrans(
     _LOWER + _UPPER + _DIGITS, b"b" + _LOWER[2:6] + b"a" + _LOWER[7:] + b"g"
     + b"B" + _UPPER[2:6] + b"A" + _UPPER[7:] + b"G" + _DIGITS[1:] + b"1",
 )  # fmt: skip

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from .places import Place
+from ..octets import BACKSLASH
+from .places import Place, is_quoted
 from .policy import Rule
 
-MOST_VALUES = 40
-MOST_BYTES = 4096
-_MOST_TEMPLATES = 512
-_SAME_START = 8
-_SEEN = 4096
-_STRUCTURE = re.compile(rb'(?:"[\w.$@:/ -]{0,64}"\s*:|[\s{}\[\],"]|true|false|null)*+')
-_CONSTANT = re.compile(rb"\b(?:true|false|null)\b")
+MOST_VALUES: Final = 40
+MOST_BYTES: Final = 4096
+_MOST_TEMPLATES: Final = 512
+_SAME_START: Final = 8
+_SEEN: Final = 4096
+_STRUCTURE: Final = re.compile(rb'(?:"[\w.$@:/ -]{0,64}"\s*:|[\s{}\[\],"]|true|false|null)*+')
+_CONSTANT: Final = re.compile(rb"\b(?:true|false|null)\b")
 
 
 class Action(NamedTuple):
@@ -66,10 +67,12 @@ class Templates:
 
     def learn(self, data: bytes, places: Sequence[Place], actions: Sequence[Action | None]) -> None:
         """Remember the structure of a body that was walked: its values and what is done there."""
-        if len(places) > MOST_VALUES or self._count >= _MOST_TEMPLATES or b"\\" in data:
+        if len(places) > MOST_VALUES or self._count >= _MOST_TEMPLATES or BACKSLASH in data:
             return
         literals, done = [], 0
         for place in places:
+            if place.start < done:
+                return  # one within another: no structure of values side by side
             literals.append(data[done : place.start])
             done = place.end
         literals.append(data[done:])
@@ -80,7 +83,7 @@ class Templates:
             self._seen.add(hash(structure))
             return
         if all(map(_STRUCTURE.fullmatch, literals)):
-            texts = [data[place.start - 1 : place.start] == b'"' for place in places]
+            texts = [is_quoted(data, place) for place in places]
             alike = self._by_start.setdefault(_start(data), [])
             if len(alike) < _SAME_START:
                 alike.append(Template(literals, texts, actions))

@@ -13,21 +13,22 @@ import json
 import math
 import re
 from itertools import accumulate
+from typing import Final
 
 from .words import in_words
 
-_NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
-_DOUBLED = bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))
-_CARD_PREFIX = re.compile(
+_NO_DIGITS: Final = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
+_DOUBLED: Final = bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))
+_CARD_PREFIX: Final = re.compile(
     rb"4|5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3[47]|3(?:0[0-5]|095|[5689])|6(?:011|[245]|0|304|390|759|76[1-3])"
     rb"|35(?:2[89]|[3-8])|1800|2131|5[06-9]|62|81|220[0-4]|8"
 )
-_CARD_LENGTHS = {
+_CARD_LENGTHS: Final = {
     b"1": (15,), b"2": (15, 16), b"3": (14, 15, 16, 19), b"4": (13, 16, 19),
     b"5": tuple(range(12, 20)), b"6": tuple(range(12, 20)), b"8": (16, 17, 18, 19),
 }  # fmt: skip
-_SHORTEST_CARD = 12
-_IBAN_LENGTH = {
+_SHORTEST_CARD: Final = 12
+_IBAN_LENGTH: Final = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22,
     "BR": 29, "BY": 28, "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28,
     "EE": 20, "EG": 29, "ES": 24, "FI": 18, "FO": 18, "FR": 27, "GB": 22, "GE": 22, "GI": 23,
@@ -39,7 +40,7 @@ _IBAN_LENGTH = {
     "TN": 24, "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20,
 }  # fmt: skip
 
-_IN_DIGITS = [
+_IN_DIGITS: Final = [
     str(int(chr(byte), 36)) if byte < 128 and chr(byte).isalnum() else "" for byte in range(256)
 ]
 
@@ -108,12 +109,12 @@ def is_ipv6(text: bytes) -> bool:
     return text.count(b":") >= 2 and len(text) > 5 and not address.is_loopback
 
 
-_EXTENSION = re.compile(rb"[xX#]")
-_DECIMAL_OR_DATE = re.compile(
+_EXTENSION: Final = re.compile(rb"[xX#]")
+_DECIMAL_OR_DATE: Final = re.compile(
     rb"\d+\.\d+|(?:1[89]|20)\d\d[-./ ][01]?\d[-./ ][0-3]?\d"
     rb"|[0-3]?\d[-./ ][01]?\d[-./ ](?:1[89]|20)\d\d"
 )
-_GROUPS = re.compile(rb"\d+")
+_GROUPS: Final = re.compile(rb"\d+")
 
 
 def is_phone(text: bytes) -> bool:
@@ -154,13 +155,13 @@ def _entropy(text: bytes) -> float:
     return math.log2(size) - sum(map(_N_LOG_N.__getitem__, counts)) / size
 
 
-_N_LOG_N = [0.0, *(n * math.log2(n) for n in range(1, 1024))]
-_COMMON = 0.7
+_N_LOG_N: Final = [0.0, *(n * math.log2(n) for n in range(1, 1024))]
+_COMMON: Final = 0.7
 """Of the pairs of letters in a word; of random letters hardly any run has as many."""
-_HEX = b"0123456789abcdefABCDEF-"
-_DIGITS = b"0123456789"
-_PRINTABLE = bytes(range(32, 127)) + b"\t\r\n"
-_TO_PLAIN = bytes.maketrans(b"-_", b"+/")
+_HEX: Final = b"0123456789abcdefABCDEF-"
+_DIGITS: Final = b"0123456789"
+_PRINTABLE: Final = bytes(range(32, 127)) + b"\t\r\n"
+_TO_PLAIN: Final = bytes.maketrans(b"-_", b"+/")
 
 
 def is_token(text: bytes) -> bool:

@@ -11,32 +11,34 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
+from ..octets import AMPERSAND, BACKSLASH, NEWLINE, NUL, PERCENT, PLUS, SEMICOLON
 from .policy import FRAMING
 
 Clean = Callable[[bytes], bytes]
 """Replaces secrets in plain bytes, keeping their length."""
 
-_ESCAPES = {b'"': b'"', b"\\": b"\\", b"/": b"/", b"b": b"\b", b"f": b"\f", b"n": b"\n",
+_ESCAPES: Final = {b'"': b'"', b"\\": b"\\", b"/": b"/", b"b": b"\b", b"f": b"\f", b"n": b"\n",
             b"r": b"\r", b"t": b"\t"}  # fmt: skip
-_PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
-_JSON = re.compile(rb'\\u[0-9A-Fa-f]{4}|\\["\\/bfnrt]')
-_ENTITY = re.compile(rb"&#(?:x[0-9A-Fa-f]{2}|[0-9]{2,3});|&(?:amp|lt|gt|quot|apos);")
-_NAMED = {b"&amp;": b"&", b"&lt;": b"<", b"&gt;": b">", b"&quot;": b'"', b"&apos;": b"'"}
-_PLUS = re.compile(rb"(?<![=\0])\+")  # one at the beginning of a value is meant as it stands
-_SPACED = re.compile(rb"[\w)]\+[\w(%]")
+_PERCENT: Final = re.compile(rb"%[0-9A-Fa-f]{2}")
+_JSON: Final = re.compile(rb'\\u[0-9A-Fa-f]{4}|\\["\\/bfnrt]')
+_ENTITY: Final = re.compile(rb"&#(?:x[0-9A-Fa-f]{2}|[0-9]{2,3});|&(?:amp|lt|gt|quot|apos);")
+_NAMED: Final = {b"&amp;": b"&", b"&lt;": b"<", b"&gt;": b">", b"&quot;": b'"', b"&apos;": b"'"}
+_PLUS: Final = re.compile(rb"(?<![=\0])\+")  # one at the beginning of a value is meant as it stands
+_SPACED: Final = re.compile(rb"[\w)]\+[\w(%]")
 # A boundary of chunks (a size of more than six digits would be a number in a line), or a fold.
 # Before a header that frames it is none: that header would become a part of what stands before.
-_BREAK = re.compile(
+_BREAK: Final = re.compile(
     rb"\r\n([0-9A-Fa-f]{1,6})(?:;[^\r\n]{0,200})?\r\n(?!(?i:"
     + b"|".join(sorted(FRAMING))
     + rb")\s*:)|\r?\n[ \t](?:[ \t](?!\0))*"
 )
-SHORTEST_BASE64 = 16
-BASE64_RUN = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}")
-_BASE64_PART = re.compile(rb"[A-Za-z0-9+_-]{16,}={0,2}")
-_UTF16 = re.compile(rb"(?:[\x20-\x7e]\0){6,}|(?:\0[\x20-\x7e]){6,}")
-_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
+SHORTEST_BASE64: Final = 16
+BASE64_RUN: Final = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}")
+_BASE64_PART: Final = re.compile(rb"[A-Za-z0-9+_-]{16,}={0,2}")
+_UTF16: Final = re.compile(rb"(?:[\x20-\x7e]\0){6,}|(?:\0[\x20-\x7e]){6,}")
+_PRINTABLE: Final = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 
 
 def _percent(unit: bytes) -> bytes:
@@ -129,34 +131,36 @@ def _respelt(old: bytes, new: bytes, units: list[tuple[int, bytes, int]], empty:
 
 def escaped(data: bytes) -> bool:
     """Whether the data holds percent or JSON escapes."""
-    return bool((b"%" in data and _PERCENT.search(data)) or (b"\\" in data and _JSON.search(data)))
+    return bool(
+        (PERCENT in data and _PERCENT.search(data)) or (BACKSLASH in data and _JSON.search(data))
+    )
 
 
 def hinted(data: bytes) -> bool:
     """Whether the data may hold entities, UTF-16, or the plus signs of a form as spaces."""
-    return b"\0" in data or (b"&" in data and b";" in data) or spaced(data)
+    return NUL in data or (AMPERSAND in data and SEMICOLON in data) or spaced(data)
 
 
 def spaced(data: bytes) -> bool:
     """Whether plus signs stand in the data as the spaces of a form do."""
-    return b"+" in data and _SPACED.search(data) is not None
+    return PLUS in data and _SPACED.search(data) is not None
 
 
 def spelt(data: bytes, clean: Clean) -> bytes:
     """Clean the data through every spelling that its bytes hint at (base64 apart)."""
-    if b"%" in data:
+    if PERCENT in data:
         data = _through(_PERCENT, _percent, data, clean)
-    if b"\\" in data:
+    if BACKSLASH in data:
         data = _through(_JSON, _json, data, clean)
-    if b"&" in data and b";" in data:
+    if AMPERSAND in data and SEMICOLON in data:
         data = _through(_ENTITY, _entity, data, clean)
-    if b"\0" in data:
+    if NUL in data:
         data = _UTF16.sub(lambda match: _utf16(match[0], clean), data)
     return data
 
 
-_OUTER_FIRST = ((b"\\", _JSON, _json), (b"%", _PERCENT, _percent), (b"&", _ENTITY, _entity))
-_NESTED = 4
+_OUTER_FIRST: Final = ((b"\\", _JSON, _json), (b"%", _PERCENT, _percent), (b"&", _ENTITY, _entity))
+_NESTED: Final = 4
 
 
 def inside(data: bytes, clean: Clean, depth: int = 0) -> bytes:
@@ -167,7 +171,7 @@ def inside(data: bytes, clean: Clean, depth: int = 0) -> bytes:
     for mark, pattern, decode in _OUTER_FIRST if depth < _NESTED else ():
         if mark in data and pattern.search(data):
             return _through(pattern, decode, data, lambda plain: inside(plain, clean, depth + 1))
-    if b"\0" not in data:
+    if NUL not in data:
         return clean(data)
     out: list[bytes] = []
     done = 0
@@ -189,7 +193,7 @@ def as_form(data: bytes, clean: Clean) -> bytes:
 
 def folded(data: bytes, clean: Clean) -> bytes:
     """Clean the data as it reads without line folds, and without chunk boundaries."""
-    if b"\n" not in data:
+    if NEWLINE not in data:
         return data
     # First the boundaries whose sizes are true; then what may be some all the same.
     data = _through_matches(_true_breaks(data), _nothing, data, clean)
@@ -242,8 +246,8 @@ def _decoded(run: bytes) -> tuple[bytes, bool] | None:
     return plain, url
 
 
-_TO_PLAIN = bytes.maketrans(b"-_", b"+/")
-_TO_URL = bytes.maketrans(b"+/", b"-_")
+_TO_PLAIN: Final = bytes.maketrans(b"-_", b"+/")
+_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 
 
 def in_base64(data: bytes, clean: Clean) -> bytes:

@@ -58,8 +58,8 @@ def _width(column: Column) -> str:
     return "<u8" if column.dtype == "uint64" else "<i8"
 
 
-_EXCHANGES = Packer(EXCHANGES, set(Exchange.__slots__) - {"client", "pieces"})
-_CONNECTIONS = Packer(CONNECTIONS, set(Connection.__slots__) - {"client", "server"})
+_EXCHANGES = Packer(EXCHANGES, set(dir(Exchange)) - {"client", "pieces"})
+_CONNECTIONS = Packer(CONNECTIONS, set(dir(Connection)) - {"client", "server"})
 
 
 def of_exchanges(kept: Sequence[Sanitized], describer: Describer) -> Block:

@@ -7,11 +7,13 @@ that reads all others; what is not one whole answer on a connection that stays o
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..handover.batch import STATUS_BITS
 from .framing import Garbage, ResponseReader
 
-LARGEST = 2048
-_MOST = 4096
+LARGEST: Final = 2048
+_MOST: Final = 4096
 Answer = tuple[int, int]
 """What `Batch.answer` and `Batch.digest` shall hold."""
 

@@ -10,6 +10,8 @@ A plain request whose answer comes whole goes the short way (quick.py) from one 
 
 from __future__ import annotations
 
+from typing import Final
+
 from capture.exchange import NEVER, Close, Lateness, Outcome
 
 from ..handover.batch import Batch
@@ -19,9 +21,9 @@ from .ends import Key
 from .engine import SWEEP_NS, Engine
 from .timers import FAR
 
-WINDOW = 256
-EVENTS_A_POLL = 256
-_PATIENCE_NS = 50_000_000
+WINDOW: Final = 256
+EVENTS_A_POLL: Final = 256
+_PATIENCE_NS: Final = 50_000_000
 
 
 class EngineAtMax(Engine):
@@ -39,12 +41,15 @@ class EngineAtMax(Engine):
             if self._timers.next_at <= now:
                 self._ring(now)
             self._admit()
-            over = self._batch is None and self._intake.ended
+            over = self._plan_is_out()
             self._end_lanes(FAR if over and not self._released else self._reached)
             if over and not self.in_flight and not self._released:
                 return
             self._wait(0, held=False)
         self._drain()
+
+    def _plan_is_out(self) -> bool:
+        return self._batch is None and self._intake.ended
 
     def _wait(self, due: int, held: bool) -> None:
         """Take what the sockets have, as soon as there is something."""

@@ -15,7 +15,7 @@ import socket
 import ssl
 import struct
 from collections import deque
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from capture.exchange import NEVER, Close, Lateness, Outcome, Reuse
 
@@ -25,9 +25,9 @@ from .framing import Garbage, ResponseReader
 from .refusal import outcome_of
 
 CONNECTING, HANDSHAKE, OPEN, CLOSED = range(4)
-RECEIVE = 65536
-_LINGER_RST = struct.pack("ii", 1, 0)
-FILLER = b"x" * 65536
+RECEIVE: Final = 65536
+_LINGER_RST: Final = struct.pack("ii", 1, 0)
+FILLER: Final = b"x" * 65536
 
 
 class Wire:

@@ -9,6 +9,7 @@ import resource
 import select
 import socket
 import ssl
+from typing import Final
 
 from capture.exchange import Outcome
 
@@ -21,8 +22,8 @@ from .connection import CLOSED, CONNECTING, HANDSHAKE, Settle, Wire
 from .framing import Head, ResponseReader
 from .refusal import outcome_of
 
-_BOTH = select.EPOLLIN | select.EPOLLOUT
-_IN_PROGRESS = (0, errno.EINPROGRESS)
+_BOTH: Final = select.EPOLLIN | select.EPOLLOUT
+_IN_PROGRESS: Final = (0, errno.EINPROGRESS)
 
 
 def _open_files() -> int:

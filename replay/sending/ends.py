@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from typing import Final
 
 from .timers import FAR
 
-_SAME_NS = 1000  # ends that differ by rounding alone
-_FORGOTTEN = (-FAR, 0)
+_SAME_NS: Final = 1000  # ends that differ by rounding alone
+_FORGOTTEN: Final = (-FAR, 0)
 Key = tuple[int, int]
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import gc
 import select
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 
@@ -31,12 +32,12 @@ from .connection import OPEN, Wire
 from .quick import Quick
 from .timers import FAR
 
-LATE_NS = 1_000_000
-EVENTS_A_TURN = 32
-SWEEP_NS = 50_000_000
-HEAD_START_NS = 5_000_000
-TLS_HEAD_START_NS = 50_000_000
-_READ = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR
+LATE_NS: Final = 1_000_000
+EVENTS_A_TURN: Final = 32
+SWEEP_NS: Final = 50_000_000
+HEAD_START_NS: Final = 5_000_000
+TLS_HEAD_START_NS: Final = 50_000_000
+_READ: Final = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR
 
 
 class Engine(Quick):

@@ -9,15 +9,16 @@ is the usual cost of a response. Bodies are hashed as they pass and not kept unl
 from __future__ import annotations
 
 import re
+from typing import Final
 
 import xxhash
 
-MAX_HEAD = 256 * 1024
-UNTIL_CLOSE = -1
-CHUNKED = -2
-_KNOWN_HEADS = 4096
-_STATUS = re.compile(rb"HTTP/1\.([01]) (\d{3})(?: |$)")
-_LENGTH = re.compile(rb"\d{1,18}")
+MAX_HEAD: Final = 256 * 1024
+UNTIL_CLOSE: Final = -1
+CHUNKED: Final = -2
+_KNOWN_HEADS: Final = 4096
+_STATUS: Final = re.compile(rb"HTTP/1\.([01]) (\d{3})(?: |$)")
+_LENGTH: Final = re.compile(rb"\d{1,18}")
 
 Head = tuple[int, int, bool]
 """Status, length of the body (or UNTIL_CLOSE or CHUNKED), whether the connection stays open."""

@@ -12,6 +12,7 @@ import itertools
 import select
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from capture.exchange import Close, Flag, Lateness, Outcome, RequestEnd, Reuse
 
@@ -26,9 +27,9 @@ from .ends import Ends, Key
 from .spares import Spares
 from .timers import Timers
 
-_WIRES_A_SWEEP = 256
-_SWEEPS_A_SECOND = 20
-_ROOM_NS = 5_000_000
+_WIRES_A_SWEEP: Final = 256
+_SWEEPS_A_SECOND: Final = 20
+_ROOM_NS: Final = 5_000_000
 
 
 class Lanes(Settle):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import select
 import ssl
 from abc import abstractmethod
+from typing import Final
 
 from capture.exchange import NEVER, Lateness
 
@@ -22,8 +23,8 @@ from .connection import RECEIVE, Wire
 from .lanes import Lanes
 from .refusal import outcome_of
 
-_READABLE = select.EPOLLIN
-_LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_READABLE: Final = select.EPOLLIN
+_LATER: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Quick(Lanes):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+from typing import Final
 
 from capture.exchange import Outcome
 
-_REFUSALS = {
+_REFUSALS: Final = {
     errno.ECONNREFUSED: Outcome.REFUSED,
     errno.ENOENT: Outcome.REFUSED,
     errno.ECONNRESET: Outcome.RESET,

@@ -9,13 +9,14 @@ first that is free. A pool is spares with a limit, and no lanes beside them.
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 from capture.exchange import Lateness
 
 from ..handover.batch import Batch
 from .connection import OPEN, Wire
 
-MOST_OPENING = 64
+MOST_OPENING: Final = 64
 
 
 class Spares:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
-FAR = 1 << 62
+FAR: Final = 1 << 62
 Action = Callable[..., None]
 
 

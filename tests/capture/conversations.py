@@ -127,4 +127,4 @@ def converse(
 
 def facts(exchange: Exchange) -> dict[str, object]:
     """Everything about an exchange, to be compared."""
-    return {name: getattr(exchange, name) for name in Exchange.__slots__}
+    return {name: getattr(exchange, name) for name in dir(exchange) if not name.startswith("_")}

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capture.sanitize import kinds
 from capture.sanitize.detect import TABLE
 from capture.sanitize.pseudonym import KINDS, Pseudonyms
 
@@ -78,3 +79,15 @@ def test_what_a_detector_finds_becomes_something_that_it_would_find_again(seed: 
         assert again[group] == made, detector.name
         if detector.valid is not None and detector.name != "token":
             assert detector.valid(made), (detector.name, made)
+
+
+@given(
+    text=st.one_of(BYTES, st.from_regex(rb"[0-9]{0,6}[eEaGb]{0,3}[0-9A-Za-z]{0,6}", fullmatch=True))
+)
+def test_a_value_is_of_the_first_kind_whose_form_it_has(text: bytes) -> None:
+    fitting = [
+        kind
+        for pattern, kind, valid in kinds._WHOLE
+        if pattern.fullmatch(text) and (valid is None or valid(text))
+    ]
+    assert kinds.kind_of(text) == (fitting or ["text"])[0]

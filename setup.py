@@ -1,0 +1,87 @@
+"""Builds wiretape. Where there is a C compiler, its hot modules are compiled, by mypyc.
+
+The sources stay the same typed Python, and do the same uncompiled, only slower: see "Compiled
+modules" in docs/architecture.md. WIRETAPE_COMPILE=0 leaves everything interpreted.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+from setuptools import setup
+
+ROOT = Path(__file__).parent
+COMPILED = (
+    "capture/exchange.py",
+    "capture/flow.py",
+    "capture/flows.py",
+    "capture/ledger.py",
+    "capture/recent.py",
+    "capture/rivals.py",
+    "capture/stream.py",
+    "capture/http1/*.py",
+    "capture/sanitize/blind.py",
+    "capture/sanitize/content.py",
+    "capture/sanitize/headers.py",
+    "capture/sanitize/kinds.py",
+    "capture/sanitize/lines.py",
+    "capture/sanitize/marks.py",
+    "capture/sanitize/memory.py",
+    "capture/sanitize/places.py",
+    "capture/sanitize/pseudonym.py",
+    "capture/sanitize/rewrite.py",
+    "capture/sanitize/scanner.py",
+    "capture/sanitize/spelling.py",
+    "capture/sanitize/templates.py",
+    "capture/sanitize/triggers.py",
+    "capture/sanitize/validators.py",
+    "capture/sanitize/views.py",
+    "replay/sending/*.py",
+)
+"""Patterns of what runs once or more for each packet, message or value."""
+INTERPRETED = {"replay/sending/clock.py"}  # it talks to the C library through ctypes
+
+
+def compiled() -> list[str]:
+    """The paths of the modules that are compiled, in order."""
+    found = {path for pattern in COMPILED for path in ROOT.glob(pattern)}
+    names = {path.relative_to(ROOT).as_posix() for path in found if path.name != "__init__.py"}
+    return sorted(names - INTERPRETED)
+
+
+def missing() -> str:
+    """What keeps the modules from being compiled; empty where nothing does."""
+    if os.environ.get("WIRETAPE_COMPILE") == "0":
+        return "WIRETAPE_COMPILE is 0"
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
+    if shutil.which(compiler) is None:
+        return f"there is no C compiler ({compiler})"
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        return "Python's headers are not there (Debian: python3-dev)"
+    return ""
+
+
+def extensions() -> list[Any]:
+    """The compiled modules, or none, which is said."""
+    if lacking := missing():
+        print(f"wiretape runs interpreted, and slower: {lacking}.", file=sys.stderr)
+        return []
+    from mypyc.build import mypycify
+
+    # Apart, so that they are compiled side by side, and again only where something has changed.
+    # Types were checked by `make lint`; whoever only installs has not the stubs for that.
+    options = ["--config-file=", "--ignore-missing-imports", "--python-version=3.11"]
+    found: list[Any] = mypycify(
+        [*options, *compiled()], opt_level="1", debug_level="0", separate=True
+    )
+    return found
+
+
+if __name__ == "__main__":
+    setup(ext_modules=extensions())
