@@ -139,7 +139,8 @@ class Decapsulator:
             lost = sum(len(row[8]) + row[9] for row in rows) - sum(
                 len(row[8]) + row[9] for row in kept
             )
-            self._ledger.book("payload bytes", SAMPLED_OUT, lost)
+            if lost:  # openings carry nothing
+                self._ledger.book("payload bytes", SAMPLED_OUT, lost)
         if sampler.let_go:
             self._ledger.book("connections", SAMPLED_OUT, sampler.let_go)
             sampler.let_go = 0
