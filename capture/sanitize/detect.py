@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from . import national_ids as id_
 from . import validators as is_
+from .anchored import Search, anchored
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Detector:
     valid: Callable[[bytes], bool] | None = None
     sieves: tuple[str, ...] = ()  # what stands wherever the pattern finds it, the cheapest first
     reach: int = 0  # how far beyond what the trigger asks for the pattern may have to look
+    search: Search | None = None  # what finds the pattern faster than it does itself
 
 
 def _row(
@@ -40,9 +42,11 @@ def _row(
     valid: Callable[[bytes], bool] | None = None,
     sieves: tuple[str, ...] = (),
     reach: int = 0,
+    begins: tuple[str, str] | None = None,  # a class of bytes and the sign after a run of them
 ) -> Detector:
     compiled = re.compile(pattern.encode("latin-1"), re.S)
-    return Detector(name, trigger, compiled, kind, valid, sieves, reach)
+    search = anchored(compiled, *begins) if begins else None
+    return Detector(name, trigger, compiled, kind, valid, sieves, reach, search)
 
 
 _A = r"A-Za-z0-9"
@@ -113,6 +117,7 @@ TABLE: tuple[Detector, ...] = (
     _row(
         "email", rf"[{_LOCAL}]@[a-z0-9-][a-z0-9.-]*\.[a-z]{{2}}",
         rf"(?<![{_LOCAL}])[{_LOCAL}]++@(?:[{_A}-]{{1,63}}\.){{1,8}}[A-Za-z]{{2,24}}", "email",
+        begins=(_LOCAL, "@"),
     ),
     _row("aws-key", r"(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA)[A-Z0-9]{16}",
          r"(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA)(?P<secret>[A-Z0-9]{16})", "key"),

@@ -7,7 +7,6 @@ runs by itself finds its code in the processor's caches, and that is a third of 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Final
@@ -80,7 +79,7 @@ class Lines:
         for number, block in blocks.items():
             parts = block.split(b"\n")
             split[number] = keys = []
-            for line in unfolded(parts) if _FOLD.search(block) else parts:
+            for line in unfolded(parts) if _folds(block) else parts:
                 key = hashed(line, seed)
                 keys.append(key)
                 if key not in lines:
@@ -111,7 +110,10 @@ class Lines:
 
 
 _BY_LINE: Final = itemgetter(1)
-_FOLD: Final = re.compile(rb"\n[ \t]")
+
+
+def _folds(block: bytes) -> bool:
+    return block.find(b"\n ") >= 0 or block.find(b"\n\t") >= 0
 
 
 def unfolded(lines: Iterable[bytes]) -> list[bytes]:

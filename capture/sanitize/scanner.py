@@ -35,7 +35,7 @@ class Scanner:
         self._parts = [replace(detector, kind="text") for detector in self.detectors]
         self._rows = [
             (
-                each.pattern.finditer,
+                each.search or each.pattern.finditer,
                 each.pattern.match,
                 "secret" if "secret" in each.pattern.groupindex else 0,
                 each,

@@ -167,3 +167,15 @@ def test_loose_values_of_long_data_are_those_that_one_pattern_finds(
         expected = [match.span(match.lastindex or 4) for match in LOOSE.finditer(long)]
         found = list(places.loose_values(long, 0, len(long)))
         assert [(place.start, place.end) for place in found] == expected
+
+
+@pytest.mark.parametrize("detector", [each for each in TABLE if each.search], ids=lambda e: e.name)
+@given(text=st.text("ab1._-@ \xe9", max_size=60), low=st.integers(0, 20), size=st.integers(0, 60))
+def test_a_search_of_its_own_finds_what_the_pattern_finds(
+    detector: Detector, text: str, low: int, size: int
+) -> None:
+    assert detector.search is not None
+    data = text.encode("latin-1")
+    there, theirs = min(low, len(data)), min(low + size, len(data))
+    found = [match.span() for match in detector.search(data, there, theirs)]
+    assert found == [match.span() for match in detector.pattern.finditer(data, there, theirs)]
