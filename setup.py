@@ -42,6 +42,7 @@ COMPILED = (
     "capture/sanitize/triggers.py",
     "capture/sanitize/validators.py",
     "capture/sanitize/views.py",
+    "replay/handover/batch.py",
     "replay/sending/*.py",
 )
 """Patterns of what runs once or more for each packet, message or value."""
