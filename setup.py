@@ -17,6 +17,7 @@ from typing import Any
 from setuptools import setup
 
 ROOT = Path(__file__).parent
+CACHE = ROOT / "build" / "mypyc"
 COMPILED = (
     "capture/exchange.py",
     "capture/flow.py",
@@ -78,6 +79,10 @@ def extensions() -> list[Any]:
     # Apart, so that they are compiled side by side, and again only where something has changed.
     # Types were checked by `make lint`; whoever only installs has not the stubs for that.
     options = ["--config-file=", "--ignore-missing-imports", "--python-version=3.11"]
+    # What mypyc remembers of modules that did not change is not always enough for those that did:
+    # it reads all anew, and only C that is another than before is compiled again.
+    shutil.rmtree(CACHE, ignore_errors=True)
+    options.append(f"--cache-dir={CACHE}")
     found: list[Any] = mypycify(
         [*options, *compiled()], opt_level="1", debug_level="0", separate=True
     )
