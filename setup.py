@@ -78,7 +78,8 @@ def extensions() -> list[Any]:
 
     # Apart, so that they are compiled side by side, and again only where something has changed.
     # Types were checked by `make lint`; whoever only installs has not the stubs for that.
-    options = ["--config-file=", "--ignore-missing-imports", "--python-version=3.11"]
+    options = ["--config-file=", "--python-version=3.11"]
+    options += ["--ignore-missing-imports", "--follow-imports=silent"]
     # What mypyc remembers of modules that did not change is not always enough for those that did:
     # it reads all anew, and only C that is another than before is compiled again.
     shutil.rmtree(CACHE, ignore_errors=True)
