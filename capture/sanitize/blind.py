@@ -199,6 +199,8 @@ class Blind:
             edits = [(a, b, self.value(data[a:b])) for a, b in values(data, self._kept)]
             return self.clean(data, edits)
         for place in loose_values(data, 0, len(data)):
+            if edits and place.start < edits[-1][1]:
+                continue
             if place.name.lower().encode("latin-1") in FRAMING:
                 raw = data[place.start : place.end]
                 edits.append((place.start, place.end, self._framing(place.name, raw)))
@@ -207,9 +209,7 @@ class Blind:
                 if self._policy.action("header", place.name) not in (SCAN, "keep"):
                     stop = data.find(b"\n", place.start)
                     end = max(end, stop if stop >= 0 else len(data))
-                raw = data[place.start : end]
-                if not edits or place.start >= edits[-1][1]:
-                    edits.append((place.start, end, self._line(place.name, raw)))
+                edits.append((place.start, end, self._line(place.name, data[place.start : end])))
         return self.around(data, edits) if edits else self.clean(data)
 
     def unfolded(self, data: bytes) -> bytes:

@@ -191,14 +191,15 @@ class Content:
         for place in found:
             kind, name, start, end, path, under = place
             action = action_at(kind, name, path, under)
-            if action is None and name in _GRAPHQL and b"{" in data[start:end]:
+            free = not edits or start >= edits[-1][1]  # not within what is replaced
+            if action is None and free and name in _GRAPHQL and b"{" in data[start:end]:
                 few = False  # what stands in its text differs from one to the next
                 edits.append((start, end, self._literals(data[start:end])))
                 continue
             if few:
                 walked.append(place)
                 actions.append(action)
-            if action is not None and start < end and (not edits or start >= edits[-1][1]):
+            if action is not None and free and start < end:
                 edits.append((start, end, done(data[start:end], action)))
         if few and walked and walked[0].kind in ("json", "graphql"):
             self._templates.learn(data, walked, actions)

@@ -288,3 +288,16 @@ def test_an_audit_lets_our_pseudonyms_pass_wherever_they_stand_and_no_secret(lev
             request = case.request if level == "none" else sanitized(case, level)[0]
             found = {suspect.kind for suspect in suspects(request)}
             assert bool(found) == (level == "none"), (name, found)
+
+
+@pytest.mark.parametrize("level", ["standard", "strict"])
+def test_values_within_values_are_replaced_once(level: str) -> None:
+    nested = b'"password":{"a":1,\n"query":"{u(id:\\"1\\")}""\\u0041"x":[1,{"card":"4111'
+    line = b"password: x Content-Length: 5\r\n"
+    for body in (nested, line * 2, nested + line + nested):
+        made = Exchange()
+        made.request = b"POST / HTTP/1.1\r\nContent-Type: application/json\r\n\r\n" + body
+        made.request_bytes, made.head_bytes = len(made.request), len(made.request) - len(body)
+        assert len(
+            Sanitizer(Policy.built_in(level), b"k" * 32).exchange(made).exchange.request
+        ) == (made.request_bytes)
