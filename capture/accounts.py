@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .exchange import NEVER, Close, Connection
 from .flow import Flow
-from .ledger import Ledger
+from .ledger import CONNECTIONS, MISSING_BYTES, Ledger
 from .stream import Odd
 
 BYTES = "stream bytes"
@@ -39,7 +39,7 @@ def account(flow: Flow, ledger: Ledger) -> None:
     fate, odd = IN_ORDER, flow.odd or _NOTHING
     if flow.http is None:
         fate = odd.refused or "no data"
-        ledger.book("connections", fate)
+        ledger.book(CONNECTIONS, fate)
     apart = sum(odd.apart)
     ledger.became(BYTES, fate, flow.first.offset + flow.second.offset - odd.missing - apart)
     ledger.became(BYTES, APART, apart)
@@ -47,4 +47,4 @@ def account(flow: Flow, ledger: Ledger) -> None:
     if odd.differing:
         ledger.book("differing second copies", "ignored", odd.differing)
     if odd.missing:
-        ledger.book("missing bytes", "given up", odd.missing)
+        ledger.book(MISSING_BYTES, "given up", odd.missing)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .errors import CaptureError
-from .ledger import Ledger
+from .ledger import SEEN, Ledger
 from .live.options import LiveOptions
 from .log import FORMATS, Tell, failing, teller
 from .options import option, options_of
@@ -166,7 +166,7 @@ def _print(ledger: Ledger, failure: str, as_json: bool) -> None:
     table = Table("what", "became", "how many", title="Ledger")
     table.columns[2].justify = "right"
     for unit in ledger.units():
-        table.add_row(unit, "seen", f"{ledger.count(unit):,}")
+        table.add_row(unit, SEEN, f"{ledger.count(unit):,}")
         for fate, count in ledger.fates(unit).items():
             table.add_row("", fate, f"{count:,}")
     Console().print(table)

@@ -12,7 +12,21 @@ from collections.abc import Mapping
 from typing import Final
 
 SEEN: Final = "seen"
+
+# The words that more than one file books or looks for; one of a single file stands there.
+PACKETS: Final = "packets"
+CAPTURED_BYTES: Final = "captured bytes"
+CONNECTIONS: Final = "connections"
+EXCHANGES: Final = "exchanges"
+FRAGMENTS: Final = "fragments"
+MISSING_BYTES: Final = "missing bytes"
+INTERRUPTIONS: Final = "interruptions"
+LET_GO: Final = "connections let go in their midst"
+
+KEPT: Final = "kept"
 DROPPED: Final = "dropped by the kernel"
+SAMPLED_OUT: Final = "sampled out"
+NEVER_COMPLETED: Final = "never completed"
 
 
 class Ledger:

@@ -15,15 +15,13 @@ from typing import Any, Protocol
 
 from .errors import AuditError, WiretapeError
 from .exchange import Connection, Exchange
-from .ledger import SEEN, Ledger
-from .packets.decap import SAMPLED_OUT, Decapsulator
+from .ledger import CONNECTIONS, EXCHANGES, KEPT, LET_GO, SAMPLED_OUT, SEEN, Ledger
+from .packets.decap import Decapsulator
 from .packets.frames import Frames, Packet
 
 Ends = tuple[bytes, bytes, int, int]
 """Both addresses and both ports of a connection."""
 
-EXCHANGES, CONNECTIONS = "exchanges", "connections"
-KEPT = "kept"
 UNWRITTEN = "could not be written"
 REFUSED = "refused by the audit"
 
@@ -154,7 +152,7 @@ class Recorder:
         """Some connections are followed no longer: what they have come to is kept."""
         count = self._assembler.let_go(which)
         if count:
-            self.ledger.book("connections let go in their midst", SAMPLED_OUT, count)
+            self.ledger.book(LET_GO, SAMPLED_OUT, count)
             self._keep(self._assembler.expire(0))
             self._keep_connections()
 

@@ -6,20 +6,32 @@ strict says what is missing from it.
 
 from __future__ import annotations
 
-from .accounts import BYTES, IN_ORDER
-from .ledger import DROPPED, Ledger
-from .record import EXCHANGES, KEPT
+from .accounts import BYTES, IN_ORDER, REPEATED
+from .ledger import (
+    CONNECTIONS,
+    DROPPED,
+    EXCHANGES,
+    FRAGMENTS,
+    INTERRUPTIONS,
+    KEPT,
+    LET_GO,
+    MISSING_BYTES,
+    NEVER_COMPLETED,
+    PACKETS,
+    SAMPLED_OUT,
+    Ledger,
+)
 
 _MOST_REASONS = 3
-_NOT_FOUND = (KEPT, IN_ORDER, "repeated")
+_NOT_FOUND = (KEPT, IN_ORDER, REPEATED)
 # unit, fates that mean a loss (none: any), what is said of it
 _LOSSES: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("packets", (DROPPED,), "packets were dropped by the kernel"),
-    ("missing bytes", (), "bytes of streams were never seen"),
-    ("fragments", ("never completed",), "fragments of packets were never completed"),
-    ("interruptions", (), "times an interface was down"),
-    ("connections", ("sampled out",), "connections were sampled out"),
-    ("connections let go in their midst", (), "connections were let go in their midst"),
+    (PACKETS, (DROPPED,), "packets were dropped by the kernel"),
+    (MISSING_BYTES, (), "bytes of streams were never seen"),
+    (FRAGMENTS, (NEVER_COMPLETED,), "fragments of packets were never completed"),
+    (INTERRUPTIONS, (), "times an interface was down"),
+    (CONNECTIONS, (SAMPLED_OUT,), "connections were sampled out"),
+    (LET_GO, (), "connections were let go in their midst"),
 )
 
 
@@ -31,11 +43,11 @@ def nothing_found(ledger: Ledger, stood: str = "") -> str:
     if ledger.count(EXCHANGES):
         return ""
     so = f"so {stood} is left as it was" if stood else "so the tape is empty"
-    if not ledger.count("packets"):
+    if not ledger.count(PACKETS):
         return f"no packet was seen, {so}"
     reasons = [
         f"{unit}: {count:,} {fate}"
-        for unit in ("packets", "connections", BYTES)
+        for unit in (PACKETS, CONNECTIONS, BYTES)
         for fate, count in ledger.fates(unit).items()
         if fate not in _NOT_FOUND
     ]

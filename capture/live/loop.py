@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import ClassVar, Protocol
 
-from ..ledger import DROPPED
+from ..ledger import DROPPED, INTERRUPTIONS, PACKETS
 from ..log import Tell
 from ..packets.frames import Frames
 from ..record import Recorder
@@ -190,7 +190,7 @@ class LiveLoop:
         ledger = self._recorder.ledger
         dropped = sum(ring.drops() for ring in self._rings)
         if dropped:  # packets that never reached us; their bytes nobody knows
-            ledger.book("packets", DROPPED, dropped)
+            ledger.book(PACKETS, DROPPED, dropped)
         self._look_at_interfaces()
         if self._clock.steps:
             ledger.book("clock steps", "taken off the times", self._clock.steps)
@@ -213,7 +213,7 @@ class LiveLoop:
         interruptions = sum(ring.interruptions for ring in self._rings)
         if interruptions > self._interruptions:
             since = interruptions - self._interruptions
-            self._recorder.ledger.book("interruptions", "interface down", since)
+            self._recorder.ledger.book(INTERRUPTIONS, "interface down", since)
             self._interruptions = interruptions
         for ring in self._rings:
             if ring.down and ring.interface not in self._down:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..errors import CaptureError
-from ..ledger import DROPPED, Ledger
+from ..ledger import DROPPED, PACKETS, Ledger
 
 Counts = dict[str, dict[str, int]]
 
@@ -51,7 +51,7 @@ class Health:
         for unit in ledger.units():
             seen.add_metric([unit], ledger.count(unit))
             # What is lost is there from the beginning, so that an alert sees the first of it.
-            lost = {DROPPED: 0} if unit == "packets" else {}
+            lost = {DROPPED: 0} if unit == PACKETS else {}
             for fate, count in (lost | ledger.fates(unit)).items():
                 became.add_metric([unit, fate], count)
         yield seen

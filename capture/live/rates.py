@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from ..ledger import CAPTURED_BYTES, PACKETS, SAMPLED_OUT
 from ..log import Tell
-from ..packets.decap import SAMPLED_OUT
 from ..packets.frames import Frames
 from ..record import Recorder
 from .guard import Guard, Strain
@@ -75,8 +75,8 @@ class Rates:
             return frames
         out = outside(frames, self._sampler.limit)
         wires = np.maximum(frames.wires, frames.lengths)[out]
-        self._recorder.ledger.book("packets", SAMPLED_OUT, len(wires))
-        self._recorder.ledger.book("captured bytes", SAMPLED_OUT, int(wires.sum()))
+        self._recorder.ledger.book(PACKETS, SAMPLED_OUT, len(wires))
+        self._recorder.ledger.book(CAPTURED_BYTES, SAMPLED_OUT, int(wires.sum()))
         return without(frames, out)
 
     def _speak(self, rate: float) -> None:

@@ -14,7 +14,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from ..ledger import Ledger
+from ..ledger import (
+    CAPTURED_BYTES,
+    CONNECTIONS,
+    FRAGMENTS,
+    KEPT,
+    NEVER_COMPLETED,
+    PACKETS,
+    SAMPLED_OUT,
+    Ledger,
+)
 from .frames import Frames, Packet
 from .layers import Layers
 from .links import IPV4, IPV6, LINKS, VLANS
@@ -29,10 +38,8 @@ _PLAIN = {0: (-1, 4), 1: (12, 14), 12: (-1, 0), 14: (-1, 0), 101: (-1, 0), 108: 
           228: (-1, 0), 229: (-1, 0)}  # fmt: skip
 _MOST_VLANS = 2
 
-KEPT = "kept"
 BARE = "carried nothing (acknowledgements)"
 OTHER_PORT = "of another port"
-SAMPLED_OUT = "sampled out"
 
 
 class Decapsulator:
@@ -52,12 +59,12 @@ class Decapsulator:
 
         count = len(frames)
         wires = np.maximum(frames.wires, frames.lengths)
-        self._ledger.saw("packets", count)
-        self._ledger.saw("captured bytes", int(wires.sum()))
+        self._ledger.saw(PACKETS, count)
+        self._ledger.saw(CAPTURED_BYTES, int(wires.sum()))
         if frames.link not in LINKS:
             fate = f"of link type {frames.link}, which is not read"
-            self._ledger.became("packets", fate, count)
-            self._ledger.became("captured bytes", fate, int(wires.sum()))
+            self._ledger.became(PACKETS, fate, count)
+            self._ledger.became(CAPTURED_BYTES, fate, int(wires.sum()))
             return []
         plain = _Plain(frames, wires, self._ports)
         found = plain.packets() if frames.link in _PLAIN else ([], np.zeros(count, bool))
@@ -84,8 +91,8 @@ class Decapsulator:
     def _book(self, fate: str, which: Any, wires: Any) -> None:
         count = int(which.sum())
         if count:
-            self._ledger.became("packets", fate, count)
-            self._ledger.became("captured bytes", fate, int(wires[which].sum()))
+            self._ledger.became(PACKETS, fate, count)
+            self._ledger.became(CAPTURED_BYTES, fate, int(wires[which].sum()))
 
     def _one_by_one(self, frames: Frames, wires: Any, rest: list[int]) -> list[tuple[int, Packet]]:
         data, link, layers = frames.data, frames.link, self._layers
@@ -101,8 +108,8 @@ class Decapsulator:
                 fate = self._wanted(packet)
                 if fate in (KEPT, BARE):
                     found.append((number, packet))
-            became("packets", fate)
-            became("captured bytes", fate, wire)
+            became(PACKETS, fate)
+            became(CAPTURED_BYTES, fate, wire)
         self._book_fragments(layers.fragments.given_up)
         layers.fragments.given_up = 0
         return found
@@ -114,7 +121,7 @@ class Decapsulator:
 
     def _book_fragments(self, count: int) -> None:
         if count:
-            self._ledger.book("fragments", "never completed", count)
+            self._ledger.book(FRAGMENTS, NEVER_COMPLETED, count)
 
     @staticmethod
     def _merge(
@@ -134,15 +141,15 @@ class Decapsulator:
         out = sum(map(_carries, rows)) - sum(map(_carries, kept))
         if out:
             # They had been counted as kept when they were decoded.
-            self._ledger.became("packets", KEPT, -out)
-            self._ledger.became("packets", SAMPLED_OUT, out)
+            self._ledger.became(PACKETS, KEPT, -out)
+            self._ledger.became(PACKETS, SAMPLED_OUT, out)
             lost = sum(len(row[8]) + row[9] for row in rows) - sum(
                 len(row[8]) + row[9] for row in kept
             )
             if lost:  # openings carry nothing
                 self._ledger.book("payload bytes", SAMPLED_OUT, lost)
         if sampler.let_go:
-            self._ledger.book("connections", SAMPLED_OUT, sampler.let_go)
+            self._ledger.book(CONNECTIONS, SAMPLED_OUT, sampler.let_go)
             sampler.let_go = 0
         return kept
 

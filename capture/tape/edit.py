@@ -13,7 +13,8 @@ import numpy as np
 
 from ..columns import CONNECTIONS, EXCHANGES
 from ..errors import TapeError
-from ..ledger import Ledger
+from ..ledger import EXCHANGES as UNIT
+from ..ledger import KEPT, Ledger
 from ..selector import asked_for
 from .block import Array, Text
 from .format import TapeHeader, order_ns
@@ -211,8 +212,8 @@ def _unread(tape: Tape) -> int:
 def _book(ledger: Ledger, fate: str, count: int) -> None:
     """Exchanges that were kept once, and are not in the new tape."""
     if count:
-        ledger.became("exchanges", "kept", -count)
-        ledger.became("exchanges", fate, count)
+        ledger.became(UNIT, KEPT, -count)
+        ledger.became(UNIT, fate, count)
 
 
 def _move_payload(rows: Columns, heap: bytes, pieces: Array) -> tuple[bytes, Array]:

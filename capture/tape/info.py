@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..exchange import Close, Kind, Outcome
+from ..ledger import SEEN
 from ..when import clock, size, span
 from .block import Array, Text
 from .order import Columns, numbers
@@ -179,8 +180,8 @@ def show(found: dict[str, Any]) -> None:
 
 def _show_ledger(console: Any, found: dict[str, Any]) -> None:
     for unit, fates in found["ledger"].items():
-        parts = [f"{n:,} {fate}" for fate, n in fates.items() if fate != "seen"]
-        console.print(f"[bold]{'ledger':<9}[/] {fates['seen']:,} {unit} = " + " + ".join(parts))
+        parts = [f"{n:,} {fate}" for fate, n in fates.items() if fate != SEEN]
+        console.print(f"[bold]{'ledger':<9}[/] {fates[SEEN]:,} {unit} = " + " + ".join(parts))
     for wrong in found["ledger_imbalances"]:
         console.print(f"[red]the ledger does not sum up:[/] {wrong}")
 

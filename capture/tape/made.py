@@ -7,13 +7,11 @@ import os
 from collections.abc import Iterable
 
 from ..exchange import Connection, Exchange
-from ..ledger import Ledger
+from ..ledger import EXCHANGES, KEPT, Ledger
 from ..sanitize.policy import Policy
 from ..sanitize.rewrite import Sanitizer
 from .format import TapeHeader
 from .writer import TapeWriter
-
-UNIT, KEPT = "exchanges", "kept"
 
 
 class MadeTape:
@@ -31,7 +29,7 @@ class MadeTape:
         """Add exchanges; they must not be used again."""
         for sanitized in self._cleaner.exchanges(list(exchanges)):
             self._writer.append(sanitized)
-            self._ledger.book(UNIT, KEPT)
+            self._ledger.book(EXCHANGES, KEPT)
 
     def add_connection(self, connection: Connection) -> None:
         """Add a connection that has ended."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from capture.accounts import IN_ORDER, REPEATED
 from capture.exchange import Flag, Kind, Outcome, Reuse
-from capture.ledger import Ledger
+from capture.ledger import KEPT, Ledger
+from capture.packets.decap import BARE
 from shapes.fidelity import Fidelity
 
 from .judge import Verdict
 from .rows import Array, Rows
 
-FINE = ("kept", "sent", "answered", "carried nothing", "put in order", "repeated", "believed")
+FINE = (KEPT, BARE, IN_ORDER, REPEATED, "believed", "sent", "answered")
+"""How fates begin that are no loss."""
 
 
 def not_validated(rows: Rows, verdict: Verdict, ledger: Ledger, sampled: float) -> list[str]:
