@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from capture.exchange import FINE, NEVER, Lateness, Outcome, Reuse
+from shapes.tallies import tally
 
 _HALF = 1024
 MAX_ENDPOINTS = 500
@@ -252,8 +253,7 @@ def _row(name: str, times: EndpointTimes, of: str = "endpoint") -> dict[str, Any
 
 
 def _counted(codes: Any, name: Any) -> dict[str, int]:
-    values, counts = np.unique(codes, return_counts=True)
-    return {name(v): n for v, n in zip(values.tolist(), counts.tolist(), strict=True)}
+    return {name(value): n for value, n in tally(codes)}
 
 
 def _wider(span: tuple[int, int], values: Any) -> tuple[int, int]:

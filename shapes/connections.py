@@ -12,7 +12,6 @@ from capture.exchange import Close
 from .sketch import Sketch
 
 COLUMNS = ("opened_ns", "closed_ns", "close", "exchanges")
-_QS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999)
 
 
 class Connections:
@@ -49,16 +48,12 @@ class Connections:
         count = max(self._count, 1)
         return {
             "count": self._count,
-            "life_s": _named(self.life.quantiles(_QS), 1e-9),
-            "requests": _named(self.requests.quantiles(_QS)),
+            "life_s": self.life.named(unit=1e-9),
+            "requests": self.requests.named(),
             "mean_requests": self._exchanges / count,
             "reused_share": self._reused / count,
             "closes": {_name(code): int(n) for code, n in enumerate(self._closes) if n},
         }
-
-
-def _named(values: list[float], unit: float = 1.0) -> dict[str, float]:
-    return {f"p{100 * q:g}": value * unit for q, value in zip(_QS, values, strict=True)}
 
 
 def _name(code: int) -> str:

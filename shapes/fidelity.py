@@ -41,7 +41,7 @@ from .score import (
 )
 from .score import Fidelity as Fidelity
 from .sketch import Sketch
-from .tallies import Kept, Order, Seen, mix
+from .tallies import Kept, Order, Seen, mix, tally
 
 if TYPE_CHECKING:
     from capture.ledger import Ledger
@@ -249,13 +249,13 @@ class FidelityMeter:
     def _add_blame(self, rows: Mapping[str, Any], due: Ints, sent: Ints, gone: Any) -> None:
         late = gone & (sent - due > LIMITS["lateness_p99_ns"][0])
         cause = rows["late_cause"] if "late_cause" in rows else np.zeros(due.size, np.int64)
-        for code, _ in _tally(cause[late]):
+        for code, _ in tally(cause[late]):
             ns = int((sent - due)[late & (cause == code)].sum())
             self._blame_on(_BLAME.get(Lateness(code), "generator"), ns)
         theirs = np.isin(cause, [code for code, who in _BLAME.items() if who != "generator"])
         self._ours.add(np.maximum(np.where(theirs, 0, sent - due), 0)[gone])
         if "outcome" in rows:
-            for code, n in _tally(rows["outcome"][~gone]):
+            for code, n in tally(rows["outcome"][~gone]):
                 self._blame_on(_UNSENT_BLAME.get(Outcome(code), "generator"), n * _NEVER_SENT_NS)
         else:
             self._blame_on("generator", int((~gone).sum()) * _NEVER_SENT_NS)
@@ -333,11 +333,6 @@ def _rows(column: Any, chosen: NDArray[np.bool_]) -> Any:
 
 def _those(rows: Mapping[str, Any], chosen: NDArray[np.bool_]) -> dict[str, Any]:
     return {name: _rows(column, chosen) for name, column in rows.items()}
-
-
-def _tally(codes: NDArray[Any]) -> list[tuple[int, int]]:
-    values, counts = np.unique(codes, return_counts=True)
-    return list(zip(values.tolist(), counts.tolist(), strict=True))
 
 
 def _least(a: int, b: int) -> int:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .sketch import Sketch
+from .sketch import Sketch, named
+from .tallies import tally
 
 MOST = 1000
 OTHER = "(other endpoints)"
@@ -45,11 +46,11 @@ class Mix:
         answered = (rows["response_last_ns"] >= 0) & (rows["request_first_ns"] >= 0)
         service = rows["response_last_ns"][answered] - rows["request_first_ns"][answered]
         self._service.add(service, row[answered])
-        for code, n in _tally(row * 1000 + rows["status"]):
+        for code, n in tally(row * 1000 + rows["status"]):
             place = (code // 1000, code % 1000)
             self._statuses[place] = self._statuses.get(place, 0) + n
         kinds = rows["content_type"]
-        for code, n in _tally(np.asarray(kinds.codes)):
+        for code, n in tally(np.asarray(kinds.codes)):
             self._types[kinds.values[code]] = self._types.get(kinds.values[code], 0) + n
         faulty = rows["defects"][rows["defects"] != 0]
         for bit in range(64) if faulty.size else ():
@@ -107,9 +108,9 @@ class Mix:
             "exchanges": n,
             "share": n / self._exchanges,
             "statuses": self._by_status(row),
-            "request_bytes": _named(self._request.quantiles(_QS, row)),
-            "response_bytes": _named(self._response.quantiles(_QS, row)),
-            "service_s": _named(self._service_of(row), 1e-9),
+            "request_bytes": self._request.named(_QS, row=row),
+            "response_bytes": self._response.named(_QS, row=row),
+            "service_s": named(_QS, self._service_of(row), 1e-9),
         }
 
     def _service_of(self, row: int) -> list[float]:
@@ -119,7 +120,7 @@ class Mix:
     def _quantiles(self, sketch: Sketch, unit: float = 1.0) -> dict[str, float]:
         whole = Sketch()
         whole.counts[0] = sketch.counts.sum(axis=0)
-        return _named(whole.quantiles(_QS), unit)
+        return whole.named(_QS, unit)
 
     def _by_status(self, row: int | None) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -135,7 +136,7 @@ class Mix:
 
     def _add_keys(self, keys: NDArray[np.uint64]) -> None:
         mask = np.uint64((1 << self._slice) - 1)
-        for key, n in _tally(keys[(keys & mask) == 0]):
+        for key, n in tally(keys[(keys & mask) == 0]):
             self._keys[key] = self._keys.get(key, 0) + n
         self._narrow()
 
@@ -149,12 +150,3 @@ class Mix:
     def _reuse(self) -> float:
         seen = sum(self._keys.values())
         return 1 - len(self._keys) / seen if seen else 0.0
-
-
-def _named(values: list[float], unit: float = 1.0) -> dict[str, float]:
-    return {f"p{100 * q:g}": value * unit for q, value in zip(_QS, values, strict=True)}
-
-
-def _tally(codes: NDArray[Any]) -> list[tuple[int, int]]:
-    values, counts = np.unique(codes, return_counts=True)
-    return list(zip(values.tolist(), counts.tolist(), strict=True))

@@ -21,7 +21,6 @@ from .sketch import Sketch
 from .tallies import grouped, places
 
 _NOTHING: NDArray[np.int16] = np.empty(0, np.int16)
-_QS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999)
 
 
 class Users:
@@ -90,10 +89,10 @@ class Users:
         starts.add(np.sort(self.first))
         return {
             "count": int(self.ids.size),
-            "requests": _named(per.quantiles(_QS)),
+            "requests": per.named(),
             "mean_requests": float(self.requests.mean()) if self.ids.size else 0.0,
-            "duration_s": _named(duration.quantiles(_QS), 1e-9),
-            "think_s": _named(self.thinks.quantiles(_QS), 1e-9),
+            "duration_s": duration.named(unit=1e-9),
+            "think_s": self.thinks.named(unit=1e-9),
             "gini": gini(self.requests),
             "start_idc": [[m.tau_s, m.idc] for m in starts.cascade()],
         }
@@ -181,7 +180,7 @@ class Askers:
         per.add(self.requests)
         return {
             "count": int(self.ids.size),
-            "requests": _named(per.quantiles(_QS)),
+            "requests": per.named(),
             "gini": gini(self.requests),
         }
 
@@ -201,7 +200,3 @@ def gini(values: Ints) -> float:
         return 0.0
     ranked = np.sort(values)
     return float(2 * np.dot(np.arange(1, n + 1), ranked) / (n * total) - (n + 1) / n)
-
-
-def _named(values: list[float], unit: float = 1.0) -> dict[str, float]:
-    return {f"p{100 * q:g}": value * unit for q, value in zip(_QS, values, strict=True)}

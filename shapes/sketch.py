@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 _PER_E = 100.0  # bins per factor e: each is 1 % wide
 _BINS = 4400  # up to e^44, more than any 64-bit number
+QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999)
+"""What is told of a distribution, unless there is a reason to tell others."""
 
 
 class Sketch:
@@ -66,11 +68,22 @@ class Sketch:
         found = np.searchsorted(cumulated, ranks)
         return [_value_of(int(at)) for at in found]
 
+    def named(
+        self, qs: Sequence[float] = QUANTILES, unit: float = 1.0, row: int = 0
+    ) -> dict[str, float]:
+        """Several quantiles under their names (`p99.9`), in another unit."""
+        return named(qs, self.quantiles(qs, row), unit)
+
     def steps(self, row: int = 0) -> list[tuple[float, int]]:
         """The occupied bins: (value, count)."""
         return [
             (_value_of(int(i)), int(self.counts[row, i])) for i in np.flatnonzero(self.counts[row])
         ]
+
+
+def named(qs: Sequence[float], values: Sequence[float], unit: float = 1.0) -> dict[str, float]:
+    """Quantiles under their names."""
+    return {f"p{100 * q:g}": value * unit for q, value in zip(qs, values, strict=True)}
 
 
 def _bins_of(values: NDArray[Any]) -> NDArray[np.int64]:

@@ -27,6 +27,12 @@ def mix(first: NDArray[Any], second: NDArray[Any]) -> Words:
     return word
 
 
+def tally(codes: NDArray[Any]) -> list[tuple[int, int]]:
+    """Each number among some, and how often it is there."""
+    values, counts = np.unique(codes, return_counts=True)
+    return list(zip(values.tolist(), counts.tolist(), strict=True))
+
+
 def grouped(ids: Words) -> NDArray[np.int64]:
     """An order in which equal identities stand together, each as they came.
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from capture.exchange import NEVER, Outcome
+from shapes.tallies import tally
 
 from .glance import Glance, Part, each_endpoint
 
@@ -188,8 +189,7 @@ def _endpoints(parts: list[Part]) -> list[dict[str, Any]]:
 
 
 def _count(counter: Counter[int], values: Any) -> None:
-    codes, counts = np.unique(values, return_counts=True)
-    for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
+    for code, count in tally(values):
         counter[code] += count
 
 

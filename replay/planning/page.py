@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from capture.errors import ReplayError
 from shapes.cards import rates
+from shapes.detail_cards import short
 from shapes.figures import Mark
 from shapes.plots import Card, figure, page
 from shapes.screen import duration, times
@@ -150,7 +151,7 @@ def _endpoints(plan: Figures, recorded: Figures) -> list[Card]:
     top = Counter(plan.endpoints).most_common(12)[::-1]
     if not top:
         return []
-    names = [_short(name) for name, _ in top]
+    names = [short(name) for name, _ in top]
     shares = [100 * count / plan.requests for _, count in top]
     lines: list[Any] = [("plan", shares, names)]
     if recorded.requests:
@@ -159,8 +160,3 @@ def _endpoints(plan: Figures, recorded: Figures) -> list[Card]:
     return [Card(f"{names[-1]} is {shares[-1]:.0f} % of what would be asked",
                  "The endpoints that would be asked most.",
                  figure(lines, "share of the requests (%)", "", kind="bars"))]  # fmt: skip
-
-
-def _short(name: str, most: int = 28) -> str:
-    name = name or "(no endpoint)"
-    return name if len(name) <= most else name[: most - 1] + "…"

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from capture.exchange import NEVER, Outcome
+from shapes.tallies import tally
 
 from ..observe.glance import Glance, each_endpoint
 from ..outcome import Histogram
@@ -189,8 +190,7 @@ def _ms(histogram: Histogram, share: float) -> float:
 
 
 def _count(counter: Counter[str], values: Any, name: Any) -> None:
-    codes, counts = np.unique(values, return_counts=True)
-    for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
+    for code, count in tally(values):
         counter[name(code)] += count
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from capture.exchange import Outcome
 from capture.when import size
+from shapes.tallies import tally
 
 from .fidelity import fidelity_of_rows
 from .judge import human
@@ -159,10 +160,9 @@ def _classes(rows: Rows) -> dict[str, int]:
     failed = rows.failed
     outcomes, statuses = rows["outcome"][failed], rows["status"][failed]
     answered = np.isin(outcomes, (Outcome.ANSWERED, Outcome.NONE))
-    found = {f"answered {status}": int(count) for status, count in
-             zip(*np.unique(statuses[answered], return_counts=True), strict=True)}  # fmt: skip
-    for code, count in zip(*np.unique(outcomes[~answered], return_counts=True), strict=True):
-        found[Outcome(code).words] = int(count)
+    found = {f"answered {status}": count for status, count in tally(statuses[answered])}
+    for code, count in tally(outcomes[~answered]):
+        found[Outcome(code).words] = count
     return found
 
 
@@ -240,10 +240,9 @@ def _changes(a: Rows, b: Rows, left: Array, right: Array) -> tuple[Change, ...]:
     was, now = a["status"][left].astype(np.int64), b["status"][right].astype(np.int64)
     differ = (was != now) & (was > 0) & (now > 0)  # what was not answered at all failed
     words = a.endpoint[left][differ].astype(np.int64) * 1_000_000 + was[differ] * 1000 + now[differ]
-    values, counts = np.unique(words, return_counts=True)
     found = [
         Change(a.endpoints[value // 1_000_000], value // 1000 % 1000, value % 1000, count)
-        for value, count in zip(values.tolist(), counts.tolist(), strict=True)
+        for value, count in tally(words)
     ]
     return tuple(sorted(found, key=lambda change: -change.count))
 

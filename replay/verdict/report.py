@@ -11,11 +11,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from capture.exchange import Outcome
 from capture.ledger import Ledger
 from capture.tape import Tape
+from shapes.tallies import tally
 
 from ..plain import plain
 from .concurrency import Concurrency, concurrency_of
@@ -76,9 +75,7 @@ class Report:
 
     def outcomes(self) -> dict[str, int]:
         """How many rows of the run met each outcome."""
-        codes, counts = np.unique(self.rows["outcome"], return_counts=True)
-        pairs = zip(codes, counts, strict=True)
-        return {Outcome(code).words: int(n) for code, n in pairs}
+        return {Outcome(code).words: n for code, n in tally(self.rows["outcome"])}
 
 
 def report_of(

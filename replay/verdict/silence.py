@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from capture.errors import ReplayError
 from capture.exchange import Outcome
+from shapes.tallies import tally
 
 from .rows import Rows
 
@@ -38,10 +37,7 @@ def silence(rows: Rows) -> str:
     """
     if not rows.is_run or rows["status"].any():
         return ""
-    codes, counts = np.unique(rows["outcome"], return_counts=True)
-    return unanswered(
-        {Outcome(code): int(n) for code, n in zip(codes.tolist(), counts, strict=True)}
-    )
+    return unanswered({Outcome(code): n for code, n in tally(rows["outcome"])})
 
 
 def unanswered(outcomes: Mapping[Outcome, int]) -> str:
