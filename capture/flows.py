@@ -26,12 +26,12 @@ from .http1.digest import Digester
 from .http1.framing import Framing
 from .ledger import Ledger
 from .packets.frames import Packet
+from .packets.tcp import ACK, FIN, RST, SYN, URG
 from .recent import Recent
 from .recognise import REQUEST, RESPONSE, recognise
 from .rivals import Packets, Rivals
 from .stream import EASY, MASK, UPWARD, Piece, Stream
 
-FIN, SYN, RST, ACK, URG = 1, 2, 4, 16, 32
 _NOT_EASY: Final = FIN | SYN | RST | URG
 _SECOND: Final = 1_000_000_000  # a connection that ended lingers for one
 _WINDOW: Final = 1 << 16

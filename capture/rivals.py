@@ -19,10 +19,10 @@ from .accounts import BYTES
 from .flow import Flow
 from .ledger import Ledger
 from .packets.frames import Packet
+from .packets.tcp import ACK, RST, SYN
 from .recognise import REQUEST, recognise
 from .stream import MASK, Stream
 
-_SYN_RST, _ACK = 2 | 4, 16
 _HALF: Final = 1 << 31
 _BACK: Final = 1 << 20  # so far before its first byte may an older copy of the stream lie
 _AHEAD: Final = 1 << 24  # a gap of more than this in both directions at once is another connection
@@ -50,7 +50,7 @@ class _Rival:
     def answered(self, packet: Packet) -> bool:
         """Whether a packet of the server acknowledges bytes of it, in the numbers it expects."""
         first = self.packets[0]
-        acked = _from(first[5], packet[6]) if packet[7] & _ACK else 0
+        acked = _from(first[5], packet[6]) if packet[7] & ACK else 0
         return 0 < acked <= _NEAR and 0 <= _from(first[6], packet[5]) < _NEAR
 
 
@@ -66,7 +66,7 @@ class Rivals:
 
     def judge(self, packet: Packet, flow: Flow, stream: Stream) -> Packets | None:
         """None for a packet of the flow; else what succeeds it: nothing yet where it is empty."""
-        if packet[7] & _SYN_RST:
+        if packet[7] & (SYN | RST):
             return None
         elsewhere = _elsewhere(packet, flow, stream)
         rival = self._rivals.get(flow.connection.connection)
@@ -123,7 +123,7 @@ class Rivals:
 
 def _elsewhere(packet: Packet, flow: Flow, stream: Stream) -> bool:
     """Whether neither number of a packet can be one of the flow's."""
-    if not packet[7] & _ACK:
+    if not packet[7] & ACK:
         return False
     seen, ended = flow.connection.open_seen, flow.done or flow.closing is not None
     return _far(stream, packet[5], seen, ended) and _far(flow.other(stream), packet[6], seen, ended)

@@ -17,6 +17,8 @@ _LOAD_X, _STORE, _TO_X = 0x61, 0x02, 0x07
 _ADD_X, _MULTIPLY, _AND, _SHIFT_RIGHT, _XOR_X = 0x0C, 0x24, 0x54, 0x74, 0xAC
 _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_OF = 0x15, 0x35, 0x45
 _RETURN = 0x06
+EVERYTHING: Program = ((_RETURN, 0, 0, ALL_BYTES),)
+"""What lets every packet through."""
 
 
 class Code:

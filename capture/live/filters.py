@@ -2,25 +2,20 @@
 
 A packet of a connection that is not in the sample is best dropped by the socket's filter: it is
 neither copied nor looked at, so it costs the host next to nothing. The filter knows plain packets
-only, TCP in IPv4 without options or fragments and TCP in IPv6 without extension headers. Whatever
-else there is (tunnels, VLANs, fragments) passes, and is decided upon when it has been read. So do
-openings of connections, which are counted, and which bring a connection back (`sampling.py`).
+only (`plain.py`). Whatever else there is (tunnels, VLANs, fragments) passes, and is decided upon
+when it has been read. So do openings of connections, which are counted, and which bring a
+connection back (`sampling.py`).
 """
 
 from __future__ import annotations
 
 from ..errors import CaptureError
-from .bpf import ALL_BYTES, Code, Program, in_full
+from ..packets import tcp
+from .bpf import EVERYTHING, NEXT, Code, Program, in_full
 from .hashing import load_hash
+from .plain import ETHERNET, LAYOUTS, LINKS, RAW, UNFRAGMENTED, Layout
 
-_IPV4, _IPV6, _TCP = 0x0800, 0x86DD, 6
-_SYN, _SYN_OR_ACK = 0x02, 0x12
-_TCP_HEADER = 20
-_ETHERNET = 1
-_LIBPCAPS_RAW = 12  # DLT_RAW on Linux, which is 101 in files
-EVERYTHING: Program = ((6, 0, 0, ALL_BYTES),)
-# link type -> (offset of the ethertype or -1, length of the link header)
-PLAIN = {1: (12, 14), 101: (-1, 0)}
+_LIBPCAPS_RAW = 12  # DLT_RAW on Linux, which is another number in files
 
 
 def compile_filter(expression: str, link: int) -> Program:
@@ -31,7 +26,7 @@ def compile_filter(expression: str, link: int) -> Program:
     from scapy.error import Scapy_Exception
 
     try:
-        program = compiled(expression, linktype=_LIBPCAPS_RAW if link == 101 else link)
+        program = compiled(expression, linktype=_LIBPCAPS_RAW if link == RAW else link)
     except (Scapy_Exception, ImportError, OSError) as failure:
         raise CaptureError(
             f"the filter {expression!r} cannot be compiled ({failure}); "
@@ -41,13 +36,13 @@ def compile_filter(expression: str, link: int) -> Program:
     return in_full(tuple((one.code, one.jt, one.jf, one.k) for one in instructions))
 
 
-def port_filter(ports: tuple[int, ...], link: int = _ETHERNET) -> str:
+def port_filter(ports: tuple[int, ...], link: int = ETHERNET) -> str:
     """The expression that lets through TCP (of some ports, where given) and all fragments."""
     if not ports:
         return ""
     wanted = "(" + " or ".join(f"tcp port {port}" for port in ports) + ")"
     fragments = "(ip[6:2] & 0x1fff != 0) or (ip6[6] == 44)"
-    tagged = f" or (vlan and {wanted})" if link == _ETHERNET else ""
+    tagged = f" or (vlan and {wanted})" if link == ETHERNET else ""
     return f"{wanted} or {fragments}{tagged}"
 
 
@@ -57,43 +52,50 @@ def sampled(program: Program, link: int, limit: int) -> Program:
     On links other than Ethernet and raw IP nothing is dropped here.
     """
     after = program or EVERYTHING
-    if link not in PLAIN:
+    if link not in LINKS:
         return after
-    type_at, ip = PLAIN[link]
+    type_at, ip = LINKS[link]
     code = Code()
     code.load_length()
-    code.if_at_least(ip + 20 + _TCP_HEADER, false="after")  # one that is cut off is told as such
-    if type_at >= 0:
-        code.load_half(type_at)
-        code.if_equal(_IPV4, true="ipv4")
-        code.if_equal(_IPV6, true="ipv6", false="after")
-    else:
-        code.load_byte(ip)
-        code.mask(0xF0)
-        code.if_equal(0x40, true="ipv4")
-        code.if_equal(0x60, true="ipv6", false="after")
-    code.place("ipv4")
-    code.load_byte(ip)
-    code.if_equal(0x45, false="after")
-    code.load_byte(ip + 9)
-    code.if_equal(_TCP, false="after")
-    code.load_half(ip + 6)
-    code.if_any_of(0x3FFF, true="after")
-    _drop(code, limit, ip + 12, 4, ip + 20)
-    code.place("ipv6")
-    code.load_length()
-    code.if_at_least(ip + 40 + _TCP_HEADER, false="after")
-    code.load_byte(ip + 6)
-    code.if_equal(_TCP, false="after")
-    _drop(code, limit, ip + 8, 16, ip + 40)
+    shortest = LAYOUTS[0].size
+    code.if_at_least(ip + shortest + tcp.HEADER, false="after")  # what is cut off is told as such
+    _branch(code, type_at, ip)
+    for layout in LAYOUTS:
+        code.place(str(layout.version))
+        if layout.size > shortest:
+            code.load_length()
+            code.if_at_least(ip + layout.size + tcp.HEADER, false="after")
+        if layout.first:
+            code.load_byte(ip)
+            code.if_equal(layout.first, false="after")
+        code.load_byte(ip + layout.protocol)
+        code.if_equal(tcp.TCP, false="after")
+        if layout.fragment:
+            code.load_half(ip + layout.fragment)
+            code.if_any_of(UNFRAGMENTED, true="after")
+        _drop(code, limit, ip, layout)
     return code.program(after)
 
 
-def _drop(code: Code, limit: int, addresses: int, width: int, tcp: int) -> None:
+def _branch(code: Code, type_at: int, ip: int) -> None:
+    """Jump to the version that a packet says it is of, or go on behind."""
+    if type_at >= 0:
+        code.load_half(type_at)
+    else:
+        code.load_byte(ip)
+        code.mask(0xF0)
+    for layout in LAYOUTS:
+        kind = layout.ethertype if type_at >= 0 else layout.version << 4
+        other = "after" if layout is LAYOUTS[-1] else NEXT
+        code.if_equal(kind, true=str(layout.version), false=other)
+
+
+def _drop(code: Code, limit: int, ip: int, layout: Layout) -> None:
     """End with nothing, or go on behind: by the hash, and by whether it opens a connection."""
-    load_hash(code, addresses, width, tcp)
+    at = ip + layout.size
+    load_hash(code, ip + layout.addresses, layout.width, at)
     code.if_at_least(limit, false="after")
-    code.load_byte(tcp + 13)
-    code.mask(_SYN_OR_ACK)
-    code.if_equal(_SYN, true="after")
+    code.load_byte(at + tcp.FLAGS_AT)
+    code.mask(tcp.SYN_OR_ACK)
+    code.if_equal(tcp.SYN, true="after")
     code.end(0)

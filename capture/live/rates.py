@@ -15,7 +15,7 @@ from ..packets.frames import Frames
 from ..record import Recorder
 from .guard import Guard, Strain
 from .sampling import limit_of
-from .thinning import outside, without
+from .thinning import outside
 
 _WORTH_TELLING = 2  # a change by this factor, or one to or from the whole
 
@@ -77,7 +77,7 @@ class Rates:
         wires = np.maximum(frames.wires, frames.lengths)[out]
         self._recorder.ledger.book(PACKETS, SAMPLED_OUT, len(wires))
         self._recorder.ledger.book(CAPTURED_BYTES, SAMPLED_OUT, int(wires.sum()))
-        return without(frames, out)
+        return frames.only(~out)
 
     def _speak(self, rate: float) -> None:
         change = max(rate / self._told, self._told / rate)

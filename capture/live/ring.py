@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 from ..errors import CaptureError
 from ..packets.frames import Frames
-from .bpf import Program
-from .filters import EVERYTHING, compile_filter, port_filter, sampled
+from .bpf import EVERYTHING, Program
+from .filters import compile_filter, port_filter, sampled
 from .hashing import WHOLE
 
 _ETH_P_ALL = 0x0003

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..packets.frames import Packet
+from ..packets.tcp import SYN, SYN_OR_ACK
 from ..recognise import REQUEST, recognise
 from .hashing import WHOLE, connection_hash
 
-_SYN, _SYN_OR_ACK = 0x02, 0x12
 LEAST_RATE = 1 / 1024
 _MOST_HASHES = 1 << 14
 _MOST_RISES = 16  # of the rate, that are remembered: each a second at least
@@ -84,7 +84,7 @@ class Sampler:
         number = self._hash((src, dst, sport, dport))
         if number < self._sure:
             return True
-        opens = flags & _SYN_OR_ACK == _SYN
+        opens = flags & SYN_OR_ACK == SYN
         if number >= self.limit:
             self.let_go += opens
             return False

@@ -27,11 +27,12 @@ from ..ledger import (
 from .frames import Frames, Packet
 from .layers import Layers
 from .links import IPV4, IPV6, LINKS, VLANS
+from .tcp import FIN, RST, SYN, TCP, URG
 
 if TYPE_CHECKING:
     from ..live.sampling import Sampler
 
-_SYN_FIN_RST, _URGENT = 0x07, 0x20
+_ENDS = SYN | FIN | RST
 _MIXER = 0x9E3779B97F4A7C15
 # link type -> (offset of the ethertype or -1, length of the link header)
 _PLAIN = {0: (-1, 4), 1: (12, 14), 12: (-1, 0), 14: (-1, 0), 101: (-1, 0), 108: (-1, 4),
@@ -156,7 +157,7 @@ class Decapsulator:
 
 def _carries(packet: Packet) -> bool:
     """Whether a packet carries bytes, or opens or ends something."""
-    return bool(packet[8] or packet[9] or packet[7] & _SYN_FIN_RST)
+    return bool(packet[8] or packet[9] or packet[7] & _ENDS)
 
 
 class _Plain:
@@ -242,7 +243,7 @@ class _Plain:
         # A size of zero is what segmentation offload leaves: the frame tells.
         packet_end = np.where(size == 0, wire_end, np.minimum(ip + size, wire_end))
         tcp = ip + head
-        plain = whole & (protocol == 6) & (tcp + 20 <= np.minimum(end, packet_end))
+        plain = whole & (protocol == TCP) & (tcp + 20 <= np.minimum(end, packet_end))
         ip, number, tcp, end = ip[plain], number[plain], tcp[plain], end[plain]
         packet_end = packet_end[plain]
         if not len(ip):
@@ -264,7 +265,7 @@ class _Plain:
 
         flags = octets[tcp + 13]
         sport, dport = words[tcp], words[tcp + 2]
-        carries = (packet_end > payload) | (flags & _SYN_FIN_RST != 0)
+        carries = (packet_end > payload) | (flags & _ENDS != 0)
         self._fate(BARE, number[~carries])
         if self._ports:
             asked = np.isin(sport, list(self._ports)) | np.isin(dport, list(self._ports))
@@ -284,7 +285,7 @@ class _Plain:
         source = ip + (12 if version == IPV4 else 8)
         first = np.minimum(payload, last)
         tellings = flags[carries].astype(np.int64)
-        if (urgent := tellings & _URGENT != 0).any():
+        if (urgent := tellings & URG != 0).any():
             tellings[urgent] |= words[tcp[urgent] + 18].astype(np.int64) << 16
         cut = packet_end[carries] - np.maximum(last, payload)
         rows = [

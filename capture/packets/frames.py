@@ -8,8 +8,8 @@ header fields) is gathered for the whole batch at once by numpy, which is what m
     (time_ns, src, dst, sport, dport, seq, ack, flags, payload, cut)
 
 src and dst are packed addresses (4 or 16 bytes), flags the TCP flag byte (with the urgent pointer
-in the bits above 16 where it counts), payload the bytes that
-were captured and cut how many more of them the snap length took away.
+in the bits above 16 where it counts), payload the bytes that were captured and cut how many more of
+them the snap length took away.
 """
 
 from __future__ import annotations
@@ -41,14 +41,17 @@ class Frames:
     def __len__(self) -> int:
         return len(self.starts)
 
+    def only(self, which: NDArray[np.bool_] | slice) -> Frames:
+        """Some of the frames."""
+        return Frames(
+            self.data, self.link, self.starts[which], self.lengths[which], self.wires[which],
+            self.times[which],
+        )  # fmt: skip
+
     def parts(self, most: int) -> Iterator[Frames]:
         """The same frames, in batches of so many at most."""
         for first in range(0, len(self), most):
-            some = slice(first, first + most)
-            yield Frames(
-                self.data, self.link, self.starts[some], self.lengths[some], self.wires[some],
-                self.times[some],
-            )  # fmt: skip
+            yield self.only(slice(first, first + most))
 
 
 class Source(Protocol):

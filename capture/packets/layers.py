@@ -24,11 +24,11 @@ from .links import (
     pppoe,
     word,
 )
+from .tcp import TCP, URG
 from .tunnels import UDP_TUNNELS, gre, mpls
 
 _DEEPEST = 12
-_TCP, _UDP, _GRE = 6, 17, 47
-_URGENT = 0x20
+_UDP, _GRE = 17, 47
 _IP_IN_IP = {4: IPV4, 41: IPV6}
 _EXTENSIONS = frozenset((0, 43, 60, 135, 139, 140))
 _FRAGMENT, _AUTHENTICATION = 44, 51
@@ -143,7 +143,7 @@ class Layers:
         self, protocol: int, data: bytes, at: int, end: int, source: bytes, target: bytes,
         now_ns: int, depth: int,
     ) -> Outcome:  # fmt: skip
-        if protocol == _TCP:
+        if protocol == TCP:
             return _tcp(data, at, end, source, target, now_ns)
         if depth >= _DEEPEST:
             return TOO_DEEP, None
@@ -185,7 +185,7 @@ def _tcp(data: bytes, at: int, end: int, source: bytes, target: bytes, now_ns: i
     first = at + (offset >> 4) * 4
     if first < at + 20 or first > end:
         return SHORT, None
-    if flags & _URGENT and at + 20 <= len(data):
+    if flags & URG and at + 20 <= len(data):
         flags |= word(data, at + 18) << 16
     payload = data[first:end]
     cut = end - max(first, min(len(data), end))

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from capture.exchange import Connection, Exchange
-from capture.flows import ACK, FIN, RST, SYN, Flows
+from capture.flows import Flows
 from capture.ledger import Ledger
 from capture.packets.frames import Packet
+from capture.packets.tcp import ACK, FIN, RST, SYN
 
 CLIENT, SERVER = b"\x0a\0\0\1", b"\x0a\0\0\2"
 MS = 1_000_000

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.exchange import Close, Flag, Kind, RequestEnd
-from capture.flows import FIN, RST, SYN, Flows
+from capture.flows import Flows
 from capture.ledger import Ledger
 from capture.packets.frames import Packet
+from capture.packets.tcp import FIN, RST, SYN
 from tests.capture.conversation import (
     CLIENT,
     MS,

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.exchange import Close
-from capture.flows import ACK, FIN, RST
 from capture.packets.frames import Packet
 from capture.packets.sources import open_capture
+from capture.packets.tcp import ACK, FIN, RST
 from tests.capture import packet_helpers as h
 from tests.capture.conversation import MASK, MS, Heard, Talk, get, hear, ok, post
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from capture.accounts import APART, BYTES
 from capture.exchange import Flag
-from capture.flows import ACK, FIN, URG
+from capture.packets.tcp import ACK, FIN, URG
 from tests.capture.conversation import Talk, get, hear, ok, post
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from capture.live.bpf import Program
 from capture.live.filters import compile_filter, port_filter, sampled
 from capture.live.hashing import WHOLE, connection_hash
-from capture.live.thinning import outside, without
+from capture.live.thinning import outside
 from capture.packets.layers import Layers
 from tests.capture.packet_helpers import frames_of
 
@@ -121,7 +121,7 @@ def test_what_waits_to_be_read_is_thinned_as_the_kernel_would_have(
     out = outside(batch, limit)
     program = sampled((), link, limit)
     assert out.tolist() == [not passes(program, one) for one in frames]
-    assert len(without(batch, out)) == len(frames) - out.sum()
+    assert len(batch.only(~out)) == len(frames) - out.sum()
 
 
 @given(ENDS, st.sampled_from([80, 8080]))
