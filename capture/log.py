@@ -15,6 +15,7 @@ import click
 from .errors import WiretapeError
 
 Tell = Callable[[str], None]
+"""Says a sentence; what is done with it is for whoever hands it in."""
 FORMATS = ("text", "json")
 
 

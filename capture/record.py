@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from .errors import AuditError, WiretapeError
 from .exchange import Connection, Exchange
 from .ledger import CONNECTIONS, EXCHANGES, KEPT, LET_GO, SAMPLED_OUT, SEEN, Ledger
+from .log import Tell
 from .packets.decap import Decapsulator
 from .packets.frames import Frames, Packet
 
@@ -109,7 +110,7 @@ class Recorder:
         assembler: Assembler,
         cleaner: Cleaner,
         tapes: Tapes,
-        on_failure: Callable[[str], None],
+        on_failure: Tell,
         numbering: tuple[int, int] = (1, 0),
     ) -> None:
         self.ledger = ledger

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import click
 
 from .ledger import Ledger
 from .live.sampling import Sampler
+from .log import Tell
 from .options import option
 from .outputs import Outputs, TapeOptions
 from .packets.decap import Decapsulator
@@ -42,7 +42,7 @@ class RecordOptions(SanitizeOptions, TapeOptions):
 def open_recorder(
     options: RecordOptions,
     source: str,
-    tell: Callable[[str], None],
+    tell: Tell,
     *,
     sampler: Sampler | None = None,
     cleaner: Sanitizer | None = None,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capture.errors import ReplayError
+from capture.log import Tell
 from capture.tape import Tape, TapeHeader
 
 from . import rules
@@ -38,7 +39,7 @@ def replay(
     on_progress: OnProgress | None = None,
     collect: Callable[..., Collector] = Collector,
     observers: Sequence[OnGlance] = (),
-    on_note: Callable[[str], None] = lambda _: None,
+    on_note: Tell = lambda _: None,
     histograms: str | Path | None = None,
 ) -> Summary:
     """Send a tape as the options say; what happened is written to `run_path` and summed up.
@@ -97,9 +98,7 @@ def replay(
     return summary
 
 
-def _note_unsafe(
-    tape: Tape, options: ReplayOptions, targets: list[Target], on_note: Callable[[str], None]
-) -> None:
+def _note_unsafe(tape: Tape, options: ReplayOptions, targets: list[Target], on_note: Tell) -> None:
     if all(target.loopback for target in targets) or options.read_only:
         return
     from .planning.figures import figures_of

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any
 
 from capture.errors import ReplayError
+from capture.log import Tell
 
 from . import rules
 from .options import ReplayOptions
@@ -82,7 +82,7 @@ def pinned(options: ReplayOptions, targets: list[Target]) -> ReplayOptions:
     return replace(options, resolve=tuple(rules))
 
 
-def reachable(targets: list[Target], on_note: Callable[[str], None]) -> list[Target]:
+def reachable(targets: list[Target], on_note: Tell) -> list[Target]:
     """Targets without those of several addresses that take no connection while others do.
 
     `localhost` is often ::1 as well, where nobody listens: half of the requests would be refused.

@@ -45,11 +45,11 @@ class Guard:
     most_memory: int = 0  # bytes, the rings not counted; 0 for no limit
     ring_bytes: int = 0  # mapped, and so resident, from the beginning
     reason: str = ""  # why the rate was lowered last
+    fell_ns: int = 0  # when that was, on the clock of the packets
     _wall: float = field(default_factory=time.monotonic)
     _cpu: float = field(default_factory=time.process_time)
     _late_s: float = 0.0
     _calm_s: float = _CALM_S  # for how long it has kept up
-    _cut_ns: int = 0  # when the rate fell last
 
     def check(self, strain: Strain) -> float:
         """The rate for the next second, after what was used since the last check."""
@@ -60,13 +60,13 @@ class Guard:
         overload = self.overload(strain)
         self._late_s = strain.late_s
         self._calm_s = self._calm_s + passed if overload <= 1 and strain.late_s < _LATE_S else 0.0
-        if strain.read_ns < self._cut_ns:
+        if strain.read_ns < self.fell_ns:
             return self.decided(0.0, self.memory)
         return self.decided(used, self.memory, overload)
 
     def fell(self, now_ns: int) -> None:
         """The rate has fallen at this time."""
-        self._cut_ns, self._calm_s = now_ns, 0.0
+        self.fell_ns, self._calm_s = now_ns, 0.0
 
     @property
     def memory(self) -> int:

@@ -47,7 +47,6 @@ class Rates:
         self._tell = tell
         self._told = 1.0
         self._noted_ns = 0
-        self._cut_ns = 0  # when the rate fell last
 
     def look(self, strain: Strain) -> None:
         """A second has passed like this."""
@@ -59,7 +58,6 @@ class Rates:
         now_ns = self._now_ns()
         self._sampler.set_rate(rate, now_ns)
         if rate < before:
-            self._cut_ns = now_ns
             self._guard.fell(now_ns)
             self._recorder.let_go(self._sampler.out)
         since_ns = now_ns if rate > before else min(now_ns, strain.read_ns)
@@ -71,7 +69,7 @@ class Rates:
         """A batch without what the kernel would have dropped, had it come after the rate fell."""
         import numpy as np
 
-        if not len(frames) or int(frames.times[0]) >= self._cut_ns or self._sampler.whole:
+        if not len(frames) or int(frames.times[0]) >= self._guard.fell_ns or self._sampler.whole:
             return frames
         out = outside(frames, self._sampler.limit)
         wires = np.maximum(frames.wires, frames.lengths)[out]

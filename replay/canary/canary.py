@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from capture.errors import ReplayError
+from capture.log import Tell
 from capture.tape import Tape
 
 from ..options import ReplayOptions
@@ -33,7 +33,6 @@ from .state import PROMOTED, ROLLED_BACK, UNFAITHFUL, State, read_state
 
 MOST_ENDPOINTS = 8
 LEAST_SHARE = 0.02  # of the requests, for an endpoint to be a subject of its own
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)

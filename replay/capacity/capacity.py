@@ -11,7 +11,6 @@ The knee is the load with the greatest power: answers a second for each second t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 
 from capture.errors import ReplayError
 from capture.exchange import NEVER
+from capture.log import Tell
 
 from ..verdict.gate import Gate, slo
 from ..verdict.judge import judge
@@ -29,8 +29,6 @@ from ..verdict.rows import Rows, read_rows
 from ..verdict.silence import CHECK, silence
 from .options import CapacityOptions
 from .search import BREAKS, GENERATOR, HOLDS, INVALID, Search
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)

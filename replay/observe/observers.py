@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
+from capture.log import Tell
+
 from .glance import Glance
 from .live import Live
 from .options import ObserveOptions
-
-Say = Callable[[str], None]
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Observers:
 
 
 @contextmanager
-def observers(options: ObserveOptions, name: str, say: Say) -> Iterator[Observers]:
+def observers(options: ObserveOptions, name: str, say: Tell) -> Iterator[Observers]:
     """The observers that the options ask for, until the block ends."""
     live = Live(name)
     found = Observers(live)

@@ -11,10 +11,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from capture.errors import ReplayError
+from capture.log import Tell
 
 from ..rules import shown_url
 from .glance import Glance
@@ -28,7 +29,7 @@ class Exporter:
     """Exports what `traffic` has counted. An observer of glances: the first starts its thread."""
 
     def __init__(
-        self, traffic: Traffic, url: str, name: str, say: Callable[[str], None],
+        self, traffic: Traffic, url: str, name: str, say: Tell,
         every_s: float = EVERY_S,
     ) -> None:  # fmt: skip
         if not url.startswith(("http://", "https://")):

@@ -18,6 +18,8 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
 
+from capture.log import Tell
+
 from .findings import Found
 from .web import request_to
 
@@ -33,7 +35,7 @@ class Alerts:
 
     def __init__(
         self, webhooks: Sequence[str], commands: Sequence[str], run: str,
-        say: Callable[[str], None],
+        say: Tell,
     ) -> None:  # fmt: skip
         self._webhooks, self._commands = tuple(webhooks), tuple(commands)
         self._run, self._say = run, say

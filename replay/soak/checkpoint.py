@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from capture.errors import ReplayError
+from capture.log import Tell
 
 from .series import Series, Watched
 
@@ -24,7 +24,7 @@ NAME = "soak.json"
 class Checkpoint:
     """The file."""
 
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, say: Tell) -> None:
         self.path = folder / NAME
         self._say = say
         self.failures = 0

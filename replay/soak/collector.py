@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from capture.errors import ReplayError
+from capture.log import Tell
 from capture.tape import TapeHeader
 
 from ..collector import Collector, RunWriter, noise_of
@@ -28,7 +29,7 @@ OpenSegments = Callable[[TapeHeader], SegmentWriter]
 class PatientBookmark(Bookmark):
     """A bookmark that is not worth a soak: `failures` counts what could not be saved."""
 
-    def __init__(self, other: Bookmark, say: Callable[[str], None]) -> None:
+    def __init__(self, other: Bookmark, say: Tell) -> None:
         self.__dict__.update(other.__dict__)
         self._say = say
         self.failures = 0
@@ -47,7 +48,7 @@ class SoakCollector(Collector):
 
     def __init__(
         self, path: Path, header: TapeHeader, planned: int, on_progress: Any,
-        segments: OpenSegments, begun: Callable[[int], None], say: Callable[[str], None],
+        segments: OpenSegments, begun: Callable[[int], None], say: Tell,
     ) -> None:  # fmt: skip
         self._open_segments, self._begun, self._say = segments, begun, say
         self.base_ns = int(header.options.get("position", 0))

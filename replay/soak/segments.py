@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from capture.errors import TapeError
 from capture.ledger import Ledger
+from capture.log import Tell
 from capture.rotation import Kept, Limit, expired, tapes_of
 from capture.tape import TapeHeader, TapeWriter
 
@@ -40,7 +41,7 @@ class SegmentWriter:
 
     def __init__(
         self, folder: Path, header: TapeHeader, limit: Limit, number: int,
-        closed: Callable[[Segment], None], say: Callable[[str], None],
+        closed: Callable[[Segment], None], say: Tell,
     ) -> None:  # fmt: skip
         self._folder, self._header, self._limit = folder, header, limit
         self._closed, self._say = closed, say

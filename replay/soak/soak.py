@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from capture.errors import ReplayError
+from capture.log import Tell
 
 from ..observe.glance import Glance
 from ..observe.observers import Observers, observers
@@ -44,14 +45,13 @@ TICK_S = 0.5
 MOST_SEGMENTS = 1000
 MOST_IN_WINDOW = 20
 FEWEST_TO_FAIL = 20
-Say = Callable[[str], None]
 
 
 class Soak:
     """One soak. `carry_out` sends; `state` is everything that is known of it."""
 
     def __init__(
-        self, tape: Path, options: SoakOptions, folder: Path, gates: Sequence[str], say: Say,
+        self, tape: Path, options: SoakOptions, folder: Path, gates: Sequence[str], say: Tell,
         steady: Callable[[], None],
     ) -> None:  # fmt: skip
         self.tape, self.options, self.folder, self.say = tape, options, folder, say
@@ -295,7 +295,7 @@ class Soak:
 
 
 def soak(
-    tape: Path, options: SoakOptions, folder: Path, gates: Sequence[str], say: Say,
+    tape: Path, options: SoakOptions, folder: Path, gates: Sequence[str], say: Tell,
     observing: ObserveOptions, steady: Callable[[], None],
 ) -> tuple[Soak, Summary]:  # fmt: skip
     """Carry out a soak whose files go to `folder`."""

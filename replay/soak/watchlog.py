@@ -7,9 +7,10 @@ has so many rows, every other one goes and from then on only every other sample 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
+
+from capture.log import Tell
 
 MOST_ROWS = 20_000
 
@@ -17,7 +18,7 @@ MOST_ROWS = 20_000
 class Watchlog:
     """Writes the file; where it cannot, it tells so once and the soak goes on."""
 
-    def __init__(self, path: Path, say: Callable[[str], None], most_rows: int = MOST_ROWS) -> None:
+    def __init__(self, path: Path, say: Tell, most_rows: int = MOST_ROWS) -> None:
         self._path, self._say, self._most = path, say, most_rows
         self._file: TextIO | None = None
         self._columns: list[str] = []

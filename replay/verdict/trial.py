@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from capture.errors import ReplayError
+from capture.log import Tell
 
 from ..plain import plain
 from ..targets import targets_of
@@ -64,7 +65,7 @@ class TrialResult:
         }
 
 
-def trial(tape: Path, options: TrialOptions, tell: Callable[[str], None]) -> TrialResult:
+def trial(tape: Path, options: TrialOptions, tell: Tell) -> TrialResult:
     """Run the pairs and decide. A pair that is left out is made up for, `options.extra` times."""
     for side in SIDES:  # a name that cannot be resolved is told before anything is sent
         targets_of(options.side(side))
