@@ -1,4 +1,4 @@
-"""Single bytes, as numbers.
+"""Single bytes, as numbers; and classes of them, as bytes.
 
 `NEWLINE in data` is one memchr. For `b"\\n" in data` Python first tries to take the bytes for a
 number, and throws away the error that it made: ten times as long for the lines of a head.
@@ -18,3 +18,7 @@ PLUS: Final = 0x2B
 SEMICOLON: Final = 0x3B
 EQUALS: Final = 0x3D
 BACKSLASH: Final = 0x5C
+
+DIGITS: Final = b"0123456789"
+LOWER: Final = b"abcdefghijklmnopqrstuvwxyz"
+UPPER: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"

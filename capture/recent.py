@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from .packets.frames import Packet
+from .stream import ahead
 
 _MOST_LOOKED_AT: Final = 64
-_MASK, _HALF = 0xFFFFFFFF, 1 << 31
 
 Index = dict[tuple[bytes, bytes, int, int], list[Packet]]
 
@@ -54,8 +54,8 @@ class Recent:
 
 def _differing(one: Packet, other: Packet) -> int:
     """How many bytes of two packets of a stream are at the same place and not the same."""
-    ahead = ((other[5] - one[5] + _HALF) & _MASK) - _HALF
-    a, b = one[8][max(0, ahead) :], other[8][max(0, -ahead) :]
+    apart = ahead(other[5], one[5])
+    a, b = one[8][max(0, apart) :], other[8][max(0, -apart) :]
     if a.startswith(b) or b.startswith(a):
         return 0
     return sum(x != y for x, y in zip(a, b, strict=False))

@@ -21,9 +21,8 @@ from .ledger import Ledger
 from .packets.frames import Packet
 from .packets.tcp import ACK, RST, SYN
 from .recognise import REQUEST, recognise
-from .stream import MASK, Stream
+from .stream import Stream, ahead
 
-_HALF: Final = 1 << 31
 _BACK: Final = 1 << 20  # so far before its first byte may an older copy of the stream lie
 _AHEAD: Final = 1 << 24  # a gap of more than this in both directions at once is another connection
 _WINDOW: Final = 1 << 30  # nothing further behind is sent again
@@ -45,13 +44,13 @@ class _Rival:
     def continued(self, packet: Packet) -> bool:
         """Whether a packet of the client has its numbers."""
         first = self.packets[0]
-        return 0 <= _from(first[5], packet[5]) < _NEAR and 0 <= _from(first[6], packet[6]) < _NEAR
+        return 0 <= ahead(packet[5], first[5]) < _NEAR and 0 <= ahead(packet[6], first[6]) < _NEAR
 
     def answered(self, packet: Packet) -> bool:
         """Whether a packet of the server acknowledges bytes of it, in the numbers it expects."""
         first = self.packets[0]
-        acked = _from(first[5], packet[6]) if packet[7] & ACK else 0
-        return 0 < acked <= _NEAR and 0 <= _from(first[6], packet[5]) < _NEAR
+        acked = ahead(packet[6], first[5]) if packet[7] & ACK else 0
+        return 0 < acked <= _NEAR and 0 <= ahead(packet[5], first[6]) < _NEAR
 
 
 class Rivals:
@@ -136,8 +135,3 @@ def _far(stream: Stream, number: int, open_seen: bool, ended: bool) -> bool:
     lowest = max(-1 if open_seen else -_BACK, stream.offset - _WINDOW)
     highest = max(stream.offset, stream.fin) + 1
     return not lowest <= at <= highest + (0 if ended else _AHEAD)
-
-
-def _from(one: int, other: int) -> int:
-    """How far a number is after another."""
-    return ((other - one + _HALF) & MASK) - _HALF

@@ -15,6 +15,11 @@ _HALF: Final = 1 << 31
 _REACH: Final = 1 << 26  # an acknowledgement further ahead than this is no proof of anything
 
 
+def ahead(number: int, of: int) -> int:
+    """How far a sequence number is ahead of another that is less than half of them away."""
+    return ((number - of + _HALF) & MASK) - _HALF
+
+
 class Piece(NamedTuple):
     """A segment that waits."""
 
@@ -32,10 +37,12 @@ class Piece(NamedTuple):
         return self.start + len(self.data) + self.cut
 
 
-EASY, UPWARD, ENDED = 1, 2, 4
-"""What a stream is, as bits of its `state`: there are very many streams."""
+# What a stream is, as bits of its `state`: there are very many streams.
+EASY: Final = 1
+UPWARD: Final = 2
+ENDED: Final = 4
 
-_NONE: list[Piece] = []  # of all streams in which nothing waits: never added to
+_NONE: Final[list[Piece]] = []  # of all streams in which nothing waits: never added to
 
 
 class Reader(Protocol):
@@ -136,7 +143,7 @@ class Stream:
 
     def at(self, seq: int) -> int:
         """The offset of a sequence number near the one that is due."""
-        return self.offset + ((seq - self.next + _HALF) & MASK) - _HALF
+        return self.offset + ahead(seq, self.next)
 
     @property
     def past_fin(self) -> int:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from ..octets import DIGITS
 from . import validators as is_
 
 DATE: Final = re.compile(
@@ -32,12 +33,11 @@ _ORDER: Final = {f"k{at}": at for at in range(len(_WHOLE))}
 _ANY: Final = re.compile(
     b"|".join(b"(?P<k%d>%s)" % (at, each[0].pattern) for at, each in enumerate(_WHOLE))
 )
-_DIGITS: Final = b"0123456789"
 
 
 def kind_of(text: bytes) -> str:
     """Which kind of thing a whole value is; `text` where it is none in particular."""
-    if text.isalnum() and len(text.strip(_DIGITS)) > 1 and not text[2:4].isdigit():
+    if text.isalnum() and len(text.strip(DIGITS)) > 1 and not text[2:4].isdigit():
         return "text"  # letters, and neither those of an IBAN nor the one of an exponent
     whole = _ANY.fullmatch(text)
     if whole is None:

@@ -12,11 +12,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 from zlib import crc32
 
+from ..octets import DIGITS, LOWER, UPPER
 from .validators import digits_of
 
-_LOWER: Final = b"abcdefghijklmnopqrstuvwxyz"
-_UPPER: Final = _LOWER.upper()
-_DIGITS: Final = b"0123456789"
 _RUN: Final = re.compile(rb"[A-Za-z0-9]{12,}")
 _PART_OF: Final = re.compile(rb"[A-Za-z0-9+_-]{12,}")
 LONG: Final = 12
@@ -27,16 +25,17 @@ MARK: Final = 4
 
 def _alphabets(hexadecimal: bool) -> list[bytes]:
     table = [bytes([byte]) for byte in range(256)]
-    for byte in _LOWER:
-        table[byte] = b"abcdef" if hexadecimal else _LOWER
-    for byte in _UPPER:
-        table[byte] = b"ABCDEF" if hexadecimal else _UPPER
-    for byte in _DIGITS:
-        table[byte] = _DIGITS
+    for byte in LOWER:
+        table[byte] = b"abcdef" if hexadecimal else LOWER
+    for byte in UPPER:
+        table[byte] = b"ABCDEF" if hexadecimal else UPPER
+    for byte in DIGITS:
+        table[byte] = DIGITS
     return table
 
 
-PLAIN, HEXED = _alphabets(False), _alphabets(True)
+PLAIN: Final = _alphabets(False)
+HEXED: Final = _alphabets(True)
 
 
 def mark(text: bytes, alphabets: list[bytes]) -> bytes:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from ..octets import DIGITS, LOWER, UPPER
+
 HEX: Final = b"0123456789abcdefABCDEF"
-_LOWER, _UPPER, _DIGITS = (bytes(range(*ends)) for ends in ((97, 123), (65, 91), (48, 58)))
 
 
 def _spelling(first: int, letters: int) -> bytes:
@@ -22,11 +23,14 @@ def _mask(members: bytes, value: int = 255) -> bytes:
     return bytes(value if byte in members else 0 for byte in range(256))
 
 
-_TO_LOWER, _TO_UPPER, _TO_DIGIT = _spelling(97, 26), _spelling(65, 26), _spelling(48, 10)
+_TO_LOWER: Final = _spelling(97, 26)
+_TO_UPPER: Final = _spelling(65, 26)
+_TO_DIGIT: Final = _spelling(48, 10)
 _TO_UPPER_HEX: Final = _spelling(65, 6)
-_IS_LETTER, _CASE = _mask(_LOWER + _UPPER), _mask(_LOWER, 32)
-_IS_DRAWN: Final = _mask(_LOWER + _UPPER + _DIGITS)
-_KEPT: Final = bytes(0 if byte in _LOWER + _UPPER + _DIGITS else byte for byte in range(256))
+_IS_LETTER: Final = _mask(LOWER + UPPER)
+_CASE: Final = _mask(LOWER, 32)
+_IS_DRAWN: Final = _mask(LOWER + UPPER + DIGITS)
+_KEPT: Final = bytes(0 if byte in LOWER + UPPER + DIGITS else byte for byte in range(256))
 
 
 def digits(draws: bytes) -> bytes:
@@ -78,8 +82,8 @@ def widened(text: bytes, spelling: bytes, draws: bytes) -> bytes:
 
 _WORD: Final = re.compile(rb"[A-Za-z0-9]+")
 _NEXT: Final = bytes.maketrans(
-    _LOWER + _UPPER + _DIGITS, b"b" + _LOWER[2:6] + b"a" + _LOWER[7:] + b"g"
-    + b"B" + _UPPER[2:6] + b"A" + _UPPER[7:] + b"G" + _DIGITS[1:] + b"1",
+    LOWER + UPPER + DIGITS, b"b" + LOWER[2:6] + b"a" + LOWER[7:] + b"g"
+    + b"B" + UPPER[2:6] + b"A" + UPPER[7:] + b"G" + DIGITS[1:] + b"1",
 )  # fmt: skip
 
 

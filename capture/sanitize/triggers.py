@@ -19,13 +19,14 @@ SHORT: Final = 1024
 """Bytes up to which one scan for everything is faster than one for each sieve."""
 _LARGE: Final = 500
 """Characters of a trigger that multiplies the automata of a database: it is always sieved."""
-_64 = r"[A-Za-z0-9+/_-]"
+_64: Final = r"[A-Za-z0-9+/_-]"
 _TEXT_QUAD: Final = "|".join((
     rf"[CDI-Za-f][AC-HQS-Xgi-nwyz0-3][ABEFIJMNQRUVYZcdghklopstwx014589]{_64}",  # printable
     rf"{_64}[AQgw][A-D]{_64}",  # a zero between two bytes, as in UTF-16 and UTF-32
     rf"A[A-P]{_64}{{2}}|{_64}{{2}}[AEIMQUYcgkosw048]A",  # a zero before or after them
 ))  # fmt: skip
-_BASE64_RUN, _BASE64_TEXT = rf"{_64}{{16}}", rf"(?-i)(?:{_TEXT_QUAD}){{2}}"
+_BASE64_RUN: Final = rf"{_64}{{16}}"
+_BASE64_TEXT: Final = rf"(?-i)(?:{_TEXT_QUAD}){{2}}"
 """Both fire where base64 is to be undone: a run, and two quads (RFC 4648, section 4) in a row that
 spell three bytes of text each: of what is text for the most part, there are some anywhere."""
 EMPTY: Final = "it matches empty text"

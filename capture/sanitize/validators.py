@@ -15,6 +15,7 @@ import re
 from itertools import accumulate
 from typing import Final
 
+from ..octets import DIGITS
 from .words import in_words
 
 _NO_DIGITS: Final = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
@@ -159,14 +160,13 @@ _N_LOG_N: Final = [0.0, *(n * math.log2(n) for n in range(1, 1024))]
 _COMMON: Final = 0.7
 """Of the pairs of letters in a word; of random letters hardly any run has as many."""
 _HEX: Final = b"0123456789abcdefABCDEF-"
-_DIGITS: Final = b"0123456789"
 _PRINTABLE: Final = bytes(range(32, 127)) + b"\t\r\n"
 _TO_PLAIN: Final = bytes.maketrans(b"-_", b"+/")
 
 
 def is_token(text: bytes) -> bool:
     """A random-looking string: mixed classes, high entropy, and not made of words."""
-    others = len(text.translate(None, _DIGITS))
+    others = len(text.translate(None, DIGITS))
     if len(text) < 20 or not 0 < others < len(text) or text.lstrip(b"+-").isdigit():
         return False  # a number, or no digit in it
     if text.count(b"+") * 8 >= len(text):
