@@ -22,3 +22,4 @@ BACKSLASH: Final = 0x5C
 DIGITS: Final = b"0123456789"
 LOWER: Final = b"abcdefghijklmnopqrstuvwxyz"
 UPPER: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+PRINTABLE: Final = bytes(range(0x20, 0x7F)) + b"\t\r\n"

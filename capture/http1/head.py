@@ -15,6 +15,10 @@ from ..octets import NUL, RETURN
 
 HEAD_LIMIT: Final = 1 << 18
 """A larger head is none."""
+HEAD_STEP: Final = 1 << 12
+"""So much is taken at a time of what may be a head: what follows one is not copied with it."""
+EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
+"""With the end of the line before it."""
 
 TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 METHODS: Final = frozenset(

@@ -10,10 +10,9 @@ import re
 from typing import Final
 
 from ..defects import FATAL, Defect
-from .head import TOKEN, Fields, Heads, RequestLine, read_line
+from .head import EMPTY_LINE, TOKEN, Fields, Heads, RequestLine, read_line
 
 _BLANKS: Final = re.compile(rb"(?:\r?\n)*")
-_EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
 
 
 class HeadEnd:
@@ -42,7 +41,7 @@ class HeadEnd:
             self._scan = stop - 1
             if self.line.version == 9 or self.line.defects & FATAL:
                 return stop
-        found = _EMPTY_LINE.search(buffer, self._scan)
+        found = EMPTY_LINE.search(buffer, self._scan)
         if not found:
             self._scan = max(self._scan, len(buffer) - 2)
             return 0

@@ -17,14 +17,13 @@ from ..defects import FATAL, Defect
 from ..exchange import Exchange, Flag, Kind, RequestEnd
 from .body import Body, Chunked, Sized
 from .framing import Asked
-from .head import CONTENTLESS, HEAD_LIMIT, LINE
+from .head import CONTENTLESS, HEAD_LIMIT, HEAD_STEP, LINE
 from .headend import HeadEnd
 from .held import Held
 from .pieces import Pieces
 from .resync import Search
 
 _TUNNEL_LEAST: Final = 1 << 12  # a tunnel's exchange takes at least so many bytes
-_STEP: Final = 1 << 12
 
 
 class Mode(IntEnum):
@@ -228,7 +227,7 @@ class Requests:
     def _head(self, exchange: Exchange, data: bytes, at: int) -> int:
         buffer = self._buffer
         known = len(buffer)
-        buffer += data[at : at + _STEP]
+        buffer += data[at : at + HEAD_STEP]
         if self._head_end is None:
             self._head_end = HeadEnd()
         end = self._head_end.find(buffer)

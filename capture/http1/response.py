@@ -8,21 +8,17 @@ of a body of known length: a `Rest` is all that is held of such a one.
 
 from __future__ import annotations
 
-import re
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ..defects import Defect
 from ..exchange import Exchange, Flag, Kind
 from .body import ENDLESS, Body, Chunked, Sized
 from .framing import Answered
-from .head import HEAD_LIMIT, STATUS_LINE, ResponseHead
+from .head import EMPTY_LINE, HEAD_LIMIT, HEAD_STEP, STATUS_LINE, ResponseHead
 
 if TYPE_CHECKING:
     from xxhash import xxh64
-
-_STEP: Final = 1 << 12
-_EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
 
 
 class Mode(IntEnum):
@@ -166,10 +162,10 @@ class Responses:
                 return at
             self._first_ns, self._buffer = time_ns, bytearray()
         known = len(self._buffer)
-        self._buffer += data[at : at + _STEP]
+        self._buffer += data[at : at + HEAD_STEP]
         if not b"HTTP/".startswith(self._buffer[:5].upper()):
             return self._no_head(time_ns, at, known)
-        found = _EMPTY_LINE.search(self._buffer, max(0, known - 2))
+        found = EMPTY_LINE.search(self._buffer, max(0, known - 2))
         if not found:
             exchange = self._begin(self._first_ns)
             exchange.response_last_ns = time_ns

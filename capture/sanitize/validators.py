@@ -15,7 +15,7 @@ import re
 from itertools import accumulate
 from typing import Final
 
-from ..octets import DIGITS
+from ..octets import DIGITS, PRINTABLE
 from .words import in_words
 
 _NO_DIGITS: Final = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
@@ -160,7 +160,6 @@ _N_LOG_N: Final = [0.0, *(n * math.log2(n) for n in range(1, 1024))]
 _COMMON: Final = 0.7
 """Of the pairs of letters in a word; of random letters hardly any run has as many."""
 _HEX: Final = b"0123456789abcdefABCDEF-"
-_PRINTABLE: Final = bytes(range(32, 127)) + b"\t\r\n"
 _TO_PLAIN: Final = bytes.maketrans(b"-_", b"+/")
 
 
@@ -186,7 +185,7 @@ def _is_base64_text(text: bytes) -> bool:
         plain = binascii.a2b_base64(body + b"=" * (-len(body) % 4), strict_mode=True)
     except (ValueError, binascii.Error):
         return False
-    return len(plain) >= 12 and not plain.translate(None, _PRINTABLE)
+    return len(plain) >= 12 and not plain.translate(None, PRINTABLE)
 
 
 def cards_in(data: bytes) -> list[tuple[int, int]]:

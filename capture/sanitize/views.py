@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from ..octets import AMPERSAND, BACKSLASH, NEWLINE, NUL, PERCENT, PLUS, SEMICOLON
+from ..octets import AMPERSAND, BACKSLASH, NEWLINE, NUL, PERCENT, PLUS, PRINTABLE, SEMICOLON
 from .policy import FRAMING
 
 Clean = Callable[[bytes], bytes]
@@ -38,7 +38,6 @@ SHORTEST_BASE64: Final = 16
 BASE64_RUN: Final = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}")
 _BASE64_PART: Final = re.compile(rb"[A-Za-z0-9+_-]{16,}={0,2}")
 _UTF16: Final = re.compile(rb"(?:[\x20-\x7e]\0){6,}|(?:\0[\x20-\x7e]){6,}")
-_PRINTABLE: Final = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 
 
 def _percent(unit: bytes) -> bytes:
@@ -240,7 +239,7 @@ def _decoded(run: bytes) -> tuple[bytes, bool] | None:
     body = run.rstrip(b"=").translate(_TO_PLAIN) if url else run.rstrip(b"=")
     spare = len(body) & 3
     plain = binascii.a2b_base64(body[:-1] if spare == 1 else body + b"=" * (-spare & 3))
-    odd = len(plain.translate(None, _PRINTABLE))
+    odd = len(plain.translate(None, PRINTABLE))
     if odd * 10 > len(plain) and plain.count(0) * 5 < len(plain) * 2:
         return None
     return plain, url

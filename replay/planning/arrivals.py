@@ -14,12 +14,11 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import numpy as np
-from numpy.typing import NDArray
 
 from capture.errors import ReplayError
 from shapes.chunks import Chunk, take
+from shapes.counts import Ints
 
-Ints = NDArray[np.int64]
 _LOOKED_AT = 2
 _OFFSET = re.compile(r"(?<=:)(\d\d(?:\.\d+)?)(?:Z|([+-])(\d\d):?(\d\d)?)$")
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from capture.exchange import NEVER
+from shapes.counts import Ints
 from shapes.in_flight import InFlight
 from shapes.tallies import grouped, places
 
@@ -28,7 +28,6 @@ _PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _USUAL_PORTS = (32768, 60999)
 _BATCH = 200_000
 _TO_THE_END = 1 << 61
-Ints = NDArray[np.int64]
 
 
 class NeedsMeter:

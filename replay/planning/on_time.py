@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from shapes.counts import Ints
 
 SENDER = 0.3
 """The share of the bare rate that is left to a sender with all that it does beside."""
@@ -27,7 +28,6 @@ _CONNECTIONS = 16
 _FOR_S = 0.2
 _REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Filler: " + b"x" * 350 + b"\r\n\r\n"
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
