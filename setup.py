@@ -76,14 +76,14 @@ def extensions() -> list[Any]:
         return []
     from mypyc.build import mypycify
 
-    # Apart, so that they are compiled side by side, and again only where something has changed.
     # Types were checked by `make lint`; whoever only installs has not the stubs for that.
     options = ["--config-file=", "--python-version=3.11"]
     options += ["--ignore-missing-imports", "--follow-imports=silent"]
     # What mypyc remembers of modules that did not change is not always enough for those that did:
-    # it reads all anew, and only C that is another than before is compiled again.
+    # it reads all anew.
     shutil.rmtree(CACHE, ignore_errors=True)
     options.append(f"--cache-dir={CACHE}")
+    # Apart, so that they are compiled side by side, and only what became other C than before.
     found: list[Any] = mypycify(
         [*options, *compiled()], opt_level="1", debug_level="0", separate=True
     )

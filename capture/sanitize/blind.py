@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from ..octets import AMPERSAND, BACKSLASH, NUL, PERCENT, PLUS
@@ -154,13 +154,11 @@ class Blind:
         """As `clean`, for a form: a plus sign in it is a space, but for one within base64."""
         if PLUS not in data:
             return self.clean(data, edits)
-        out: list[bytes] = []
-        done = 0
-        for start, end, new in (*edits, (len(data), len(data), b"")):
-            gap = views.as_form(data[done:start], self.clean)
-            out += (views.in_base64(gap, self.clean), new)
-            done = end
-        return b"".join(out)
+
+        def cleaned(gap: bytes) -> bytes:
+            return views.in_base64(views.as_form(gap, self.clean), self.clean)
+
+        return _woven(data, edits, cleaned)
 
     def between(
         self, data: bytes, edits: Sequence[tuple[int, int, bytes]], kept: bool = False
@@ -249,32 +247,25 @@ class Blind:
 
     def _parted(self, data: bytes, edits: Sequence[tuple[int, int, bytes]], depth: int) -> bytes:
         """As `clean`, for data that holds escapes, though perhaps not on each side of an edit."""
-        out: list[bytes] = []
-        done = 0
-        for start, end, new in (*edits, (len(data), len(data), b"")):
-            gap = data[done:start]
+
+        def cleaned(gap: bytes) -> bytes:
             if views.escaped(gap):
-                gap = self._gaps(gap, (), True, depth)
-            elif len(gap) >= _SHORTEST:
-                gap = self.clean(gap, depth=depth)
-            out += (gap, new)
-            done = end
-        return b"".join(out)
+                return self._gap(gap, True, depth)
+            return self.clean(gap, depth=depth) if len(gap) >= _SHORTEST else gap
+
+        return _woven(data, edits, cleaned)
 
     def _gaps(
         self, data: bytes, edits: Sequence[tuple[int, int, bytes]], base64: bool, depth: int
     ) -> bytes:
-        out: list[bytes] = []
-        done = 0
-        for start, end, new in (*edits, (len(data), len(data), b"")):
-            gap = data[done:start]
-            if len(gap) >= views.SHORTEST_BASE64:
-                gap = self._views(gap, base64, depth)
-            elif len(gap) > 5 and (views.escaped(gap) or views.hinted(gap)):
-                gap = self._views(gap, False, depth)
-            out += (gap, new)
-            done = end
-        return b"".join(out)
+        return _woven(data, edits, lambda gap: self._gap(gap, base64, depth))
+
+    def _gap(self, gap: bytes, base64: bool, depth: int) -> bytes:
+        if len(gap) >= views.SHORTEST_BASE64:
+            return self._views(gap, base64, depth)
+        if len(gap) >= _SHORTEST and (views.escaped(gap) or views.hinted(gap)):
+            return self._views(gap, False, depth)
+        return gap
 
     def _nested(self, plain: bytes) -> list[tuple[int, int, bytes]]:
         """Edits of values under telling names, in a structure that stood spelt within another."""
@@ -331,6 +322,18 @@ def _outside(
 def _mask(text: bytes) -> bytes:
     """Filler of the same class at each position."""
     return text.translate(_FILLER)
+
+
+def _woven(
+    data: bytes, edits: Sequence[tuple[int, int, bytes]], cleaned: Callable[[bytes], bytes]
+) -> bytes:
+    """The edits made, and what stands between them cleaned."""
+    out: list[bytes] = []
+    done = 0
+    for start, end, new in edits:
+        out += (cleaned(data[done:start]), new)
+        done = end
+    return b"".join((*out, cleaned(data[done:])))
 
 
 def _apply(data: bytes, edits: Sequence[tuple[int, int, bytes]]) -> bytes:
