@@ -34,6 +34,9 @@ from .timers import FAR
 
 LATE_NS: Final = 1_000_000
 EVENTS_A_TURN: Final = 32
+HEARD_A_TURN: Final = 96
+"""More than is sent in a turn: answers that have piled up must become fewer while we are late, or
+wires that are answered long since pass for busy, and spares are opened for nothing."""
 SWEEP_NS: Final = 50_000_000
 HEAD_START_NS: Final = 5_000_000
 TLS_HEAD_START_NS: Final = 50_000_000
@@ -218,7 +221,7 @@ class Engine(Quick):
             if self._alarm is not None and early - now < 50_000_000:
                 self._alarm.arm(early)
                 timeout = 0.06
-        limit = EVENTS_A_TURN if due or held else 256
+        limit = HEARD_A_TURN if due or held else 256
         self._hear(timeout, limit)
         if now > self._sweep_at:
             self._sweep_at = now + SWEEP_NS
