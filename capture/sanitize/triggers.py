@@ -87,8 +87,7 @@ class Triggers:
             row = forms.setdefault(each.sieves, []) if each.trigger in _OURS else theirs
             row.append((number, each.trigger))
         size = len(detectors)
-        self.base64 = (size, size + 1)
-        """The numbers that both fire where base64 is to be undone."""
+        # Behind the detectors' numbers come two that both fire where base64 is to be undone.
         forms[(_BASE64_RUN,)] = [(size, _BASE64_RUN), (size + 1, _BASE64_TEXT)]
         self._marks = size + 2
         """From here on numbers stand for forms that are to be looked for by themselves."""

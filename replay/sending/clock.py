@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import sys
 import time
 
@@ -57,6 +58,7 @@ class Alarm:
             pass
 
     def close(self) -> None:
+        """Give the descriptor back."""
         os.close(self.fd)
 
 
@@ -82,16 +84,16 @@ class WallClock:
         self.offset = time.time_ns() - now_ns() if offset is None else offset
 
     def wall(self, monotonic_ns: int) -> int:
+        """The instant in ns since the epoch."""
         return monotonic_ns + self.offset
 
     def monotonic(self, wall_ns: int) -> int:
+        """The instant on the monotonic clock."""
         return wall_ns - self.offset
 
 
 def noise_floor(sends: int = 200, gap_ns: int = 500_000) -> list[int]:
     """How late this machine wakes us: latenesses in ns, sorted, of a plan of sends of nothing."""
-    import select
-
     bell = alarm()
     late = []
     start = now_ns() + gap_ns
@@ -107,11 +109,11 @@ def noise_floor(sends: int = 200, gap_ns: int = 500_000) -> list[int]:
     return sorted(late)
 
 
-def _wait(due: int, bell: Alarm | None, poll: object) -> None:
+def _wait(due: int, bell: Alarm | None, poll: select.poll) -> None:
     early = due - SPIN_NS
     if bell is not None and now_ns() < early:
         bell.arm(early)
-        poll.poll()  # type: ignore[attr-defined]
+        poll.poll()
         bell.clear()
     elif bell is None and now_ns() < due - COARSE_SPIN_NS:
         time.sleep((due - COARSE_SPIN_NS - now_ns()) / NS)

@@ -20,6 +20,14 @@ _KNOWN_HEADS: Final = 4096
 _STATUS: Final = re.compile(rb"HTTP/1\.([01]) (\d{3})(?: |$)")
 _LENGTH: Final = re.compile(rb"\d{1,18}")
 
+# What the next byte is part of.
+_HEAD: Final = 0
+_BODY: Final = 1
+_SIZE: Final = 2
+_CHUNK: Final = 3
+_CHUNK_END: Final = 4
+_TRAILER: Final = 5
+
 Head = tuple[int, int, bool]
 """Status, length of the body (or UNTIL_CLOSE or CHUNKED), whether the connection stays open."""
 
@@ -63,23 +71,8 @@ class ResponseReader:
     """
 
     __slots__ = (
-        "_bodiless",
-        "_digests",
-        "_hash",
-        "_heads",
-        "_left",
-        "_most",
-        "_size_line",
-        "_state",
-        "_waiting",
-        "body",
-        "bytes_in",
-        "digest",
-        "done",
-        "head",
-        "keep",
-        "status",
-        "stays",
+        "_bodiless", "_digests", "_hash", "_heads", "_left", "_most", "_size_line", "_state",
+        "_waiting", "body", "bytes_in", "digest", "done", "head", "keep", "status", "stays",
         "tunnel",
     )  # fmt: skip
 
@@ -241,6 +234,3 @@ class ResponseReader:
         if self._hash is not None:
             self.digest = self._hash.intdigest()
         self.done = True
-
-
-_HEAD, _BODY, _SIZE, _CHUNK, _CHUNK_END, _TRAILER = range(6)
