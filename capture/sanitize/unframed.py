@@ -50,8 +50,9 @@ def values(data: bytes, kept: Callable[[str], bool]) -> Iterator[tuple[int, int]
 def _target(data: bytes, start: int, line: bytes) -> Iterator[tuple[int, int]]:
     match = _START.fullmatch(line)
     low, high = match.span(2) if match else (0, len(line))
+    mark = data.find(b"?", start, start + high)
     for piece in _PIECE.finditer(data, start + low, start + high):
-        query = b"?" in data[start : piece.start()]
+        query = 0 <= mark < piece.start()
         name = _NAME.match(data, piece.start()) if query else _HARMLESS.fullmatch(piece[0])
         if not name:
             yield piece.span()
