@@ -37,7 +37,8 @@ class Recent:
         most = 0
         for number in range(len(self._batches)):
             earlier = self._index(number).get(packet[1:5], [])
-            end = next((at for at, one in enumerate(earlier) if one is packet), len(earlier))
+            # By value: a tuple is another object each time it is passed on, once compiled.
+            end = next((at for at, one in enumerate(earlier) if one == packet), len(earlier))
             for one in earlier[max(0, end - _MOST_LOOKED_AT) : end]:
                 most = max(most, _differing(one, packet))
         return most

@@ -75,6 +75,17 @@ def test_a_second_copy_that_differs_from_what_was_read_is_counted() -> None:
         assert heard.ledger.count("differing second copies") == 3
 
 
+def test_a_second_copy_is_compared_with_what_came_before_it_not_with_what_comes_later() -> None:
+    for batch in (1, 2, 100):
+        talk = Talk()
+        data = post(b"pay 10 to ann")
+        packets = [*talk.opening(), talk.up(data), talk.up(data, at=-len(data))]
+        third = talk.up(data.replace(b"ann", b"eve"), at=-len(data))
+        heard = hear([*packets, third, talk.down(ok())], batch=batch)
+        assert heard.requests() == [data]
+        assert heard.ledger.count("differing second copies") == 3
+
+
 def test_a_second_copy_that_is_the_same_is_only_repeated() -> None:
     talk = Talk()
     packets = [*talk.opening(), talk.up(get())]
