@@ -159,7 +159,7 @@ class Pseudonyms:
         plain = digits_of(text)
         for turn in range(64):
             stream = self.stream(plain, len(plain), turn)
-            free = plain[:1] + decimal(stream[1 : len(plain) - 5])
+            free = plain[:1] + decimal(stream[1 : max(1, len(plain) - 5)])
             free += b"%04d" % (crc32(free) % 10000)
             new = free + b"%d" % (-luhn_sum(free + b"0") % 10)
             if new != plain:

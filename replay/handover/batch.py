@@ -14,7 +14,7 @@ sent. `Written.column` gives the columns as they are meant.
 from __future__ import annotations
 
 import mmap
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -35,15 +35,17 @@ STORED = (
 )  # fmt: skip
 RESULTS = (*(name for name in STORED if name != "answer"), "status", "response_bytes")
 COLUMNS = (*PLANNED, *STORED)
-STATUS_BITS = 16
-OTHER, HEAD, CONNECT = range(3)
-HALF_CLOSED = 16
+STATUS_BITS: Final = 16
+OTHER: Final = 0
+HEAD: Final = 1
+CONNECT: Final = 2
+HALF_CLOSED: Final = 16
 """What `ended` says, beside the ends of `RequestEnd`, of a whole request after which the client
 closed its side and waited for the answer."""
 _METHODS = {"HEAD": HEAD, "CONNECT": CONNECT}
 _PLACES = {name: place for place, name in enumerate(COLUMNS)}
 _SAME = {"request_last_ns": "request_first_ns", "response_first_ns": "response_last_ns"}
-NOT_DUE = 1 << 61
+NOT_DUE: Final = 1 << 61
 Pieces = tuple[tuple[int, int], ...]
 
 

@@ -55,7 +55,7 @@ class EngineAtMax(Engine):
         """Take what the sockets have, as soon as there is something."""
         del held
         while self._released:
-            self._dispatch(*self._released.pop(), now_ns())
+            self._go(*self._released.pop())
         now = now_ns()
         until = min(self._timers.next_at, due or now + _PATIENCE_NS)
         self._turn(max(0, until - now) / NS)
@@ -86,11 +86,13 @@ class EngineAtMax(Engine):
             self.in_flight += led
             self.sent += led
             for row in turn:
-                self._dispatch(batch, row, now_ns())
+                self._go(batch, row)
 
-    def _dispatch(self, batch: Batch, row: int, now: int) -> None:
+    def _go(self, batch: Batch, row: int) -> None:
+        """Send a row whose turn has come: that is when it is due."""
+        now = now_ns()
         batch.due[row] = now - self._start
-        super()._dispatch(batch, row, now)
+        self._dispatch(batch, row, now, now)
 
     def _plan_end(self, key: Key, batch: Batch, row: int) -> None:
         self._ends.plan(key, batch.opened[row] + batch.close_after[row], batch.close[row])

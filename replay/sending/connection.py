@@ -4,9 +4,8 @@ It knows sockets and framing and nothing of plans: requests come as (batch, row)
 of them is written there. Writing goes straight to the socket, so the time of a send is the time of
 the system call; only what the kernel does not take at once is kept and written later.
 
-Where answers set the pace, the engine may take over a wire that has one plain request on its way
-(`quick`, see at_max.py), and gives it back with `take_back` as soon as anything is out of the
-ordinary.
+The engine may take over a wire that has one plain request on its way (see quick.py), and gives it
+back with `take_back` as soon as anything is out of the ordinary.
 """
 
 from __future__ import annotations
@@ -24,7 +23,10 @@ from .clock import now_ns
 from .framing import Garbage, ResponseReader
 from .refusal import outcome_of
 
-CONNECTING, HANDSHAKE, OPEN, CLOSED = range(4)
+CONNECTING: Final = 0
+HANDSHAKE: Final = 1
+OPEN: Final = 2
+CLOSED: Final = 3
 RECEIVE: Final = 65536
 _LINGER_RST: Final = struct.pack("ii", 1, 0)
 FILLER: Final = b"x" * 65536

@@ -40,6 +40,7 @@ wires that are answered long since pass for busy, and spares are opened for noth
 SWEEP_NS: Final = 50_000_000
 HEAD_START_NS: Final = 5_000_000
 TLS_HEAD_START_NS: Final = 50_000_000
+_NO_CAUSE: Final = int(Lateness.NONE)  # an enum's member is looked up at each use
 _READ: Final = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR
 
 
@@ -119,7 +120,7 @@ class Engine(Quick):
                     batch.late_cause[row] = Lateness.WINDOW
                 else:
                     kept_back = False
-                self._dispatch(batch, row, now)
+                self._dispatch(batch, row, due, now)
                 row += 1
                 turn += 1
                 if not turn & 7:
@@ -260,8 +261,8 @@ class Engine(Quick):
         elif self._dialer.advance(wire):
             self._opened(wire)
 
-    def _dispatch(self, batch: Batch, row: int, now: int) -> None:
-        """Send a row on its lane, or have it wait there, or take a spare."""
+    def _dispatch(self, batch: Batch, row: int, due: int, now: int) -> None:
+        """Send a row, due at that instant, on its lane, or have it wait there, or take a spare."""
         key = (batch.lane[row], batch.targets[row])
         if batch.close_after[row] >= 0:
             self._plan_end(key, batch, row)
@@ -270,8 +271,8 @@ class Engine(Quick):
             return
         self.in_flight += 1
         self.sent += 1
-        cause: int = Lateness.NONE
-        if now - self._start - batch.due[row] > LATE_NS:
+        cause = _NO_CAUSE
+        if now - due > LATE_NS:
             cause = batch.late_cause[row] or Lateness.LOOP
         if self._openings.size:
             self._aside(batch, row, cause)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from capture.sanitize import kinds
@@ -28,6 +28,7 @@ def classes(text: bytes) -> list[str]:
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 @given(text=BYTES)
+@example(text=b"12345")
 def test_any_bytes_have_a_pseudonym_of_their_length_and_always_the_same(
     kind: str, text: bytes
 ) -> None:
