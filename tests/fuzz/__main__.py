@@ -24,7 +24,7 @@ def fuzz(name: str, seconds: int) -> int:
     findings = ROOT / "build" / "fuzz" / name
     corpus = findings / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", f"tests.fuzz.fuzz_{name}", f"-max_total_time={seconds}",
+    command = [sys.executable, "-m", "tests.fuzz.from_source", name, f"-max_total_time={seconds}",
                f"-artifact_prefix={findings}/", "-timeout=10", "-print_final_stats=1",
                # What atheris itself holds grows with the runs; what an input may take does not.
                "-rss_limit_mb=4096", "-malloc_limit_mb=512", str(corpus)]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Fuzzes decapsulation: python -m tests.fuzz.fuzz_decap -max_total_time=60
+"""Fuzzes decapsulation: python -m tests.fuzz.from_source decap -max_total_time=60
 
 One invariant: nothing is raised, every frame has one fate, what is held of fragments is bounded,
 and the quick way for plain frames finds just the packets that the general way finds.

@@ -1,4 +1,4 @@
-"""Fuzzes capture files: python -m tests.fuzz.fuzz_files -max_total_time=60
+"""Fuzzes capture files: python -m tests.fuzz.from_source files -max_total_time=60
 
 One invariant: only our own errors are raised, no frame reaches beyond its buffer, and a file that
 comes in parts gives the frames that it gives as a whole.

@@ -1,4 +1,4 @@
-"""Fuzzes reassembly and framing with packets: python -m tests.fuzz.fuzz_flows -max_total_time=60
+"""Fuzzes reassembly and framing: python -m tests.fuzz.from_source flows -max_total_time=60
 
 One invariant: nothing is raised, the ledger balances, and every byte of a client, missing ones
 included, is in exactly one exchange.

@@ -1,6 +1,6 @@
 """Fuzzing of HTTP/1 framing: no exception on any bytes, and no byte of the client lost.
 
-    python tests/fuzz/fuzz_http1.py -max_total_time=600
+    python -m tests.fuzz.from_source http1 -max_total_time=600
 
 The first bytes of an input say how its rest is cut into segments of either side, and gaps.
 """

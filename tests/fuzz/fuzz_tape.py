@@ -1,4 +1,4 @@
-"""Fuzzes the reader of tapes: python -m tests.fuzz.fuzz_tape -max_total_time=60
+"""Fuzzes the reader of tapes: python -m tests.fuzz.from_source tape -max_total_time=60
 
 One invariant: only TapeError is raised, whatever the file says of itself; what is damaged is told.
 Damage is done to the bytes, and, behind right checksums, to the headers and the sections, so that
