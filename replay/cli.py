@@ -54,6 +54,7 @@ def replay(
     Example:
       wiretape replay theirs.tape --target http://127.0.0.1:8080 --speed 2 -o run.tape
     """
+    from capture.errors import ReplayError
     from capture.exchange import Outcome
 
     from .observe.observers import observers
@@ -87,7 +88,19 @@ def replay(
     if summary.aborted:
         return ABORTED
     refuse_silence({Outcome[name]: count for name, count in summary.outcomes.items()})
+    if not summary.sent and not summary.interrupted:
+        raise ReplayError(f"Nothing was sent: {_why_nothing(summary)}.")
     return _fidelity_code(summary, require_fidelity)
+
+
+def _why_nothing(summary: Summary) -> str:
+    if summary.warnings:
+        return "see what it warns of"
+    from .rewrite import DROPPED
+
+    if summary.rewritten.get(DROPPED):
+        return "the hook left out every request"
+    return "the run ended before its first request was due"
 
 
 def _fidelity_code(summary: Summary, required: float | None) -> int:
@@ -116,17 +129,19 @@ def plan(tape: str, as_json: bool, page: str | None, options: PlanOptions) -> No
     from .planning.figures import figures_of
     from .planning.foresight import NothingToSend
     from .planning.preview import preview_of
-    from .safety import refuse_run
+    from .safety import damage, refuse_run
 
     with Tape.open(tape) as source:
         refuse_run(source, tape)
         figures = figures_of(source, options)
         if not figures.requests:
-            raise NothingToSend(tape, source.exchange_count, options)
+            damaged = bool(source.losses)
+            raise NothingToSend(tape, source.exchange_count, options, damaged)
+        warnings = damage([str(loss) for loss in source.losses], source.whole)
         if page:
             from .planning.page import write_page
 
             write_page(page, source, options, figures)
             click.echo(f"wrote {page}", err=True)
-    found = preview_of(figures, options)
+    found = preview_of(figures, options, warnings)
     click.echo(json.dumps(found.as_dict()) if as_json else found.as_text())

@@ -23,6 +23,7 @@ from .options import ReplayOptions
 from .outcome import Summary, Tally
 from .planning.bookmark import Bookmark
 from .progress import TELL_EVERY_S, Pace, Progress
+from .safety import damage
 from .workers.feeder import unsent_rows
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ class Collector:
     ) -> None:
         self.path = path
         self.warnings: list[str] = []
+        self.losses: dict[str, None] = {}  # of the tape, as far as anybody has met them
+        self.tape_whole = True
         self.observers: list[OnGlance] = []
         self.bookmark: Bookmark | None = None
         self.watch: Watch | None = None
@@ -146,6 +149,7 @@ class Collector:
             self._ended.add(shard)
             self.stopped |= value[1]
             self.tally.rewritten.update(value[2])
+            self.losses.update(dict.fromkeys(value[3]))
         elif kind == "altered":
             self._ledger.book(PAYLOADS, ALTERED, value)
         elif kind == "lost":
@@ -219,7 +223,7 @@ class Collector:
         return self.tally.summary(
             noise_floor=noise,
             fidelity=kept,
-            warnings=self.warnings,
+            warnings=[*damage(self.losses, self.tape_whole), *self.warnings],
             run=str(self.path),
             aborted=aborted,
             interrupted=self.interrupted,

@@ -11,6 +11,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable
+from typing import Final
 
 from capture.errors import ReplayError
 
@@ -21,6 +22,7 @@ from .observe.trace import TraceParents
 from .options import ReplayOptions
 from .planning.more import clones
 
+DROPPED: Final = "dropped by hook"
 Edit = Callable[[bytes, str], bytes]
 """From a head and the authority of the target to the head as it shall be."""
 
@@ -62,7 +64,7 @@ class Rewriter:
         assert self._hook is not None
         changed = self._hook(request, has_head)
         if changed is None:
-            self.counts["dropped by hook"] += 1
+            self.counts[DROPPED] += 1
         elif changed != request:
             self.counts["hook"] += 1
         return changed

@@ -74,7 +74,7 @@ def replay(
             policy=tape.header.policy, options=_told(options),
         )  # fmt: skip
         options = replace(options, run_id=header.tape_id)
-        warnings = [f"The tape is damaged: {loss}" for loss in tape.losses]
+        losses, whole = [str(loss) for loss in tape.losses], tape.whole
     targets = reachable(targets, on_note)
     floor = [] if options.no_calibrate or options.at_max else noise_floor()
     raise_file_limit()
@@ -85,7 +85,8 @@ def replay(
     if len(targets) > 1:
         collector.tally.targets = [(target.name, EndpointTimes()) for target in targets]
     collector.observers += observers
-    collector.warnings += warnings
+    collector.losses.update(dict.fromkeys(losses))
+    collector.tape_whole = whole
     collector.bookmark, collector.watch = bookmark, watch
     _start_instant(options)  # a time that is past already need not wait for workers
     options = pinned(options, targets)

@@ -1,5 +1,5 @@
 """What is checked before a byte is sent: not the recorded server by mistake, no unsafe method
-unnoticed, enough descriptors."""
+unnoticed, enough descriptors; and what a damaged tape has to be told of."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 from capture.errors import ReplayError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from capture.tape import Tape
 
     from .targets import Target
+
+
+_LOSSES = 5
 
 
 def refuse_production(tape: Tape, targets: list[Target], resolved: Iterable[str] = ()) -> None:
@@ -46,6 +49,17 @@ def refuse_run(tape: Tape, path: object) -> None:
             f"{path}: is a run, which holds no bytes of requests: give the tape that it was made "
             f"from{f' ({tape.header.source})' if tape.header.source else ''}."
         )
+
+
+def damage(losses: Collection[str], whole: bool) -> list[str]:
+    """What is warned of where a tape cannot be read whole."""
+    told = [f"The tape is damaged: {loss}." for loss in [*losses][:_LOSSES]]
+    if len(losses) > _LOSSES:
+        more = len(losses) - _LOSSES
+        told.append(f"The tape is damaged at {more:,} more places: see `wiretape tape verify`.")
+    if not whole:
+        told.append("The tape has no end: its writer was stopped or still writes, or it was cut.")
+    return told
 
 
 def _refusal(what: str) -> ReplayError:

@@ -188,13 +188,18 @@ def section_place(header: BlockHeader, name: str) -> tuple[int, int]:
     return spec[-3], spec[-2]
 
 
+def check_section(header: BlockHeader, name: str, stored: bytes) -> None:
+    """TapeError where the bytes of a section, as stored, are damaged."""
+    length, crc = header.sections[name][-2:]
+    if length and (len(stored) != length or zlib.crc32(stored) != crc):
+        raise TapeError(f"damaged section {name}")
+
+
 def open_section(header: BlockHeader, name: str, stored: bytes, cipher: Cipher | None) -> bytes:
     """The plain bytes of a section; TapeError where they are damaged or sealed."""
-    length, crc = header.sections[name][-2:]
-    if length == 0:
+    if not header.sections[name][-2]:
         return b""
-    if len(stored) != length or zlib.crc32(stored) != crc:
-        raise TapeError(f"damaged section {name}")
+    check_section(header, name, stored)
     if cipher is not None:
         place = list(header.sections).index(name)
         stored = cipher.open(stored, header.number << 16 | place)

@@ -198,8 +198,9 @@ def _derive(tape: Tape, path: Path, keep: Keep, recipients: Sequence[str]) -> Ta
     _copy(tape, writer, keep)
     ledger = tape.ledger
     unread = _unread(tape)
+    counted = tape.exchange_count + tape.missing_count
     _book(ledger, "unreadable", unread)
-    _book(ledger, "cut away", tape.exchange_count - unread - writer.exchanges)
+    _book(ledger, "cut away", counted - unread - writer.exchanges)
     writer.close(ledger)
     return writer
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from .block import (
     Cipher,
     Text,
     believable,
+    check_section,
     decode_header,
     decode_integers,
     decode_prefix,
@@ -103,6 +104,13 @@ class TapeFile:
         """The plain bytes of a section."""
         offset, length = section_place(header, name)
         return open_section(header, name, self._read(base + offset, length), self.cipher)
+
+    def check(self, header: BlockHeader, base: int, name: str) -> None:
+        """TapeError where the sections of a column are damaged."""
+        for each in (name, name + "/values"):
+            if each in header.sections:
+                offset, length = section_place(header, each)
+                check_section(header, each, self._read(base + offset, length))
 
     def column(
         self, header: BlockHeader, base: int, column: Column, prefix: str = ""
@@ -191,9 +199,14 @@ class TapeFile:
         return blocks
 
     def _scan(self) -> list[BlockPlace]:
-        """The blocks by walking the file; damage is skipped up to the next block's magic."""
+        """The blocks by walking the file; damage is skipped up to the next block's magic.
+
+        Blocks are numbered, so what is not there, or is there twice, is told as well.
+        """
         blocks: list[BlockPlace] = []
         at, number = self._first, 0
+        seen = {0}
+        listed: list[Any] | None = None  # by the index, where it is met
         while at < self.size:
             try:
                 header, base = self._header_at(at)
@@ -202,9 +215,18 @@ class TapeFile:
             except TapeError as problem:
                 following = self._next_magic(at + 1)
                 if self._read(at, TRAILER.size)[8:] != TRAILER_MAGIC:
-                    self.losses.append(Loss(self.path, at, following - at, str(problem)))
+                    self._lose(at, following - at, str(problem))
                 at = following
                 continue
+            end = base + header.size
+            if header.kind == "tape" and header.meta.get("tape_id") != self.header.tape_id:
+                self._lose(at, self.size - at, "another tape begins; cut it off to read it")
+                break
+            if header.number in seen:
+                self._lose(at, end - at, "a block that stands there twice", 0)
+                at = end
+                continue
+            seen.add(header.number)
             if header.kind == "rows":
                 blocks.append(
                     BlockPlace(
@@ -221,8 +243,22 @@ class TapeFile:
                 if header.kind == "index":
                     self.summary = dict(header.meta["summary"])
                     self.whole = True
-            at = base + header.size
+                    listed = [int(rows) for _, rows, *_ in header.meta["blocks"]]
+            at = end
+        if listed is not None:
+            self._lose_listed(len(listed) - len(blocks), max(0, sum(listed) - number))
+        elif (absent := max(seen) + 1 - len(seen)) and not self.losses:
+            self._lose(self._first, 0, _absent(absent))
         return blocks
+
+    def _lose(self, at: int, length: int, reason: str, exchanges: int | None = None) -> None:
+        self.losses.append(Loss(self.path, at, length, reason, exchanges))
+
+    def _lose_listed(self, blocks: int, exchanges: int) -> None:
+        """The index tells how much is lost, which no single loss can."""
+        self.losses = [replace(loss, exchanges=0) for loss in self.losses]
+        if blocks > 0:
+            self._lose(self._first, 0, _absent(blocks), exchanges)
 
     def _next_magic(self, at: int) -> int:
         while at < self.size:
@@ -231,6 +267,10 @@ class TapeFile:
                 return at + found
             at += _SCAN
         return self.size
+
+
+def _absent(blocks: int) -> str:
+    return "a block is missing" if blocks == 1 else f"{blocks:,} blocks are missing"
 
 
 def _checked_counts(counts: Any) -> dict[str, dict[str, int]]:

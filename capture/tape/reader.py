@@ -76,7 +76,7 @@ class Tape:
         self._filled = [number for number, place in enumerate(self.blocks) if place.rows]
         self._starts = np.array([self.blocks[n].first_exchange for n in self._filled], np.int64)
         self.directory: Path | None = None  # whose tapes it is made of
-        self._lost: dict[int, Loss] = {}
+        self._lost: dict[tuple[int, bool], Loss] = {}
         self._heaps: dict[int, _Heap] = {}
         if strict and self.losses:
             raise TapeError(f"{self.losses[0]}; read it without --strict to get what is left.")
@@ -161,6 +161,11 @@ class Tape:
         return [*self._unopened, *of_files, *self._lost.values()]
 
     @property
+    def missing_count(self) -> int:
+        """How many exchanges an index lists whose blocks are not there."""
+        return sum(loss.exchanges or 0 for file in self.files for loss in file.losses)
+
+    @property
     def span_ns(self) -> tuple[int, int]:
         """Least and greatest start of a row; (-1, -1) for an empty tape."""
         times = [place for place in self.blocks if place.first_ns >= 0]
@@ -201,14 +206,21 @@ class Tape:
                 block = self._try(
                     number,
                     partial(self._columns, number, chosen, "connections/"),
+                    ends=True,
                 )
                 if block is not None:
                     yield block
 
     def in_order(
-        self, names: Sequence[str], start_ns: int | None = None, end_ns: int | None = None
+        self,
+        names: Sequence[str],
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+        sound: Sequence[str] = (),
     ) -> Iterator[Columns]:
         """The rows in order of `order_ns`, start_ns <= time < end_ns, chunk by chunk.
+
+        A block of which a column named in `sound` is damaged is left out, too.
 
         Besides the named columns each chunk has `exchange` (int64, the number in the tape) and
         `order_ns` (int64). Memory is bounded by how long exchanges last, not by the tape.
@@ -218,11 +230,12 @@ class Tape:
         wanted = [*dict.fromkeys([*names, *ORDER])]
         chosen = _choose(EXCHANGES, wanted)
         kept = [*dict.fromkeys([*names, "exchange", "order_ns"])]
+        unread = [each.name for each in _choose(EXCHANGES, sound) if each not in chosen]
         waits = floors(self.blocks)
         held: Columns | None = None
         for number, place in enumerate(self.blocks):
             if place.rows and place.last_ns >= low and place.first_ns < high:
-                block = self._try(number, partial(self._columns, number, chosen, ""))
+                block = self._try(number, partial(self._columns, number, chosen, "", unread))
                 if block is not None:
                     held = with_order(block, place, low, high, kept, held)
             if held is not None:
@@ -254,15 +267,21 @@ class Tape:
         for number, place in enumerate(self.blocks):
             self._try(number, partial(self._columns, number, EXCHANGES, ""))
             if place.connections:
-                self._try(number, partial(self._columns, number, CONNECTIONS, "connections/"))
+                ended = partial(self._columns, number, CONNECTIONS, "connections/")
+                self._try(number, ended, ends=True)
             self._try(number, partial(self._stored_heap, number))
         return self.losses
 
-    def _columns(self, number: int, chosen: Sequence[Column], prefix: str) -> Columns:
+    def _columns(
+        self, number: int, chosen: Sequence[Column], prefix: str, unread: Sequence[str] = ()
+    ) -> Columns:
         place = self.blocks[number]
         header, base = place.file.block_header(place)
-        if (header.rows, header.connections) != (place.rows, place.connections):
+        found = header.rows, header.connections, header.first_ns, header.last_ns
+        if found != (place.rows, place.connections, place.first_ns, place.last_ns):
             raise TapeError("a block that is not the one of the index")
+        for name in unread:
+            place.file.check(header, base, name)
         return {each.name: place.file.column(header, base, each, prefix) for each in chosen}
 
     def _stored_heap(self, number: int) -> tuple[bytes, Array]:
@@ -300,15 +319,18 @@ class Tape:
         }
         return _Heap(data, pieces.tolist(), places)
 
-    def _try(self, number: int, read: Callable[[], T]) -> T | None:
-        """What `read` gives; where the block is damaged, note the loss (strict: raise)."""
+    def _try(self, number: int, read: Callable[[], T], *, ends: bool = False) -> T | None:
+        """What `read` gives; where the block is damaged, note the loss (strict: raise).
+
+        Where it reads `ends` of connections, no exchange is lost with them.
+        """
         try:
             return read()
         except (TapeError, *LIES) as problem:
             place = self.blocks[number]
             said = str(problem) if isinstance(problem, TapeError) else "a block that cannot be true"
-            loss = Loss(place.file.path, place.offset, 0, said, place.rows)
-            self._lost.setdefault(number, loss)
+            loss = Loss(place.file.path, place.offset, 0, said, 0 if ends else place.rows)
+            self._lost.setdefault((number, ends), loss)
             if self.strict:
                 raise TapeError(f"{loss}; read it without --strict to get what is left.") from None
             return None

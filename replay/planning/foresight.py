@@ -37,8 +37,8 @@ class NothingToSend(ReplayError):
         given = [name for name, value in chosen.items() if value]
         if damaged:
             super().__init__(
-                f"{tape}: is damaged, and what can be read of it holds no request to send; "
-                f"`wiretape tape verify {tape}` says what is lost."
+                f"{tape}: is damaged, and what can be read of it holds no request to send; see "
+                f"what is lost with `wiretape tape verify {tape}`."
             )
         elif not exchanges or not given:
             super().__init__(f"{tape}: holds no request, so there is nothing to send.")

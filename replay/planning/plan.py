@@ -113,7 +113,7 @@ def _lap(tape: Tape, options: PlanOptions, columns: Sequence[str]) -> Iterator[C
     endings = Endings(tape, min([last, *ends] if laps else [_FURTHEST_NS, *ends[1:]]), laps)
 
     def selected() -> Iterator[Chunk]:
-        blocks = tape.in_order(columns, start, min(ends))
+        blocks = tape.in_order(columns, start, min(ends), sound=COLUMNS)
         return (chunk for block in blocks if len((chunk := _select(block, options))["kind"]))
 
     silences = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..options import PlanOptions
@@ -39,6 +40,7 @@ class Preview:
     picture: str
     about: bool = False  # of a long soak: taken to go on as it begins
     paced: bool = True  # by a clock; else by the answers
+    warnings: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for `--json`."""
@@ -71,10 +73,11 @@ class Preview:
         lines += [f"         {sentence}" for sentence in self.short_of]
         if self.on_time is not None:
             lines.append(f"on time  {self.on_time.sentence()}")
-        return "\n".join([*lines, *([self.picture] if self.picture else [])])
+        lines += [self.picture] if self.picture else []
+        return "\n".join([*lines, *(f"Warning: {warning}" for warning in self.warnings)])
 
 
-def preview_of(found: Figures, options: PlanOptions) -> Preview:
+def preview_of(found: Figures, options: PlanOptions, warnings: Iterable[str] = ()) -> Preview:
     """The figures of a plan, as they are shown, held against what this machine can do."""
     span_s = found.span_ns / 1e9
     needs, limits = found.seen.needs, Limits.here()
@@ -89,7 +92,7 @@ def preview_of(found: Figures, options: PlanOptions) -> Preview:
         needs.open + RESERVED, needs.ports, limits, shortages(needs.open, needs.ports, limits),
         known, dict(Counter(found.methods).most_common()), unsafe_of(found.methods),
         dict(Counter(found.hosts).most_common(10)), "\n".join(found.pictures()), found.about,
-        not options.at_max,
+        not options.at_max, list(warnings),
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from ..collector import Collector, RunWriter, noise_of
 from ..options import ReplayOptions
 from ..outcome import Summary
 from ..planning.bookmark import Bookmark
+from ..safety import damage
 from .segments import SegmentWriter
 
 STOPPED = "Stopped before its end: go on with --resume."
@@ -92,5 +93,6 @@ class SoakCollector(Collector):
         if self.stopped:
             self.warnings.append(STOPPED)
         return self.tally.summary(
-            noise_floor=noise, fidelity=None, warnings=self.warnings, run=str(self.path)
-        )
+            noise_floor=noise, fidelity=None, run=str(self.path),
+            warnings=[*damage(self.losses, self.tape_whole), *self.warnings],
+        )  # fmt: skip

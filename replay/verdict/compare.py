@@ -136,6 +136,8 @@ def _refused(a: Rows, b: Rows) -> str:
         where = ", for in A and in B" if silence(b) else " with, for in A"
         return f"there is nothing to compare{where} {silent}."
     for name, rows in (("A", a), ("B", b)):
+        if rows.lost:
+            return f"{name} is damaged: {rows.lost[0]}."
         kept = fidelity_of_rows(rows)
         if kept is not None and not kept.valid and kept.blame != "target":
             return f"{name} did not follow its plan: {'; '.join(kept.reasons[:2])}."

@@ -52,6 +52,9 @@ def compare(a: Path, b: Path, options: CompareOptions, gates: Gates) -> None:
     for why in filter(None, map(unreadable, options.ignore)):
         raise click.BadParameter(why, param_hint="--ignore")
     rows = read_rows(a), read_rows(b)
+    for path, each in zip((a, b), rows, strict=True):
+        if not each.ended:
+            click.echo(f"Note: {path} has no end: what its writer had is not in it.", err=True)
     noise = tuple(Path(each) for each in options.noise)
     said = answers(a, b, rows, noise, options.ignore)
     told = replace(side_by_side(*rows), responses=said)

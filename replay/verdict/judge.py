@@ -81,12 +81,16 @@ class Verdict:
     findings: tuple[Finding, ...]
     endpoints: tuple[EndpointRow, ...]
     in_flight: Array = field(repr=False)
+    lost: tuple[str, ...] = ()  # what of the run cannot be read
 
     @property
     def refused(self) -> bool:
-        """Whether the run was too unlike its plan to be judged, by no fault of the target's."""
+        """Whether the run was too unlike its plan to be judged, by no fault of the target's.
+
+        A run of which a part cannot be read is.
+        """
         kept = self.fidelity
-        return kept is not None and not kept.valid and kept.blame != "target"
+        return bool(self.lost) or (kept is not None and not kept.valid and kept.blame != "target")
 
     @property
     def word(self) -> str:
@@ -101,14 +105,21 @@ class Verdict:
         seen = "; ".join(finding.sentence for finding in self.findings[:3])
         if len(self.findings) > 3:
             seen += f"; and {len(self.findings) - 3} more"
-        if self.fidelity is not None and self.refused:
-            why = "; ".join(self.fidelity.reasons[:2])
-            who = BLAMED[self.fidelity.blame or "generator"]
-            told = f"Not judged: the run did not follow its plan ({why}), and {who}."
+        if self.refused:
+            told = f"Not judged: {self._why_refused()}."
             return f"{told} Seen all the same: {seen}." if seen else told
         if seen.partition(" ")[0].isalpha():  # not the name of a metric
             seen = seen[0].upper() + seen[1:]
         return f"{seen}." if seen else "Nothing got slower, failed or had another effect."
+
+    def _why_refused(self) -> str:
+        if self.lost:
+            more = f" and {len(self.lost) - 1:,} more" if len(self.lost) > 1 else ""
+            return f"the run is damaged ({self.lost[0]}{more})"
+        assert self.fidelity is not None
+        why = "; ".join(self.fidelity.reasons[:2])
+        who = BLAMED[self.fidelity.blame or "generator"]
+        return f"the run did not follow its plan ({why}), and {who}"
 
     @property
     def worst(self) -> tuple[EndpointRow, ...]:
@@ -137,7 +148,7 @@ def judge(rows: Rows, evidence: tuple[Finding, ...] = ()) -> Verdict:
         findings += _causes(rows, table, in_flight) + twice + _statuses(rows, told)
     findings.sort(key=lambda finding: -finding.weight)
     ranked = tuple(sorted(table, key=_loss, reverse=True))
-    return Verdict(fidelity_of_rows(rows), tuple(findings), ranked, in_flight)
+    return Verdict(fidelity_of_rows(rows), tuple(findings), ranked, in_flight, rows.lost)
 
 
 def _causes(rows: Rows, table: tuple[EndpointRow, ...], in_flight: Array) -> list[Finding]:

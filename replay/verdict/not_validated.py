@@ -30,6 +30,10 @@ def not_validated(rows: Rows, verdict: Verdict, ledger: Ledger, sampled: float) 
         said += _bursts(verdict.fidelity)
     elif rows.is_run:
         said.append("Bursts: answers set the pace of this run, not the clock of the tape.")
+    if not rows.ended:
+        said.append(
+            "The end: this file was not closed by its writer; what came later is not in it."
+        )
     said += _unreached(rows) if rows.is_run else []
     said += _too_few(rows, verdict)
     if sampled < 1:

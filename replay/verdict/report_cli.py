@@ -66,6 +66,8 @@ def report(run: Path, options: ReportOptions, gates: Gates) -> None:
         verdict = told.verdict
         click.echo(f"{verdict.word}: {verdict.sentence}")
         click.echo(f"Fidelity: {in_a_line(verdict.fidelity)}")
+    if not told.rows.ended:
+        click.echo(f"Note: {run} has no end: what its writer still had is not in it.", err=True)
     for written in filter(None, (options.html, options.markdown)):
         click.echo(f"wrote {written}", err=True)
     known = Evidence(drift=told.drift, watched=bool(options.watched))

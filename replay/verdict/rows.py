@@ -47,6 +47,8 @@ class Rows:
     source_id: str = ""  # of a run: the id of the tape that was replayed
     altered: int = 0  # of a run: payloads that changed between plan and sending
     noise_p99_ns: float | None = None  # of a run: lateness of sends that write nothing
+    lost: tuple[str, ...] = ()  # what of the file cannot be read
+    ended: bool = True  # whether its writer closed it
 
     def __len__(self) -> int:
         return len(self.endpoint)
@@ -135,11 +137,14 @@ def read_rows(path: str | Path) -> Rows:
         altered = tape.ledger.count(PAYLOADS, ALTERED)
         noise = tape.summary.get("noise_floor", {}).get("p99")
         tape_id, source_id = tape.header.tape_id, tape.header.source
+        lost, ended = tuple(map(str, tape.losses)), tape.whole
+    if lost and not len(rows):
+        raise ReplayError(f"{path}: is damaged, and nothing is left to judge: {lost[0]}.")
     if not len(rows):
         raise ReplayError(f"{path}: holds no exchange, so there is nothing to judge.")
     return replace(
         rows, paced=paced, tape_id=tape_id, source_id=source_id, altered=altered,
-        noise_p99_ns=noise,
+        noise_p99_ns=noise, lost=lost, ended=ended,
     )  # fmt: skip
 
 

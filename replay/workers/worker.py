@@ -80,7 +80,8 @@ def run_shard(
             status = os.waitstatus_to_exitcode(os.waitpid(sender, 0)[1])
     if status:
         emit(("lost", (shard, status)))
-    emit(("done", (shard, feeder.stopped_at != -1, dict(loader.rewriter.counts))))
+    lost = [str(loss) for loss in tape.losses]
+    emit(("done", (shard, feeder.stopped_at != -1, dict(loader.rewriter.counts), lost)))
 
 
 def _send(end: socket.socket, targets: list[Target], options: ReplayOptions) -> None:

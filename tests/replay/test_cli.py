@@ -18,7 +18,9 @@ from tests.replay.recorder import get, write_tape
 def invoked(folder: Path, monkeypatch: pytest.MonkeyPatch, *args: str, s: float = 93.0) -> Any:
     (folder / "x.tape").touch()
     fidelity = {"s": s, "verdict": "VALID"}
-    summary = Tally().summary(noise_floor={}, fidelity=fidelity, warnings=[])
+    tally = Tally()
+    tally.planned = tally.sent = 1
+    summary = tally.summary(noise_floor={}, fidelity=fidelity, warnings=[])
     monkeypatch.setattr(replay.run, "replay", lambda *_, **__: summary)
     options = [str(folder / "x.tape"), "--target", "http://127.0.0.1:1", *args]
     return CliRunner().invoke(command, options, standalone_mode=False)
