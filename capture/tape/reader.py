@@ -203,11 +203,8 @@ class Tape:
         chosen = _choose(CONNECTIONS, names)
         for number, place in enumerate(self.blocks):
             if place.connections:
-                block = self._try(
-                    number,
-                    partial(self._columns, number, chosen, "connections/"),
-                    ends=True,
-                )
+                ended = partial(self._columns, number, chosen, "connections/")
+                block = self._try(number, ended, ends=True)
                 if block is not None:
                     yield block
 
@@ -303,14 +300,8 @@ class Tape:
 
     def _open_heap(self, number: int) -> _Heap:
         data, pieces = self._stored_heap(number)
-        names = (
-            "request_at",
-            "request_kept",
-            "response_at",
-            "response_kept",
-            "pieces_at",
-            "pieces",
-        )
+        sides = ("request_at", "request_kept", "response_at", "response_kept")
+        names = (*sides, "pieces_at", "pieces")
         columns = self._columns(number, _choose(EXCHANGES, names), "")
         places = {
             name: column.tolist()

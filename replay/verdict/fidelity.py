@@ -29,6 +29,13 @@ def fidelity_of_rows(rows: Rows) -> Fidelity | None:
     return meter.render(altered=rows.altered, noise_p99_ns=rows.noise_p99_ns)
 
 
+def why_unlike(fidelity: Fidelity | None) -> str:
+    """What kept a run from being judged."""
+    why = "; ".join(fidelity.reasons[:2]) if fidelity else ""
+    who = BLAMED[(fidelity and fidelity.blame) or "generator"]
+    return f"the run did not follow its plan ({why}), and {who}"
+
+
 def in_a_line(fidelity: Fidelity | None) -> str:
     """The fidelity in a few words."""
     if fidelity is None:

@@ -15,7 +15,7 @@ import numpy as np
 from capture.exchange import NEVER
 from shapes.fidelity import Fidelity
 
-from .fidelity import BLAMED, fidelity_of_rows
+from .fidelity import fidelity_of_rows, why_unlike
 from .queueing import Queue, alone_ns, find_queue, in_flight_at_send, same_wait_ns
 from .rows import Array, Rows
 from .silence import silence
@@ -85,10 +85,7 @@ class Verdict:
 
     @property
     def refused(self) -> bool:
-        """Whether the run was too unlike its plan to be judged, by no fault of the target's.
-
-        A run of which a part cannot be read is.
-        """
+        """Whether the run is damaged or too unlike its plan to be judged, not by the target."""
         kept = self.fidelity
         return bool(self.lost) or (kept is not None and not kept.valid and kept.blame != "target")
 
@@ -116,10 +113,7 @@ class Verdict:
         if self.lost:
             more = f" and {len(self.lost) - 1:,} more" if len(self.lost) > 1 else ""
             return f"the run is damaged ({self.lost[0]}{more})"
-        assert self.fidelity is not None
-        why = "; ".join(self.fidelity.reasons[:2])
-        who = BLAMED[self.fidelity.blame or "generator"]
-        return f"the run did not follow its plan ({why}), and {who}"
+        return why_unlike(self.fidelity)
 
     @property
     def worst(self) -> tuple[EndpointRow, ...]:
