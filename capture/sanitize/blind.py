@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from ..octets import AMPERSAND, BACKSLASH, NUL, PERCENT, PLUS
@@ -54,13 +54,19 @@ class Blind:
         self._policy = policy
         self._pseudonyms = pseudonyms
         self._scanner = Scanner(policy.detectors)
-        self._hash = xxhash.xxh3_128_intdigest
+        self._hash = xxhash.xxh3_128_digest
         self._seeds = {kind: pseudonyms.number(kind.encode()) for kind in KINDS}
         self._makers = pseudonyms.makers()
         self._makers["value"] = self._valued
         self._known: Memory[bytes] = Memory(_REMEMBERED)
         self.made: set[bytes] = set()
         """Pseudonyms of the exchange at hand: a further view must not replace them again."""
+
+    def ahead(self, texts: Iterable[bytes]) -> None:
+        """Say which texts are cleaned next: they are scanned together. None: forget the last."""
+        # What holds escapes is cleaned as it reads without them.
+        plain = [text for text in texts if PERCENT not in text and BACKSLASH not in text]
+        self._scanner.ahead(plain)
 
     def replace(self, kind: str, text: bytes) -> bytes:
         """The pseudonym of a text, remembered for as long as the exchange is at hand."""

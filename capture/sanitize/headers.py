@@ -44,6 +44,7 @@ class Head:
         self.strict = policy.level == "strict"
         self.by_path, self.by_type = policy.by_path, policy.by_type
         self._actions: dict[tuple[str, str], Action | None] = {}
+        self._searched: dict[bytes, bool] = {}
 
     def request_line(self, line: bytes) -> bytes:
         """The first line: the query by names, segments of the path where the policy is strict."""
@@ -166,6 +167,20 @@ class Head:
                 return self._blind.loose(line), b""
             return self.framing(line, low), low if low in NOTED else b""
         return self._line(line, self._named(name), low, value), b""
+
+    def is_searched(self, line: bytes) -> bool:
+        """Whether of a header line all is searched by detectors as it stands, or nearly so."""
+        name = line.partition(b":")[0]
+        known = self._searched.get(name)
+        if known is None:
+            if len(self._searched) >= _NAMES:
+                self._searched.clear()
+            low = name.strip().lower()
+            action = self._policy.action("header", low.decode("latin-1"))
+            known = self._searched[name] = low not in FRAMING and (
+                action == SCAN or (action == "keep" and self.strict)
+            )
+        return known
 
     def framing(self, line: bytes, low: bytes) -> bytes:
         """A line on which framing depends: only what a detector is sure of is replaced in it."""

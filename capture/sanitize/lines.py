@@ -8,7 +8,6 @@ runs by itself finds its code in the processor's caches, and that is a third of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from operator import itemgetter
 from typing import Final
 
 from .blind import Blind
@@ -23,11 +22,10 @@ Notes = dict[bytes, bytes]
 class Lines:
     """Sanitizes heads and remembers their lines under keyed hashes."""
 
-    def __init__(self, head: Head, blind: Blind, hashed: Callable[..., int], seed: int) -> None:
+    def __init__(self, head: Head, blind: Blind, hashed: Callable[..., bytes], seed: int) -> None:
         self._head = head
         self._blind = blind
         self._hash, self._seed = hashed, seed
-        self._empty = hashed(b"", seed)
         self._firsts: Memory[bytes] = Memory(REMEMBERED)
         self._lines: Memory[tuple[bytes, bytes]] = Memory(REMEMBERED)
         self._blocks: Memory[tuple[bytes, Notes]] = Memory(REMEMBERED // 4)
@@ -45,7 +43,22 @@ class Lines:
 
     def firsts(self, lines: Sequence[bytes]) -> list[bytes]:
         """The first lines of requests."""
-        return [self._first(line) for line in lines]
+        hashed, seed, get = self._hash, self._seed, self._firsts.results.get
+        keys = [hashed(line, seed) for line in lines]
+        known = [get(key) for key in keys]
+        if None not in known:
+            return [each for each in known if each is not None]
+        self._blind.ahead([line for line, old in zip(lines, known, strict=True) if old is None])
+        return [
+            self._first(key, line) if old is None else old
+            for key, line, old in zip(keys, lines, known, strict=True)
+        ]
+
+    def _first(self, key: bytes, line: bytes) -> bytes:
+        self._blind.made.clear()
+        new = self._head.request_line(line)
+        self._firsts.keep(key, new)
+        return new
 
     def blocks(self, blocks: Sequence[bytes]) -> list[tuple[bytes, Notes]]:
         """What follows first lines."""
@@ -62,58 +75,47 @@ class Lines:
             self._blocks.keep(key, done)
         return [walked[key] if old is None else old for key, old in zip(keys, known, strict=True)]
 
-    def _first(self, line: bytes) -> bytes:
-        key = self._hash(line, self._seed)
-        known = self._firsts.results.get(key)
-        if known is None:
-            self._blind.made.clear()
-            known = self._head.request_line(line)
-            self._firsts.keep(key, known)
-        return known
+    def _walked(self, blocks: dict[bytes, bytes]) -> dict[bytes, tuple[bytes, Notes]]:
+        split = {key: _lines(block) for key, block in blocks.items()}
+        done = self._each(set().union(*split.values()))
+        return {key: _joined(lines, done) for key, lines in split.items()}
 
-    def _walked(self, blocks: dict[int, bytes]) -> dict[int, tuple[bytes, Notes]]:
+    def _each(self, lines: set[bytes]) -> dict[bytes, tuple[bytes, bytes]]:
+        """What becomes of each line, and its name if it tells how to read the body."""
         hashed, seed, get = self._hash, self._seed, self._lines.results.get
-        split: dict[int, list[int]] = {}
-        lines: dict[int, tuple[bytes, bytes]] = {}
-        missing: dict[int, bytes] = {}
-        for number, block in blocks.items():
-            parts = block.split(b"\n")
-            split[number] = keys = []
-            for line in unfolded(parts) if _folds(block) else parts:
-                key = hashed(line, seed)
-                keys.append(key)
-                if key not in lines:
-                    known = get(key)
-                    if known is None:
-                        missing[key] = line
-                    else:
-                        lines[key] = known
+        done: dict[bytes, tuple[bytes, bytes]] = {}
+        fresh: list[bytes] = []
+        for line in lines:
+            known = get(hashed(line, seed))
+            if known is None:
+                fresh.append(line)
+            else:
+                done[line] = known
+        self._blind.ahead([line for line in fresh if self._head.is_searched(line)])
         # Lines of one name together, for the sake of the processor's caches.
-        for key, line in sorted(missing.items(), key=_BY_LINE):
+        for line in sorted(fresh):
             self._blind.made.clear()
-            lines[key] = done = self._head.line(line)
-            self._lines.keep(key, done)
-        return {number: self._joined(keys, lines) for number, keys in split.items()}
-
-    def _joined(
-        self, keys: list[int], lines: dict[int, tuple[bytes, bytes]]
-    ) -> tuple[bytes, Notes]:
-        notes: Notes = {}
-        out: list[bytes] = []
-        for key in keys:
-            new, noted = lines[key]
-            if noted:
-                notes[noted] = new.partition(b":")[2].strip()
-            if new or key == self._empty:  # else it was dropped
-                out.append(new)
-        return b"\n".join(out), notes
+            new = done[line] = self._head.line(line)
+            self._lines.keep(hashed(line, seed), new)
+        return done
 
 
-_BY_LINE: Final = itemgetter(1)
+def _joined(lines: Iterable[bytes], done: dict[bytes, tuple[bytes, bytes]]) -> tuple[bytes, Notes]:
+    notes: Notes = {}
+    out: list[bytes] = []
+    for line in lines:
+        new, noted = done[line]
+        if noted:
+            notes[noted] = new.partition(b":")[2].strip()
+        if new or not line:  # else it was dropped
+            out.append(new)
+    return b"\n".join(out), notes
 
 
-def _folds(block: bytes) -> bool:
-    return block.find(b"\n ") >= 0 or block.find(b"\n\t") >= 0
+def _lines(block: bytes) -> list[bytes]:
+    lines = block.split(b"\n")
+    folds = block.find(b"\n ") >= 0 or block.find(b"\n\t") >= 0
+    return unfolded(lines) if folds else lines
 
 
 def unfolded(lines: Iterable[bytes]) -> list[bytes]:

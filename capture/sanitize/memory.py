@@ -15,19 +15,19 @@ _MOST_NOTED: Final = 1 << 14  # one place in eight: so seldom is one taken for a
 
 
 class Memory(Generic[Value]):
-    """Results by 128-bit keyed hashes; `keep` adds to them, at second sight."""
+    """Results by 128-bit keyed hashes, as bytes; `keep` adds to them, at second sight."""
 
     __slots__ = ("_most", "_noted", "_seen", "results")
 
     def __init__(self, most: int) -> None:
-        self.results: dict[int, Value] = {}
+        self.results: dict[bytes, Value] = {}
         self._most = most
         self._seen = bytearray(_BITS + 1)
         self._noted = 0
 
-    def keep(self, key: int, value: Value) -> None:
+    def keep(self, key: bytes, value: Value) -> None:
         """Remember a result if its key was noted before; else note the key."""
-        low = key & _BITS
+        low = (key[0] | key[1] << 8 | key[2] << 16) & _BITS
         if not self._seen[low]:
             self._seen[low] = 1
             self._noted += 1

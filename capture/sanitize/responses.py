@@ -35,7 +35,7 @@ class Responses:
         head: Head,
         lines: Lines,
         bodies: content.Content,
-        hashed: Callable[..., int],
+        hashed: Callable[..., bytes],
         seed: int,
     ) -> None:
         self._mode = mode

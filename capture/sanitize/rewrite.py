@@ -22,7 +22,6 @@ from .responses import SHORT, Responses
 from .sanitized import Sanitized
 
 SMALL_BODY: Final = 4096
-_SEED: Final = (1 << 64) - 1
 
 
 class Sanitizer:
@@ -34,7 +33,8 @@ class Sanitizer:
         self.policy = policy
         self._pseudonyms = Pseudonyms(key)
         self._seed = self._pseudonyms.number(b"memory")
-        self._hash: Callable[..., int] = xxhash.xxh3_128_intdigest
+        self._hash: Callable[..., bytes] = xxhash.xxh3_128_digest
+        self._how: Callable[..., int] = xxhash.xxh3_64_intdigest
         self._clients: dict[bytes, int] = {}
         self._bodies: Memory[bytes] = Memory(REMEMBERED // 4)
         self._raw = policy.level == "none"
@@ -74,24 +74,36 @@ class Sanitizer:
                     each.request = self._blind.loose(each.request)
                 self._responses.clean(each)
             self._blind.made.clear()
+            self._blind.ahead(())
         return [Sanitized(each, self.client(each.client)) for each in batch]
 
     def _requests(self, framed: list[Exchange]) -> None:
         heads = self._lines.heads([each.request[: each.head_bytes] for each in framed])
+        fresh: list[tuple[Exchange, bytes, bytes, Notes, bytes]] = []
         for exchange, (head, notes) in zip(framed, heads, strict=True):
-            request, flags = exchange.request, 0
-            size, head_bytes = len(request), exchange.head_bytes
-            if size > head_bytes:
-                body, flags = self._body(request[head_bytes:], notes)
-                if flags:
-                    exchange.flags |= flags
-                    if flags & content.RESIZED:
-                        head = content.reframed(head, len(body))
-                exchange.request = head + body
+            body = exchange.request[exchange.head_bytes :]
+            key = self._key(body, notes)
+            known = self._bodies.results.get(key) if body else b""
+            if known is None:
+                fresh.append((exchange, head, body, notes, key))
             else:
-                exchange.request = head
-            if len(head) != head_bytes or len(exchange.request) != size:
-                self._resized(exchange, len(head))
+                self._put(exchange, head, known)
+        self._blind.ahead([body for _, _, body, notes, _ in fresh if _is_plain(notes)])
+        for exchange, head, body, notes, key in fresh:
+            self._blind.made.clear()
+            new, flags = self._content.body(body, notes)
+            if flags:
+                exchange.flags |= flags
+                if flags & content.RESIZED:
+                    head = content.reframed(head, len(new))
+            elif key:
+                self._bodies.keep(key, new)
+            self._put(exchange, head, new)
+
+    def _put(self, exchange: Exchange, head: bytes, body: bytes) -> None:
+        was, exchange.request = len(exchange.request), head + body
+        if len(head) != exchange.head_bytes or len(exchange.request) != was:
+            self._resized(exchange, len(head))
 
     def _resized(self, exchange: Exchange, head_bytes: int) -> None:
         """Another length than on the wire, which `request_bytes` goes on telling."""
@@ -100,17 +112,12 @@ class Sanitizer:
         last = len(exchange.request) - 1
         exchange.pieces = tuple((min(offset, last), ns) for offset, ns in exchange.pieces)
 
-    def _body(self, body: bytes, notes: Notes) -> tuple[bytes, int]:
-        if len(body) > SMALL_BODY:
-            self._blind.made.clear()
-            return self._content.body(body, notes)
-        how = self._hash(b"\0".join((*notes, *notes.values())), self._seed)
-        key = self._hash(body, how & _SEED)
-        done = self._bodies.results.get(key)
-        if done is not None:
-            return done, 0
-        self._blind.made.clear()
-        new, flags = self._content.body(body, notes)
-        if not flags:
-            self._bodies.keep(key, new)
-        return new, flags
+    def _key(self, body: bytes, notes: Notes) -> bytes:
+        """Under which a body is remembered, with how it is to be read; none if it is too large."""
+        if not body or len(body) > SMALL_BODY:
+            return b""
+        return self._hash(body, self._how(b"\0".join((*notes, *notes.values())), self._seed))
+
+
+def _is_plain(notes: Notes) -> bool:
+    return b"transfer-encoding" not in notes and b"content-encoding" not in notes

@@ -3,13 +3,14 @@
 A short text, of which a call costs more than its bytes, goes through one database of all triggers.
 Of a long one each form that is costly to look for is sieved first: only what its sieves let pass is
 looked at for the form itself. A sieve is a database of its own, which ends with its first hit; one
-of everything would keep a dozen automata at work on every byte.
+of everything would keep a dozen automata at work on every byte. Short texts that are at hand
+together are sieved as one long text, and each is looked at for those forms only that it holds.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from ..errors import PolicyError
@@ -17,6 +18,10 @@ from .detect import TABLE, Detector
 
 SHORT: Final = 1024
 """Bytes up to which one scan for everything is faster than one for each sieve."""
+_TOGETHER: Final = 1 << 14
+"""Bytes of texts that are sieved as one: the more, the more likely one of them holds a form."""
+_FEW: Final = 3
+"""Forms up to which a text is looked at for each faster than for everything."""
 _LARGE: Final = 500
 """Characters of a trigger that multiplies the automata of a database: it is always sieved."""
 _64: Final = r"[A-Za-z0-9+/_-]"
@@ -86,7 +91,7 @@ class Triggers:
             # A trigger of a policy's may ask for `^`: nothing is set before the data for it.
             row = forms.setdefault(each.sieves, []) if each.trigger in _OURS else theirs
             row.append((number, each.trigger))
-        size = len(detectors)
+        size = self._size = len(detectors)
         # Behind the detectors' numbers come two that both fire where base64 is to be undone.
         forms[(_BASE64_RUN,)] = [(size, _BASE64_RUN), (size + 1, _BASE64_TEXT)]
         self._marks = size + 2
@@ -101,19 +106,45 @@ class Triggers:
         self._theirs = Scan(theirs) if theirs else None
         self._sieves = {sieve: Scan([(0, sieve)]) for sieves in forms for sieve in sieves}
         self._forms = [(sieves, Scan(row)) for sieves, row in forms.items()]
+        self._ahead: dict[bytes, list[int]] = {}
+
+    def ahead(self, texts: Sequence[bytes]) -> None:
+        """Look at many texts at once, of which `fired` tells then; what it knew before goes."""
+        self._ahead.clear()
+        for some in _groups(texts):
+            forms = self._held(b"\n".join((b"", *some, b"")))
+            for data in some:
+                self._ahead[data] = self._short(data, forms)
 
     def fired(self, data: bytes) -> list[int]:
         """The numbers of the detectors that may find something in the data."""
         if len(data) > SHORT:
             return self.within(data, 0, len(data))
+        fired = self._ahead.get(data)
+        if fired is None:
+            fired = self._everything(b"\n" + data + b"\n")
+        return fired + self._theirs.fired(data) if self._theirs else fired
+
+    def _short(self, data: bytes, forms: list[Scan]) -> list[int]:
+        """The numbers that fire in a text that may hold some forms, and no other."""
+        if not forms:
+            return []
         text = b"\n" + data + b"\n"
+        if len(forms) > _FEW:
+            return self._everything(text).copy()
+        fired: list[int] = []
+        for form in forms:
+            fired += form.fired(text)
+        return fired
+
+    def _everything(self, text: bytes) -> list[int]:
         fired = self._all.fired(text)
         if fired and max(fired) >= self._marks:
             marks = [number - self._marks for number in fired if number >= self._marks]
             fired = [number for number in fired if number < self._marks]
             for mark in marks:
                 fired += self._forms[mark][1].fired(text)
-        return fired + self._theirs.fired(data) if self._theirs else fired
+        return fired
 
     def within(self, data: bytes, low: int, high: int) -> list[int]:
         """The numbers of the detectors that may find something in a part of long data."""
@@ -121,8 +152,18 @@ class Triggers:
         fired = self._long(begin + data[max(0, low - 1) : high + 1] + end)
         return fired + self._theirs.fired(data[low:high]) if self._theirs else fired
 
+    def _held(self, text: bytes) -> list[Scan]:
+        """The forms of which a text holds something."""
+        return [form for form, fired in self._by_form(text) if fired != [self._size]]
+
     def _long(self, text: bytes) -> list[int]:
         fired: list[int] = []
+        for _, found in self._by_form(text):
+            fired += found
+        return fired
+
+    def _by_form(self, text: bytes) -> Iterator[tuple[Scan, list[int]]]:
+        """The forms that a long text holds, each with the numbers that fire."""
         passed: dict[str, bool] = {}
         for sieves, form in self._forms:
             for sieve in sieves:
@@ -131,5 +172,22 @@ class Triggers:
                 if not passed[sieve]:
                     break
             else:
-                fired += form.fired(text)
-        return fired
+                fired = form.fired(text)
+                if fired:
+                    yield form, fired
+
+
+def _groups(texts: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """The short ones of the texts, some together, where they are as much as a long one."""
+    some: list[bytes] = []
+    size = 0
+    for text in texts:
+        if len(text) > SHORT:
+            continue
+        some.append(text)
+        size += len(text) + 1
+        if size > _TOGETHER:
+            yield some
+            some, size = [], 0
+    if size > SHORT:
+        yield some

@@ -146,6 +146,37 @@ def test_pseudonyms_collide_no_more_often_than_chance() -> None:
     assert len({made.text(word) for word in words}) == len(words)
 
 
+@pytest.mark.parametrize("level", LEVELS)
+@settings(max_examples=40, deadline=None, suppress_health_check=SLOW)
+@given(
+    st.lists(
+        st.tuples(
+            STRUCTURED,
+            st.sampled_from(TYPES),
+            st.sampled_from((b"", b"c\r\n\td", b"e=a@b.co", b"4111 1111 1111 1111")),
+        ),
+        min_size=2,
+        max_size=20,
+    ),
+    st.integers(0, 1 << 32),
+)
+def test_requests_together_become_what_each_becomes_alone(
+    level: str, made: list[tuple[bytes, bytes, bytes]], seed: int
+) -> None:
+    draw = random.Random(seed)
+    texts = [post(body, kind, b"X-B: %s\r\n" % more) for body, kind, more in made]
+    texts += [(each.request, each.head_bytes) for each in (sample(draw) for _ in range(12))]
+    draw.shuffle(texts)
+    batch = []
+    for raw, head_bytes in texts:
+        one = Exchange()
+        one.request, one.head_bytes, one.request_bytes = raw, head_bytes, len(raw)
+        batch.append(one)
+    together = Sanitizer(Policy.built_in(level), b"k" * 32).exchanges(batch)
+    for (raw, head_bytes), one in zip(texts, together, strict=True):
+        assert one.exchange.request == sent(level, raw, head_bytes).request
+
+
 def traffic() -> Iterator[tuple[bytes, int]]:
     """Requests of a shop, and labelled texts in each kind of body."""
     for seed in range(150):

@@ -23,6 +23,7 @@ PIECES = [
     b"office", b"AKIA", b"sk-", b"AC", b"eyJ", b"basic ", b"Bearer ", b"://", b"-----", b"BEGIN ",
     b"mail.com", b"ya29.",
 ]  # fmt: skip
+OTHERS = tuple(b"%04d " % number * 50 for number in range(5))  # enough for a long text
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=24).map(b"".join)
 KNOWN = {
     "jwt": b"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
@@ -40,14 +41,23 @@ KNOWN = {
 
 
 def fired(text: bytes) -> set[str]:
-    """The detectors that are asked however the text comes: short, long, or a part of a longer."""
+    """The detectors that are asked however the text comes: short, among others, long, or a part."""
     beside = b" " + text + b" "
     ways = (
+        among((text, *OTHERS))[0],
         TRIGGERS.fired(text).copy(),
         TRIGGERS.within(text, 0, len(text)),
         TRIGGERS.within(beside, 1, len(text) + 1),
     )
     return set.intersection(*({TABLE[n].name for n in way if n < len(TABLE)} for way in ways))
+
+
+def among(texts: tuple[bytes, ...]) -> list[list[int]]:
+    """What fires in each of some texts that are looked at together."""
+    TRIGGERS.ahead(texts)
+    told = [TRIGGERS.fired(text).copy() for text in texts]
+    TRIGGERS.ahead(())
+    return told
 
 
 def found(detector: Detector, text: bytes) -> bool:
@@ -94,6 +104,20 @@ def test_a_trigger_fires_on_whatever_its_pattern_takes(name: str, data: st.DataO
     text = data.draw(st.from_regex(detector.pattern))
     if name != "phone" or found(detector, text):  # of that the pattern takes five digits, too
         assert name in fired(text)
+
+
+@settings(max_examples=300)
+@given(st.lists(TEXTS | st.sampled_from(sorted(KNOWN.values())), max_size=12))
+def test_in_a_text_among_others_is_found_what_is_found_in_it_alone(texts: list[bytes]) -> None:
+    """But for one of the two triggers of base64, which says nothing without the other."""
+    alone = [({*TRIGGERS.fired(text)}, SCANNER.find(text)) for text in texts]
+    pair = {len(TABLE), len(TABLE) + 1}
+    for (before, _), together in zip(alone, among((*texts, *OTHERS)), strict=False):
+        assert before - pair <= {*together}
+        assert (pair <= {*together}) == (pair <= before)
+    SCANNER.ahead((*texts, *OTHERS))
+    assert [SCANNER.find(text) for text in texts] == [found for _, found in alone]
+    SCANNER.ahead(())
 
 
 @given(TEXTS)
