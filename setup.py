@@ -29,6 +29,7 @@ COMPILED = (
     "capture/http1/*.py",
     "capture/sanitize/blind.py",
     "capture/sanitize/content.py",
+    "capture/sanitize/edits.py",
     "capture/sanitize/headers.py",
     "capture/sanitize/kinds.py",
     "capture/sanitize/lines.py",

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from ..octets import AMPERSAND, BACKSLASH, NUL, PERCENT, PLUS
 from . import views
 from .credentials import WORD, secrets_in
 from .detect import Detector
+from .edits import Edit, apply, outside, woven
 from .kinds import kind_of
 from .memory import Memory
 from .places import loose_values
@@ -89,7 +90,7 @@ class Blind:
              if action == "pseudonym" and kind != "value" else self.value(value[start:end], action))
             for start, end, kind in secrets_in(value)
         ]  # fmt: skip
-        return _apply(value, edits)
+        return apply(value, edits)
 
     def value(self, raw: bytes, action: str = "pseudonym") -> bytes:
         """The replacement of a whole value, whose spelling (percent, JSON escapes) is kept."""
@@ -121,9 +122,7 @@ class Blind:
         rest = text[done:]
         return b"".join((*out, self._makers["text"](rest) if rest else rest))
 
-    def clean(
-        self, data: bytes, edits: Sequence[tuple[int, int, bytes]] = (), depth: int = 0
-    ) -> bytes:
+    def clean(self, data: bytes, edits: Sequence[Edit] = (), depth: int = 0) -> bytes:
         """The data with the edits made and everything found outside them replaced."""
         if depth < DEPTH and (PERCENT in data or BACKSLASH in data) and views.escaped(data):
             # The decoded view finds all that the raw bytes would, and no half of an escape.
@@ -132,14 +131,14 @@ class Blind:
         new = self._replaced(data, found, edits) if found else data
         if depth < DEPTH and (base64 or views.hinted(data)):
             return self._gaps(new, edits, base64, depth)
-        return _apply(new, edits) if edits else new
+        return apply(new, edits) if edits else new
 
     def clean_but(self, data: bytes, passed: frozenset[str]) -> bytes:
         """As `clean`, for a short text in which some detectors would take what must stay."""
         found, _ = self._scanner.find(data)
         return self._replaced(data, [each for each in found if each[2].name not in passed], ())
 
-    def around(self, data: bytes, edits: Sequence[tuple[int, int, bytes]]) -> bytes:
+    def around(self, data: bytes, edits: Sequence[Edit]) -> bytes:
         """As `clean`, where edits are of loose values: a detector may see more than an edit.
 
         "Fax: +1 234 …" is a telephone number, not the value "+1" and some digits.
@@ -156,7 +155,7 @@ class Blind:
 
         return self.clean(data, [edit for edit in edits if stands(edit)])
 
-    def form(self, data: bytes, edits: Sequence[tuple[int, int, bytes]]) -> bytes:
+    def form(self, data: bytes, edits: Sequence[Edit]) -> bytes:
         """As `clean`, for a form: a plus sign in it is a space, but for one within base64."""
         if PLUS not in data:
             return self.clean(data, edits)
@@ -164,11 +163,9 @@ class Blind:
         def cleaned(gap: bytes) -> bytes:
             return views.in_base64(views.as_form(gap, self.clean), self.clean)
 
-        return _woven(data, edits, cleaned)
+        return woven(data, edits, cleaned)
 
-    def between(
-        self, data: bytes, edits: Sequence[tuple[int, int, bytes]], kept: bool = False
-    ) -> bytes:
+    def between(self, data: bytes, edits: Sequence[Edit], kept: bool = False) -> bytes:
         """As `clean`, for data that is names and punctuation where it is no value of an edit.
 
         What stands between values repeats (`; theme=`), so each piece of it is done once. What is
@@ -198,7 +195,7 @@ class Blind:
             return data
         # First what stands over a fold or a boundary: half of it may look like a whole.
         data = self.unfolded(data)
-        edits: list[tuple[int, int, bytes]] = []
+        edits: list[Edit] = []
         if self._policy.level == "strict":
             edits = [(a, b, self.value(data[a:b])) for a, b in values(data, self._kept)]
             return self.clean(data, edits)
@@ -241,17 +238,17 @@ class Blind:
         self,
         data: bytes,
         found: Sequence[tuple[int, int, Detector]],
-        edits: Sequence[tuple[int, int, bytes]],
+        edits: Sequence[Edit],
     ) -> bytes:
         out: list[bytes] = []
         done = 0
-        for start, end, kind in _outside(found, edits):
+        for start, end, kind in outside(found, edits):
             out += (data[done:start], self.replace(kind, data[start:end]))
             done = end
         out.append(data[done:])
         return b"".join(out)
 
-    def _parted(self, data: bytes, edits: Sequence[tuple[int, int, bytes]], depth: int) -> bytes:
+    def _parted(self, data: bytes, edits: Sequence[Edit], depth: int) -> bytes:
         """As `clean`, for data that holds escapes, though perhaps not on each side of an edit."""
 
         def cleaned(gap: bytes) -> bytes:
@@ -259,12 +256,10 @@ class Blind:
                 return self._gap(gap, True, depth)
             return self.clean(gap, depth=depth) if len(gap) >= _SHORTEST else gap
 
-        return _woven(data, edits, cleaned)
+        return woven(data, edits, cleaned)
 
-    def _gaps(
-        self, data: bytes, edits: Sequence[tuple[int, int, bytes]], base64: bool, depth: int
-    ) -> bytes:
-        return _woven(data, edits, lambda gap: self._gap(gap, base64, depth))
+    def _gaps(self, data: bytes, edits: Sequence[Edit], base64: bool, depth: int) -> bytes:
+        return woven(data, edits, lambda gap: self._gap(gap, base64, depth))
 
     def _gap(self, gap: bytes, base64: bool, depth: int) -> bytes:
         if len(gap) >= views.SHORTEST_BASE64:
@@ -273,11 +268,11 @@ class Blind:
             return self._views(gap, False, depth)
         return gap
 
-    def _nested(self, plain: bytes) -> list[tuple[int, int, bytes]]:
+    def _nested(self, plain: bytes) -> list[Edit]:
         """Edits of values under telling names, in a structure that stood spelt within another."""
         if self._policy.default != SCAN:
             return []
-        edits: list[tuple[int, int, bytes]] = []
+        edits: list[Edit] = []
         for name, start, end in _pairs_of(plain):
             action = self._policy.action("json", name)
             if action in (SCAN, "keep") or start >= end or (edits and start < edits[-1][1]):
@@ -305,47 +300,6 @@ def _pairs_of(plain: bytes) -> Iterator[tuple[str, int, int]]:
         yield match[1].decode("latin-1"), *match.span(match.lastindex or 2)
 
 
-def _outside(
-    found: Sequence[tuple[int, int, Detector]], edits: Sequence[tuple[int, int, bytes]]
-) -> Iterator[tuple[int, int, str]]:
-    """What was found, without the parts that an edit replaces anyway; both are in order."""
-    at = 0
-    for start, end, detector in found:
-        kind, low = detector.kind, start
-        while at < len(edits) and edits[at][1] <= low:
-            at += 1
-        here = at
-        while here < len(edits) and edits[here][0] < end:
-            a, b, _ = edits[here]
-            kind = "text"  # a part of a thing is no longer the thing
-            if low < a:
-                yield low, a, kind
-            low, here = max(low, b), here + 1
-        if low < end:
-            yield low, end, kind
-
-
 def _mask(text: bytes) -> bytes:
     """Filler of the same class at each position."""
     return text.translate(_FILLER)
-
-
-def _woven(
-    data: bytes, edits: Sequence[tuple[int, int, bytes]], cleaned: Callable[[bytes], bytes]
-) -> bytes:
-    """The edits made, and what stands between them cleaned."""
-    out: list[bytes] = []
-    done = 0
-    for start, end, new in edits:
-        out += (cleaned(data[done:start]), new)
-        done = end
-    return b"".join((*out, cleaned(data[done:])))
-
-
-def _apply(data: bytes, edits: Sequence[tuple[int, int, bytes]]) -> bytes:
-    out: list[bytes] = []
-    done = 0
-    for start, end, new in edits:
-        out += (data[done:start], new)
-        done = end
-    return b"".join((*out, data[done:]))
