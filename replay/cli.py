@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from capture.options import Factor, Sectioned, options_of
+from capture.written import FOLDER, KEPT, Written, apart
 
 from .observe.options import ObserveOptions
 from .options import PlanOptions, ReplayOptions
@@ -22,12 +23,15 @@ ABORTED = 3
 
 @click.command(cls=Sectioned)
 @click.argument("tape", type=click.Path(exists=True))
-@click.option("-o", "--output", default="run.tape", show_default=True, help="The run to write.")
+@click.option(
+    "-o", "--output", default="run.tape", show_default=True, help="The run to write.",
+    metavar="RUN", type=Written(KEPT, str),
+)  # fmt: skip
 @click.option(
     "--hgrm",
     default="",
     metavar="DIR",
-    type=click.Path(file_okay=False),
+    type=Written(FOLDER, str),
     help="Write the times of each endpoint here, as HdrHistogram does.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: progress events and summary.")
@@ -65,8 +69,7 @@ def replay(
 
     if not options.target:
         raise click.UsageError("Say where to send: --target http://HOST:PORT.")
-    if Path(output).exists() and Path(output).samefile(tape):
-        raise click.UsageError("The run would be written over its tape: give another -o.")
+    apart({"-o": output, "--hgrm": hgrm, **gates.outputs}, [tape])
     if require_fidelity is not None and options.at_max:
         raise click.UsageError(
             "--require-fidelity needs a clock to keep to: leave out --speed max."
@@ -114,7 +117,10 @@ def _fidelity_code(summary: Summary, required: float | None) -> int:
 @click.command(cls=Sectioned)
 @click.argument("tape", type=click.Path(exists=True))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--html", "page", metavar="FILE", help="Write its pictures as one offline page.")
+@click.option(
+    "--html", "page", metavar="FILE", type=Written(path_type=str),
+    help="Write its pictures as one offline page.",
+)  # fmt: skip
 @options_of(PlanOptions)
 def plan(tape: str, as_json: bool, page: str | None, options: PlanOptions) -> None:
     """Show what a replay of TAPE would send, without sending a byte.
@@ -131,6 +137,7 @@ def plan(tape: str, as_json: bool, page: str | None, options: PlanOptions) -> No
     from .planning.preview import preview_of
     from .safety import damage, refuse_run
 
+    apart({"--html": page}, [tape])
     with Tape.open(tape) as source:
         refuse_run(source, tape)
         figures = figures_of(source, options)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from capture.errors import ReplayError
 from capture.log import Tell
 from capture.tape import Tape, TapeHeader
+from capture.written import FOLDER, KEPT, require
 
 from . import rules
 from .collector import Collector, OnGlance, OnProgress
@@ -48,6 +49,9 @@ def replay(
     `on_note` is called before the first send with what has to be known by then. `histograms` is a
     folder for the times of each endpoint.
     """
+    require(run_path, KEPT)
+    if histograms is not None:
+        require(histograms, FOLDER)
     watch = _watch_of(options)
     observers = [*observers, watch] if watch else observers
     if observers or (on_progress is not None and not options.at_max):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from capture.options import DURATION
+from capture.written import Written, apart, write_text
 
 if TYPE_CHECKING:
     from .score import Fidelity
@@ -42,7 +43,10 @@ def shapes() -> None:
 @click.argument("tape")
 @click.argument("others", nargs=-1, metavar="")
 @click.option("--json", "as_json", is_flag=True, help="Print the shape as JSON.")
-@click.option("--html", "page", metavar="FILE", help="Write the pictures as one offline page.")
+@click.option(
+    "--html", "page", metavar="FILE", type=Written(path_type=str),
+    help="Write the pictures as one offline page.",
+)  # fmt: skip
 def describe(tape: str, others: tuple[str, ...], as_json: bool, page: str | None) -> None:
     """Describe a tape, a run or a saved shape (the default: its name may be left out).
 
@@ -55,13 +59,14 @@ def describe(tape: str, others: tuple[str, ...], as_json: bool, page: str | None
             "One tape is described at a time: `wiretape shapes compare A B` says how two differ, "
             "and a directory of tapes is described as one."
         )
+    apart({"--html": page}, [tape])
     shape = _load(tape)
     if page:
         from .cards import cards_of, facts_of
         from .plots import page as page_of
 
         text = page_of(f"The shape of {Path(tape).name}", cards_of(shape), facts_of(shape))
-        Path(page).write_text(text)
+        write_text(page, text)
         click.echo(f"wrote {page}", err=True)
     if as_json:
         click.echo(json.dumps(shape))
@@ -73,7 +78,10 @@ def describe(tape: str, others: tuple[str, ...], as_json: bool, page: str | None
 
 @shapes.command()
 @click.argument("tape")
-@click.option("-o", "--output", required=True, metavar="FILE", help="Where to write the shape.")
+@click.option(
+    "-o", "--output", required=True, metavar="FILE", type=Written(path_type=str),
+    help="Where to write the shape.",
+)  # fmt: skip
 def save(tape: str, output: str) -> None:
     """Save the shape of a tape: statistics only, no payload, safe to hand on.
 
@@ -85,6 +93,7 @@ def save(tape: str, output: str) -> None:
 
     if not output.endswith(".shape"):
         raise click.BadParameter(f"{output!r} must end in .shape.", param_hint="-o")
+    apart({"-o": output}, [tape])
     write(_load(tape), output)
 
 
@@ -113,7 +122,10 @@ def compare(a: str, b: str, as_json: bool) -> None:
 
 @shapes.command()
 @click.argument("shape")
-@click.option("-o", "--output", required=True, metavar="TAPE", help="The tape to write.")
+@click.option(
+    "-o", "--output", required=True, metavar="TAPE", type=Written(path_type=str),
+    help="The tape to write.",
+)  # fmt: skip
 @click.option("--for", "span", type=DURATION, default="10m", show_default=True,
               help="How long it is to last.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 1 << 62), default=0, show_default=True,

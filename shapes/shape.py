@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from capture.errors import TapeError
+from capture.written import write_text
 
 from .arrivals import Arrivals
 from .connections import COLUMNS as CONNECTION_COLUMNS
@@ -217,7 +218,7 @@ def _missing(found: Any, like: Any, name: str = "") -> str:
 
 def save(shape: Mapping[str, Any], path: str) -> None:
     """Write a shape: JSON, no payload and no identity in it."""
-    Path(path).write_text(json.dumps(shape, indent=1) + "\n")
+    write_text(path, json.dumps(shape, indent=1) + "\n")
 
 
 def _join(parts: list[dict[str, Any]]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def test_completion_offers_the_commands() -> None:
         ("tape", "cat", "pyproject.toml"),
         ("tape", "verify", "README.md"),
         ("shapes", "pyproject.toml"),
-        ("replay", "pyproject.toml", "--target", "http://127.0.0.1:9", "-o", "/dev/null"),
+        ("replay", "pyproject.toml", "--target", "http://127.0.0.1:9"),
         ("report", "pyproject.toml", "--html", "/dev/null"),
         ("capture", "pcap", "pyproject.toml", "-o", "/nowhere/x.tape"),
     ],
@@ -74,7 +74,7 @@ def test_a_file_that_is_none_of_ours_is_one_sentence(arguments: tuple[str, ...])
 
 
 def test_a_target_that_is_no_url_is_wrong_usage() -> None:
-    done = run("replay", "samples/tapes/v1.tape", "--target", "http://[::1", "-o", "/dev/null")
+    done = run("replay", "samples/tapes/v1.tape", "--target", "http://[::1")
     assert done.returncode == 2
     assert "is no target" in done.stderr
     assert "Traceback" not in done.stderr

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from capture.options import options_of
+from capture.written import apart
 
 from ..verdict.gating import FAILED, UNFAITHFUL
 from .options import CanaryOptions
@@ -36,6 +37,7 @@ def canary(tape: Path, as_json: bool, options: CanaryOptions) -> int:
     from .canary import canary as carry_out
 
     _check(options)
+    apart({"--state": options.state}, [tape])
     state = carry_out(tape, options, lambda line: click.echo(line, err=True))
     click.echo(json.dumps(state.as_dict()) if as_json else as_text(state))
     return CODES.get(state.word, UNFAITHFUL)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from capture.options import SHARE, SPAN, ParamType, option
+from capture.written import KEPT, Written
 
 from ..option_types import TARGET
 from ..options import SendOptions
@@ -69,7 +70,10 @@ class CanaryOptions(SendOptions):
     budget: float = option(
         0.01, help="How many more may fail, of all.", type=SHARE, show_default="1%"
     )
-    state: str = option("", help="File of the state and the log; what it began is gone on with.")
+    state: str = option(
+        "", help="File of the state and the log; what it began is gone on with.", metavar="FILE",
+        type=Written(KEPT, str),
+    )  # fmt: skip
     keep: str = option("", help="Keep the runs in this folder.", metavar="DIR")
     timeout: int = option(
         5_000_000_000, help="Give up an answer after this.", type=SPAN, show_default="5s"

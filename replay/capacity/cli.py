@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from capture.options import options_of
+from capture.written import Written, apart, write_text
 
 from ..verdict.gating import FAILED, UNFAITHFUL
 from .options import CapacityOptions
@@ -20,7 +21,7 @@ NOT_MEASURED = ("leaks", "drift")
 
 @click.command()
 @click.argument("tape", type=click.Path(exists=True, path_type=Path))
-@click.option("--html", type=click.Path(path_type=Path), help="Write the offline page here.")
+@click.option("--html", type=Written(), metavar="FILE", help="Write the offline page here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer and all probes as JSON.")
 @options_of(CapacityOptions)
 def capacity(tape: Path, html: Path | None, as_json: bool, options: CapacityOptions) -> int:
@@ -41,10 +42,11 @@ def capacity(tape: Path, html: Path | None, as_json: bool, options: CapacityOpti
     from .page import as_html
     from .search import GENERATOR
 
+    apart({"--html": html}, [tape])
     objective = _objective(tape, options)
     told = search(tape, options, objective, lambda line: click.echo(line, err=True))
     if html:
-        html.write_text(as_html(tape.name, told), encoding="utf-8")
+        write_text(html, as_html(tape.name, told))
         click.echo(f"wrote {html}", err=True)
     click.echo(json.dumps(told.as_dict()) if as_json else as_text(told))
     enough = bool(told.scale) and told.scale >= options.require

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from capture.errors import ReplayError
+from capture.written import write_text
 from shapes.cards import rates
 from shapes.detail_cards import short
 from shapes.figures import Mark
@@ -33,12 +33,9 @@ def write_page(path: str, tape: Tape, options: PlanOptions, figures: Figures) ->
     """Write the pictures of a plan as one file that works offline."""
     recorded = figures_of(tape, _as_recorded(options))
     title = f"The plan of {tape.files[0].path.name}"
-    try:
-        cards = cards_of(figures, recorded, _moments_of(options))
-        facts = [*facts_of(figures, recorded), *asked_of(options)]
-        Path(path).write_text(page(title, cards, facts))
-    except OSError as problem:
-        raise ReplayError(f"{path}: cannot be written ({problem.strerror}).") from problem
+    cards = cards_of(figures, recorded, _moments_of(options))
+    facts = [*facts_of(figures, recorded), *asked_of(options)]
+    write_text(path, page(title, cards, facts))
 
 
 def _as_recorded(options: PlanOptions) -> PlanOptions:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from capture.options import options_of
+from capture.written import FOLDER, Written, apart
 
 from ..observe.options import ObserveOptions
 from ..verdict.gating import FAILED, Gates, gates_of
@@ -22,7 +23,7 @@ from .options import SoakOptions
 @click.command()
 @click.argument("tape", type=click.Path(exists=True, path_type=Path))
 @click.option(
-    "-o", "--output", default="soak", show_default=True, type=click.Path(path_type=Path),
+    "-o", "--output", default="soak", show_default=True, type=Written(FOLDER),
     help="The folder to write to.", metavar="FOLDER",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -54,6 +55,7 @@ def soak(
         raise click.UsageError("Say where to send: --target http://HOST:PORT.")
     if not options.soak:
         raise click.UsageError("Say how long: --for 72h.")
+    apart({"-o": output, **gates.outputs}, [tape])
     if gates.ask_drift:
         raise click.UsageError("A soak does not measure drift: hold that gate against a report.")
     with _in_order() as steady:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from capture.options import option, options_of
+from capture.written import apart
 
 from .gating import UNFAITHFUL, Gates, gates_against_baseline
 
@@ -49,6 +50,7 @@ def compare(a: Path, b: Path, options: CompareOptions, gates: Gates) -> None:
     from .responses import unreadable
     from .rows import read_rows
 
+    apart(gates.outputs, [a, b, *options.noise])
     for why in filter(None, map(unreadable, options.ignore)):
         raise click.BadParameter(why, param_hint="--ignore")
     rows = read_rows(a), read_rows(b)

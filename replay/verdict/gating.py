@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from capture.errors import WiretapeError
+from capture.written import Written, write_text
 
 if TYPE_CHECKING:
     from .drift import Drift
@@ -48,6 +49,11 @@ class Gates:
         return bool(self.gates)
 
     @property
+    def outputs(self) -> dict[str, Path | None]:
+        """What is written, by option."""
+        return {f"--{name.replace('_', '-')}": getattr(self, name) for name in OUTPUTS}
+
+    @property
     def ask_drift(self) -> bool:
         """Whether a gate needs to know in what the environments differ."""
         return any(gate.asks("drift") for gate in self.gates)
@@ -76,12 +82,11 @@ class Gates:
             if os.environ.get("GITHUB_ACTIONS") == "true":
                 click.echo(annotation(name, done), err=True)
         if self.junit is not None:
-            self.junit.write_bytes(as_junit(name, checked))
+            write_text(self.junit, as_junit(name, checked).decode())
         if self.gates_json is not None:
-            self.gates_json.write_text(as_json(name, checked, verdict), encoding="utf-8")
+            write_text(self.gates_json, as_json(name, checked, verdict))
         if self.summary is not None:
-            with self.summary.open("a", encoding="utf-8") as file:
-                file.write(as_markdown(name, checked, verdict))
+            write_text(self.summary, as_markdown(name, checked, verdict), "a")
         return FAILED if failed else 0
 
     def end_run(
@@ -119,7 +124,7 @@ def gates_against_baseline(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _gates_of(command: Callable[..., Any], sources: tuple[str, ...]) -> Callable[..., Any]:
-    path = click.Path(path_type=Path, dir_okay=False)
+    path = Written()
 
     @click.option("--fail-if", multiple=True, metavar="EXPR", help="Exit 3 where this is true.")
     @click.option(
@@ -138,10 +143,6 @@ def _gates_of(command: Callable[..., Any], sources: tuple[str, ...]) -> Callable
             raise click.UsageError(
                 f"{asked[0]} tells what came of gates: give --fail-if or --gate, too."
             )
-        for name, wanted in outputs.items():  # told now, and not when all has been sent
-            if wanted and not wanted.parent.is_dir():
-                hint = f"--{name.replace('_', '-')}"
-                raise click.BadParameter(f"there is no folder {wanted.parent}", param_hint=hint)
         gates = parsed(fail_if, sources) + parsed(in_file, sources, f"{gate}: fail_if")
         return command(*args, gates=Gates(gates, **outputs), **more)
 

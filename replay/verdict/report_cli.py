@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from capture.options import option, options_of
+from capture.written import FOLDER, Written, apart, write_text
 
 from .gating import Gates, gates_of
 
@@ -33,9 +34,16 @@ class ReportOptions:
         help="What the target used meanwhile: seconds and one metric a column; leaks are found.",
     )  # fmt: skip
     drift: str = option("", metavar="JSON", help="What `wiretape drift --json` told.")
-    history: str = option("", metavar="DIR", help="Keep this run's figures here, and find changes.")
-    html: str = option("", metavar="FILE", help="Write the offline page here.")
-    markdown: str = option("", metavar="FILE", help="Write Markdown here.")
+    history: str = option(
+        "", metavar="DIR", help="Keep this run's figures here, and find changes.",
+        type=Written(FOLDER, str),
+    )  # fmt: skip
+    html: str = option(
+        "", metavar="FILE", help="Write the offline page here.", type=Written(path_type=str)
+    )
+    markdown: str = option(
+        "", metavar="FILE", help="Write Markdown here.", type=Written(path_type=str)
+    )
     json: bool = option(False, help="Print the report as JSON.")
 
 
@@ -55,11 +63,13 @@ def report(run: Path, options: ReportOptions, gates: Gates) -> None:
     from .measures import Evidence
     from .report import as_html, as_json, as_markdown
 
+    outputs = {"--html": options.html, "--markdown": options.markdown, **gates.outputs}
+    apart(outputs, [run, options.tape, options.watched, options.drift])
     told = _made(run, options)
     if options.html:
-        Path(options.html).write_text(as_html(told), encoding="utf-8")
+        write_text(options.html, as_html(told))
     if options.markdown:
-        Path(options.markdown).write_text(as_markdown(told), encoding="utf-8")
+        write_text(options.markdown, as_markdown(told))
     if options.json:
         click.echo(as_json(told))
     else:

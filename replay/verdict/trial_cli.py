@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from capture.options import options_of
+from capture.written import apart
 
 from .gating import FAILED, UNFAITHFUL
 from .trial_options import TrialOptions
@@ -32,6 +33,7 @@ def trial(tape: Path, as_json: bool, options: TrialOptions) -> None:
 
     if not options.baseline or not options.candidate:
         raise click.UsageError("Say what to compare: --baseline URL --candidate URL.")
+    apart({"--keep": options.keep}, [tape])
     told = carry_out(tape, options, lambda line: click.echo(line, err=True))
     click.echo(json.dumps(told.as_dict()) if as_json else as_text(told))
     if told.word == "FAIL":

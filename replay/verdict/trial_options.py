@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import click
 
 from capture.options import SHARE, option
+from capture.written import FOLDER, Written
 
 from ..option_types import TARGET
 from ..options import ReplayOptions, SendOptions
@@ -24,7 +25,9 @@ class TrialOptions(SendOptions):
     extra: int = option(3, help="Pairs more to make up for those left out.", type=click.IntRange(0))
     margin: float = option(0.04, help="How much slower is still the same.", type=SHARE)
     budget: float = option(0.005, help="How many more may fail, of all.", type=SHARE)
-    keep: str = option("", help="Keep the runs in this folder.", metavar="DIR")
+    keep: str = option(
+        "", help="Keep the runs in this folder.", metavar="DIR", type=Written(FOLDER, str)
+    )
 
     def side(self, side: str) -> ReplayOptions:
         """What a run against the baseline, or the candidate, is told."""
