@@ -30,6 +30,7 @@ SHAPES_MAY_SEE = {
     "defects",
     "options",
     "selector",
+    "written",
 }
 STEPS_OF_A_REPLAY = ("planning", "handover", "sending", "workers")  # each knows those before it
 MODULE = {"hdrhistogram": "hdrh"}  # whose module has another name than its package
