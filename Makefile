@@ -14,7 +14,7 @@ TEST_PROGRAMS := nginx:nginx-light chromium:chromium ip:iproute2
 BENCH_PROGRAMS := $(TEST_PROGRAMS) wrk:wrk h2load:nghttp2-client hey:hey tshark:tshark tcpreplay:tcpreplay
 
 # What is compiled (setup.py says which of it), and where nothing can be, runs as it is.
-SOURCES := $(shell find capture replay/sending -name '*.py')
+SOURCES := $(shell find capture replay/sending -name '*.py' -o -name '*.pyx')
 
 .PHONY: help setup demo test cover lint bench bench-all fuzz docs clean test-programs bench-programs
 

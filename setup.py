@@ -1,7 +1,8 @@
-"""Builds wiretape. Where there is a C compiler, its hot modules are compiled, by mypyc.
+"""Builds wiretape. Where there is a C compiler, its hot modules are compiled, by mypyc and Cython.
 
-The sources stay the same typed Python, and do the same uncompiled, only slower: see "Compiled
-modules" in docs/architecture.md. WIRETAPE_COMPILE=0 leaves everything interpreted.
+What mypyc compiles stays the same typed Python, and does the same uncompiled, only slower; so does
+what has no module of Cython. See "Compiled modules" in docs/architecture.md. WIRETAPE_COMPILE=0
+leaves everything interpreted.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
-from setuptools import setup
+from setuptools import Extension, setup
 
 ROOT = Path(__file__).parent
 CACHE = ROOT / "build" / "mypyc"
+CYTHON = ("capture/sanitize/letters.pyx",)
+"""What is written in Cython, beside a Python module that does the same."""
 COMPILED = (
     "capture/exchange.py",
     "capture/flow.py",
@@ -28,6 +31,7 @@ COMPILED = (
     "capture/stream.py",
     "capture/http1/*.py",
     "capture/sanitize/blind.py",
+    "capture/sanitize/characters.py",
     "capture/sanitize/content.py",
     "capture/sanitize/edits.py",
     "capture/sanitize/headers.py",
@@ -75,6 +79,7 @@ def extensions() -> list[Any]:
     if lacking := missing():
         print(f"wiretape runs interpreted, and slower: {lacking}.", file=sys.stderr)
         return []
+    from Cython.Build import cythonize
     from mypyc.build import mypycify
 
     # Types were checked by `make lint`; whoever only installs has not the stubs for that.
@@ -88,7 +93,8 @@ def extensions() -> list[Any]:
     found: list[Any] = mypycify(
         [*options, *compiled()], opt_level="1", debug_level="0", separate=True
     )
-    return found
+    others = [Extension(path.removesuffix(".pyx").replace("/", "."), [path]) for path in CYTHON]
+    return found + cythonize(others, build_dir="build/cython", quiet=True)
 
 
 if __name__ == "__main__":

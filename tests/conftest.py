@@ -24,7 +24,8 @@ STAMP = ROOT / "build" / ".compiled"  # see Makefile
 def pytest_configure() -> None:
     """Refuse to test compiled modules whose sources have changed since."""
     built = [path for name in ("capture", "replay") for path in (ROOT / name).rglob("*.so")]
-    sources = [path.with_name(path.name.split(".")[0] + ".py") for path in built]
+    stems = [path.with_name(path.name.split(".")[0]) for path in built]
+    sources = [stem.with_suffix(suffix) for stem in stems for suffix in (".py", ".pyx")]
     since = STAMP.stat().st_mtime if STAMP.exists() else 0.0
     for source in sources:
         if source.exists() and source.stat().st_mtime > since:

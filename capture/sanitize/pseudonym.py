@@ -20,13 +20,14 @@ from typing import Final
 from zlib import crc32
 
 from .kinds import DATE, kind_of
-from .marks import HEXED, LONG, PLAIN, is_marked_mac, mark, mark_ipv6, octet, private_octets
-from .spelling import HEX, moved, spelt, widened
+from .marks import HEXED, PLAIN, is_marked_mac, mark, mark_ipv6, octet, private_octets
 from .spelling import digits as decimal
 from .validators import digits_of, iban_remainder, luhn_sum
 
-_HEX: Final = re.compile(rb"(?=[^0-9]*[0-9])(?:[0-9a-f]{8,}|[0-9A-F]{8,})(?:-[0-9a-fA-F]{4,12})*")
-_HEX_OR_DASH: Final = HEX + b"-"
+try:
+    from .letters import characters
+except ImportError:  # not compiled
+    from .characters import characters
 
 Kind = Callable[["Pseudonyms", bytes], bytes]
 
@@ -75,20 +76,9 @@ class Pseudonyms:
 
     def text(self, text: bytes) -> bytes:
         """Same class at each position; a number does not begin with a new zero."""
-        size = len(text)
-        hexadecimal = (
-            size >= 8 and not text.translate(None, _HEX_OR_DASH) and bool(_HEX.fullmatch(text))
-        )
         done = text
         for turn in range(64):
-            stream = self.stream(text, size, turn)
-            done = spelt(text, stream, hexadecimal)
-            if not text.isascii():
-                done = widened(text, done, stream)
-            if not text.isalnum():
-                done = moved(text, done)
-            if size >= LONG:
-                done = mark(done, HEXED if hexadecimal else PLAIN)
+            done = characters(text, self.stream(text, len(text), turn))
             if done != text and (done[:1] != b"0" or text[:1] == b"0"):
                 break
         return done
