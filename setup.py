@@ -19,7 +19,7 @@ from setuptools import Extension, setup
 
 ROOT = Path(__file__).parent
 CACHE = ROOT / "build" / "mypyc"
-CYTHON = ("capture/sanitize/letters.pyx",)
+CYTHON = ("capture/sanitize/letters.pyx", "replay/sending/express.pyx")
 """What is written in Cython, beside a Python module that does the same."""
 COMPILED = (
     "capture/exchange.py",

@@ -58,7 +58,7 @@ class EngineAtMax(Engine):
             self._go(*self._released.pop())
         now = now_ns()
         until = min(self._timers.next_at, due or now + _PATIENCE_NS)
-        self._turn(max(0, until - now) / NS)
+        self._hear(max(0, until - now) / NS, EVENTS_A_POLL)
         if now > self._sweep_at:
             self._sweep_at = now + SWEEP_NS
             self._sweep(now)
@@ -66,7 +66,7 @@ class EngineAtMax(Engine):
     def _receive(self) -> Batch | None:
         batch = self._intake.next()
         if batch is not None:
-            self._live[batch.number] = batch
+            self._enter(batch)
             batch.hasten()
         return batch
 
@@ -79,7 +79,7 @@ class EngineAtMax(Engine):
                 if batch is None:
                     return
             first = batch.reached
-            batch.reached = min(batch.rows, first + room)
+            self._reach(batch, min(batch.rows, first + room))
             turn = batch.turn()
             self._reached = batch.opened[batch.reached - 1]
             led = batch.reached - first - len(turn)
@@ -97,22 +97,12 @@ class EngineAtMax(Engine):
     def _plan_end(self, key: Key, batch: Batch, row: int) -> None:
         self._ends.plan(key, batch.opened[row] + batch.close_after[row], batch.close[row])
 
-    def _turn(self, timeout: float) -> None:
-        """Take what the sockets have, then send the next request of each connection that had some.
-
-        One after the other, because a target that gets many requests in a row need not be woken
-        for each.
-        """
-        for wire in self._hear(timeout, EVENTS_A_POLL):
-            self._send_quick(wire)
-
     def _send(self, wire: Wire, batch: Batch, row: int, cause: int) -> None:
         del cause  # it was not due before it could be sent
         super()._send(wire, batch, row, Lateness.NONE)
         stays = wire.closing == Close.CAPTURE_END and not wire.tunnelled
         if wire.outstanding and not wire.writing and stays and batch.plain[row]:
-            wire.outstanding.clear()
-            wire.quick, wire.batch, wire.row = batch.quick, batch, row
+            self._carry(wire, batch, row)
 
     def answered(self, wire: Wire, batch: Batch, row: int) -> None:
         """See Settle: the row that follows is the next of this wire, once it is reached."""

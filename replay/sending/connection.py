@@ -4,8 +4,8 @@ It knows sockets and framing and nothing of plans: requests come as (batch, row)
 of them is written there. Writing goes straight to the socket, so the time of a send is the time of
 the system call; only what the kernel does not take at once is kept and written later.
 
-The engine may take over a wire that has one plain request on its way (see quick.py), and gives it
-back with `take_back` as soon as anything is out of the ordinary.
+A wire that rests may be lent to the short way of plain requests (see quick.py), until anything is
+out of the ordinary: `take_back`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import socket
 import ssl
 import struct
 from collections import deque
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from capture.exchange import NEVER, Close, Lateness, Outcome, Reuse
 
@@ -22,6 +22,7 @@ from ..handover.batch import CONNECT, HEAD, STATUS_BITS, Batch
 from .clock import now_ns
 from .framing import Garbage, ResponseReader
 from .refusal import outcome_of
+from .short_way import ShortWay
 
 CONNECTING: Final = 0
 HANDSHAKE: Final = 1
@@ -36,20 +37,17 @@ class Wire:
     """See above. `waiting` are requests to be written, `outstanding` those to be answered."""
 
     __slots__ = (
-        "batch", "began", "behind", "calm", "client", "closing", "connect_ns", "fd", "fill",
-        "fresh", "lane", "open_ns", "outstanding", "pooled", "quick", "reader", "received", "recv",
-        "rest", "row", "send", "sent", "served", "settle", "sock", "spare", "state", "target",
-        "tls_ns", "tunnelled", "unwritten", "waiting",
+        "began", "behind", "client", "closing", "connect_ns", "fd", "fill", "fresh", "lane",
+        "lent_to", "open_ns", "outstanding", "pooled", "reader", "received", "recv", "rest", "send",
+        "sent", "served", "settle", "sock", "spare", "state", "target", "tls_ns", "tunnelled",
+        "unwritten", "waiting",
     )  # fmt: skip
 
     def __init__(
         self, sock: socket.socket, lane: int, target: int, reader: ResponseReader, settle: Settle
     ) -> None:
         self.use(sock)
-        self.calm = False  # open, used before, and with nothing on its way
-        self.quick: Any = None
-        self.batch: Batch  # while it is quick
-        self.row = 0
+        self.lent_to: ShortWay | None = None
         self.lane = lane
         self.client = 0
         self.target = target
@@ -73,31 +71,34 @@ class Wire:
 
     def use(self, sock: socket.socket) -> None:
         """Send and receive through this socket from now on."""
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.recv = sock.recv
-        self.send = sock.send
+        self.sock, self.fd = sock, sock.fileno()
+        self.recv, self.send = sock.recv, sock.send
 
     def take_back(self) -> None:
         """From here on this wire itself follows the request that is on its way."""
-        if self.quick is not None:
-            self.quick = None
-            self.batch.sent_last[self.row] = self.batch.sent_first[self.row]
+        if self.lent_to is None:
+            return
+        on_its_way, sent, received, served = self.lent_to.take_back(self.fd)
+        self.lent_to = None
+        self.sent += sent
+        self.received += received
+        self.served += served
+        if on_its_way is not None:
+            batch, row = on_its_way
+            batch.sent_last[row] = batch.sent_first[row]
             self.reader.expect(bodiless=False)
-            self.outstanding.append((self.batch, self.row))
+            self.outstanding.append(on_its_way)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is on its way in either direction."""
-        return not self.outstanding and not self.waiting and self.quick is None
+        return self.oldest is None and not self.waiting
 
     @property
     def oldest(self) -> tuple[Batch, int] | None:
         """The request whose answer has been awaited longest."""
-        if self.state != OPEN:
-            return None
-        if self.quick is not None:
-            return self.batch, self.row
+        if self.lent_to is not None:
+            return self.lent_to.on_its_way(self.fd)
         return self.outstanding[0] if self.outstanding else None
 
     @property
@@ -107,7 +108,7 @@ class Wire:
 
     def put(self, batch: Batch, row: int, cause: int = Lateness.NONE) -> None:
         """Write one request now, or its first piece."""
-        self.calm = False
+        self.take_back()
         if not self.outstanding:
             method = batch.methods[row]
             self.reader.expect(method == HEAD, method == CONNECT)
@@ -300,7 +301,6 @@ class Wire:
         if self.state == CLOSED:
             return
         self.take_back()
-        self.calm = False
         lost, unsent = [*self.outstanding, *self.waiting], []
         if self.state == OPEN and outcome != Outcome.ABANDONED:
             written = len(self.outstanding) - len(self.behind)

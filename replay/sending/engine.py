@@ -26,13 +26,12 @@ from ..handover.channel import Intake
 from ..options import ReplayOptions
 from ..planning.silent import Silent
 from ..targets import Target
-from .answers import Answers
 from .clock import NS, SPIN_NS, alarm, now_ns
 from .connection import OPEN, Wire
-from .quick import Quick
+from .lending import Lending
+from .quick import LATE_NS
 from .timers import FAR
 
-LATE_NS: Final = 1_000_000
 EVENTS_A_TURN: Final = 32
 HEARD_A_TURN: Final = 96
 """More than is sent in a turn: answers that have piled up must become fewer while we are late, or
@@ -44,7 +43,7 @@ _NO_CAUSE: Final = int(Lateness.NONE)  # an enum's member is looked up at each u
 _READ: Final = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR
 
 
-class Engine(Quick):
+class Engine(Lending):
     """Sends batches and hands each to `on_batch` when the fate of all its rows is known."""
 
     def __init__(
@@ -59,7 +58,6 @@ class Engine(Quick):
     ) -> None:
         self._poll = select.epoll()
         super().__init__(self._poll, targets, options, on_batch, on_closed, on_kept)
-        self._answers = Answers(self._dialer.reader())
         self._intake = intake
         self._on_begun = on_begun
         self._poll.register(intake.end.fileno(), select.EPOLLIN)
@@ -120,6 +118,15 @@ class Engine(Quick):
                     batch.late_cause[row] = Lateness.WINDOW
                 else:
                     kept_back = False
+                most = EVENTS_A_TURN - turn if not kept_back else 1
+                if window:
+                    most = min(most, window - self.in_flight)
+                sent = self._send_due(batch, row, most)
+                if sent:
+                    self.sent += sent
+                    row += sent
+                    turn += sent
+                    continue
                 self._dispatch(batch, row, due, now)
                 row += 1
                 turn += 1
@@ -169,7 +176,7 @@ class Engine(Quick):
     def _receive(self) -> Batch | None:
         batch = self._intake.next()
         if batch is not None:
-            self._live[batch.number] = batch
+            self._enter(batch)
             self._schedule(batch)
         for silent in self._intake.silent:
             for target in range(len(self._head_start)):
@@ -283,12 +290,9 @@ class Engine(Quick):
             if wire is None:
                 return
             self._lanes[key] = wire
-        if wire.calm and batch.plain[row]:
+        if self._send_plain(wire, batch, row):
             if cause:
                 batch.late_cause[row] = cause
-            wire.calm = False
-            wire.quick, wire.batch, wire.row = batch.quick, batch, row
-            self._send_quick(wire)
         elif wire.state != OPEN:
             wire.waiting.append((batch, row))
         elif wire.idle:
@@ -296,7 +300,6 @@ class Engine(Quick):
         elif self._strict:
             wire.waiting.append((batch, row))
         elif self._follows(batch, row) and not wire.unwritten and not wire.waiting:
-            wire.take_back()
             self._send(wire, batch, row, cause)
         else:
             self._aside(batch, row, cause)

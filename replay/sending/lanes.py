@@ -251,8 +251,11 @@ class Lanes(Settle):
             wire.end_as(wire.closing)
         elif wire.spare:
             self._unused(wire)
-        else:
-            wire.calm = not wire.tunnelled
+        elif not wire.tunnelled:
+            self._rests(wire)
+
+    def _rests(self, wire: Wire) -> None:
+        """An open wire of a lane has nothing to do for now."""
 
     def _unused(self, wire: Wire) -> None:
         """A spare has nothing to do: the next that waits for one goes out on it."""

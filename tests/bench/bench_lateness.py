@@ -3,7 +3,9 @@
 The recorder is a process of its own on the other core, in a real-time class where that is allowed.
 It answers, and notes the time at which the system call gave it each request, so its lateness holds
 ours, the loopback and its own wake-up. Beside it tcpreplay sends the same arrivals as packets over
-a veth pair (packet_replay.py): compare lateness beyond each one's own earliest arrival.
+a veth pair (packet_replay.py): compare lateness beyond each one's own earliest arrival. What this
+machine allows at all is told by a sender in C that does nothing but send the same bytes at the same
+times to the same recorder (bare_sender.c).
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.bench import bare_sender
 from tests.bench.common import SENDER_CORE, TARGET_CORE, median, stay_on_core, steadiness
 from tests.bench.packet_replay import lateness_of_tcpreplay
 
@@ -33,13 +36,11 @@ _SENT = ["request_first_ns"]
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world"
 
 
-def make_tape(path: Path, rate: int, connections: int = 64) -> None:
+def bursts(rate: int, connections: int) -> list[tuple[int, float, bytes]]:
     """Two-state arrivals: 23 % of the time at 3.25 times the rate, the rest at a third of it.
 
     The connections take turns, as a client takes the one of its pool that has rested longest.
     """
-    from tests.replay.recorder import write_tape
-
     random_ = random.Random(rate)
     filler = "a" * 300
     requests: list[tuple[int, float, bytes]] = []
@@ -52,7 +53,14 @@ def make_tape(path: Path, rate: int, connections: int = 64) -> None:
         number = len(requests)
         raw = f"GET /{number:07} HTTP/1.1\r\nHost: a.test\r\nX-Trace: {filler}\r\n\r\n"
         requests.append((number % connections, now * 1000, raw.encode()))
-    write_tape(path, requests)
+    return requests
+
+
+def make_tape(path: Path, rate: int, connections: int = 64) -> None:
+    """A tape of such bursts."""
+    from tests.replay.recorder import write_tape
+
+    write_tape(path, bursts(rate, connections))
 
 
 def record(pipe: Connection) -> None:
@@ -146,6 +154,18 @@ def measure(tape: Path, run_path: Path, realtime: bool = False) -> dict[str, flo
     return figures
 
 
+def measure_bare(
+    program: Path, requests: list[tuple[int, float, bytes]], realtime: bool
+) -> dict[str, float]:
+    """Lateness in µs of the bare sender."""
+    with recorder() as (url, pipe):
+        late = bare_sender.lateness(program, int(url.rpartition(":")[2]), requests, realtime)
+        pipe.send(None)
+        pipe.recv()
+    shares = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
+    return {f"its {name} µs": late[int(len(late) * share)] / 1e3 for name, share in shares.items()}
+
+
 def beyond_the_earliest(whose: str, late_ns: np.ndarray) -> dict[str, float]:
     """Quantiles in µs of sorted lateness beyond the least, which needs nobody else's clock."""
     past = (late_ns - late_ns[0]) / 1e3
@@ -185,13 +205,17 @@ def main() -> None:
             f"This core, doing nothing but spin, does {steadiness():.0%} of its usual work in the "
             "slowest tenth of 10-ms spans.\n"
         )
+        program = bare_sender.build(Path(name))
         for rate, connections in RATES.items():
             tape = Path(name) / f"{rate}.tape"
             make_tape(tape, rate, connections)
             rounds: dict[str, list[dict[str, float]]] = {how: [] for how in hows}
+            requests = bursts(rate, connections)
             for _ in range(ROUNDS):
                 for how, realtime in hows.items():
                     rounds[how].append(measure(tape, Path(name) / "run.tape", realtime))
+                    bare = measure_bare(program, requests, realtime)
+                    rounds.setdefault(f"the bare sender, {how}", []).append(bare)
                     late = lateness_of_tcpreplay(arrivals_of(tape), realtime)
                     if late is not None:
                         figures = beyond_the_earliest("tcpreplay", late)

@@ -22,6 +22,7 @@ from tests.replay.recorder import ANSWER, Recorder, get, recorder
 from tests.replay.taping import Request, tape_of
 
 Behave = Callable[[socket.socket, list[bytes]], None]
+pytestmark = pytest.mark.usefixtures("way")
 NAMES = (
     "source", "connection", "due_ns", "request_first_ns", "request_last_ns", "response_first_ns",
     "response_last_ns", "status", "response_bytes", "response_digest", "outcome", "reuse",

@@ -17,6 +17,7 @@ from replay.run import replay
 from tests.replay.recorder import ANSWER, get, recorder
 from tests.replay.taping import Request, tape_of
 
+pytestmark = pytest.mark.usefixtures("way")
 COLUMNS = ["outcome", "reuse", "status", "response_bytes", "target"]
 TIMES = ["request_first_ns", "request_last_ns", "response_first_ns", "response_last_ns"]
 Behave = Callable[[socket.socket, list[bytes]], None]
