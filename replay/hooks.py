@@ -45,7 +45,7 @@ class Hook:
                 changed = self._with_headers(request)
             if self._bytes is not None and changed is not None:
                 changed = self._bytes(changed)
-        except (Exception, SystemExit) as failure:
+        except BaseException as failure:  # whatever it is, it is the hook's
             raise ReplayError(f"--hook {self._path} failed on a request: {failure!r}.") from failure
         if changed is None:
             return None

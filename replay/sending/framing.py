@@ -17,8 +17,9 @@ MAX_HEAD: Final = 256 * 1024
 UNTIL_CLOSE: Final = -1
 CHUNKED: Final = -2
 _KNOWN_HEADS: Final = 4096
-_STATUS: Final = re.compile(rb"HTTP/1\.([01]) (\d{3})(?: |$)")
+_STATUS: Final = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: |$)")
 _LENGTH: Final = re.compile(rb"\d{1,18}")
+_CHUNK_SIZE: Final = re.compile(rb"[0-9a-fA-F]{1,15}[ \t]*(?:;|$)")
 
 # What the next byte is part of.
 _HEAD: Final = 0
@@ -215,12 +216,9 @@ class ResponseReader:
         return data[end:]
 
     def _start_chunk(self, line: bytes) -> None:
-        try:
-            self._left = int(line.split(b";", 1)[0].strip(), 16)
-        except ValueError:
-            raise Garbage(line[:40]) from None
-        if self._left < 0:
+        if _CHUNK_SIZE.match(line) is None:
             raise Garbage(line[:40])
+        self._left = int(line.split(b";", 1)[0], 16)
         self._state = _CHUNK if self._left else _TRAILER
 
     def _absorb(self, data: bytes) -> None:

@@ -10,6 +10,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -194,4 +195,5 @@ def _work(inherited: list[Any], *arguments: Any) -> None:
     """A worker, without our ends of the pipes: where we are gone it has to notice, and stop."""
     for pipe in inherited:
         pipe.close()
+    sys.stdout = sys.stderr  # what a hook prints is no part of the result
     worker_main(*arguments)

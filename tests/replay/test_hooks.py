@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from replay.options import ReplayOptions
 from replay.run import replay
 from tests.replay.recorder import get, recorder, write_tape
 
+ROOT = Path(__file__).resolve().parents[2]
 ODD = (
     b"POST /x HTTP/1.1\r\nHost:a\r\nX-Fold: one\r\n\t two\r\nx-twice:  1\r\nX-Twice: 1 \r\n"
     b"Content-Length: 2\r\n\r\nhi"
@@ -73,6 +77,8 @@ def test_none_leaves_a_request_out(tmp_path: Path, name: str) -> None:
         "def rewrite(request):\n    return 1 / 0\n",
         "def rewrite(request):\n    return b''\n",
         "def rewrite(request):\n    raise SystemExit(7)\n",
+        "def rewrite(request):\n    raise KeyboardInterrupt\n",
+        "class Own(BaseException): pass\ndef rewrite(request):\n    raise Own\n",
         "raise SystemExit(7)\n",
         "def rewrite_headers(headers):\n    return [(b'X', b'1\\r\\nEvil: 2')]\n",
         "def rewrite_headers(headers):\n    return ['X: 1']\n",
@@ -99,6 +105,22 @@ def test_a_hook_that_cannot_be_loaded_is_told_before_a_run_is_written(tmp_path: 
     assert "cannot be loaded" in str(said.exception)
     assert not run.exists()
     assert not target.received
+
+
+def test_what_a_hook_prints_is_no_part_of_the_result(tmp_path: Path) -> None:
+    (tmp_path / "my.py").write_text(
+        "def rewrite(request):\n    print('mine')\n    return request\n"
+    )
+    tape = write_tape(tmp_path / "x.tape", [(1, 0, get("/"))])
+    with recorder() as target:
+        command = [sys.executable, "-m", "wiretape", "replay", str(tape), "--target", target.url]
+        more = ["-o", str(tmp_path / "r"), "--hook", str(tmp_path / "my.py"), "--json"]
+        done = subprocess.run(
+            [*command, *more, "--no-calibrate"], cwd=ROOT, capture_output=True, text=True,
+            timeout=60, check=True,
+        )  # fmt: skip
+    assert json.loads(done.stdout)["summary"]["answered"] == 1
+    assert "mine" in done.stderr
 
 
 @given(st.binary(max_size=200))
