@@ -129,7 +129,7 @@ class Content:
                 return widened(wide[0], self._plain(wide[1], kind), wide[2])
         if self._head.by_type and (done := self._head.body(data, kind)) is not None:
             return done
-        known = self._templates.find(data)
+        known = self._templates.find(data, kind)
         if known is not None:
             match, template = known
             edits = [
@@ -144,7 +144,7 @@ class Content:
                 return self._blind.value(data)
             edits = self._loose(data)
             return self._blind.around(data, edits) if edits else self._blind.clean(data)
-        edits = self._edits(data, found)
+        edits = self._edits(data, kind, found)
         is_form = b"urlencoded" in kind.lower() and not _JSON_START.match(data)
         return self._blind.form(data, edits) if is_form else self._blind.clean(data, edits)
 
@@ -183,14 +183,16 @@ class Content:
                 edits.append((start, end, self._literals(data[start:end])))
         return edits
 
-    def _edits(self, data: bytes, found: Iterator[places.Place]) -> list[tuple[int, int, bytes]]:
+    def _edits(
+        self, data: bytes, kind: bytes, found: Iterator[places.Place]
+    ) -> list[tuple[int, int, bytes]]:
         edits: list[tuple[int, int, bytes]] = []
         walked: list[places.Place] = []
         actions: list[Action | None] = []
         action_at, done, few = self._head.action, self._head.done, len(data) <= MOST_BYTES
         for place in found:
-            kind, name, start, end, path, under = place
-            action = action_at(kind, name, path, under)
+            structure, name, start, end, path, under = place
+            action = action_at(structure, name, path, under)
             free = not edits or start >= edits[-1][1]  # not within what is replaced
             if action is None and free and name in _GRAPHQL and b"{" in data[start:end]:
                 few = False  # what stands in its text differs from one to the next
@@ -202,7 +204,7 @@ class Content:
             if action is not None and free and start < end:
                 edits.append((start, end, done(data[start:end], action)))
         if few and walked and walked[0].kind in ("json", "graphql"):
-            self._templates.learn(data, walked, actions)
+            self._templates.learn(data, kind, walked, actions)
         return edits
 
 

@@ -260,7 +260,7 @@ def _loose(data: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:
         for match in LOOSE.finditer(data, max(low, done), stop):
             if match.start() >= low + _REGION:
                 break
-            if match.end() == stop < end:  # its value goes on
+            if match.end() + 1 >= stop < end:  # its value goes on, perhaps with half an escape
                 match = LOOSE.match(data, match.start(), end) or match
             done = match.end()
             yield match

@@ -163,6 +163,7 @@ def test_pseudonyms_collide_no_more_often_than_chance() -> None:
 def test_requests_together_become_what_each_becomes_alone(
     level: str, made: list[tuple[bytes, bytes, bytes]], seed: int
 ) -> None:
+    """Whatever was sanitized before, too: `sent` remembers what it saw."""
     draw = random.Random(seed)
     texts = [post(body, kind, b"X-B: %s\r\n" % more) for body, kind, more in made]
     texts += [(each.request, each.head_bytes) for each in (sample(draw) for _ in range(12))]
