@@ -94,8 +94,10 @@ def replay(
     collector.bookmark, collector.watch = bookmark, watch
     _start_instant(options)  # a time that is past already need not wait for workers
     options = pinned(options, targets)
-    Crew(str(tape_path), options, collector).work(partial(_start_instant, options))
-    summary = collector.end(options, floor)
+    crew = Crew(str(tape_path), options, collector)
+    with crew.interrupts():
+        crew.work(partial(_start_instant, options))
+        summary = collector.end(options, floor)
     if histograms is not None:
         from .hgrm import write_histograms
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from capture.errors import ReplayError
 
+from .planning.needs import RESERVED
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 
 _LOSSES = 5
+_LEAST_FILES = RESERVED + 64  # for a few connections beside what each process has open
 
 
 def refuse_production(tape: Tape, targets: list[Target], resolved: Iterable[str] = ()) -> None:
@@ -124,3 +127,8 @@ def raise_file_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard != resource.RLIM_INFINITY and hard < _LEAST_FILES:
+        raise ReplayError(
+            f"The system allows {hard} open files, which leaves none for connections: raise the "
+            f"hard limit (ulimit -Hn) to {_LEAST_FILES} or more."
+        )

@@ -41,7 +41,7 @@ class Crew:
         self._stopped = False
 
     def work(self, start_at: Callable[[], int]) -> None:
-        """Start them and return when all have ended.
+        """Start them and return when all have ended; `interrupts` are passed on meanwhile.
 
         Once all are ready, `start_at` tells when due time 0 is (ns since the epoch).
         """
@@ -66,10 +66,11 @@ class Crew:
             theirs.close()
             self._processes[ours] = (shard, process)
             self._all.append(process)
-        with self._interrupts():
-            listener = threading.Thread(target=self._listen)
-            listener.start()
-            listener.join()
+        if self._collector.interrupted:  # before all of them could be told
+            self._terminate()
+        listener = threading.Thread(target=self._listen)
+        listener.start()
+        listener.join()
         if self._failure is not None:
             raise self._failure
 
@@ -79,6 +80,8 @@ class Crew:
             while self._processes:
                 for pipe in multiprocessing.connection.wait(list(self._processes)):
                     self._hear(pipe)
+            if self._dead and self._collector.interrupted and not self._collector.start:
+                raise KeyboardInterrupt
             if self._dead and not self._collector.failures:
                 raise ReplayError(
                     f"No worker lived to send the first request (exit {self._dead[0][1]}): nothing "
@@ -139,9 +142,12 @@ class Crew:
         """Send no more, wait for what is on its way; only once, for a second signal ends it."""
         if not self._stopped:
             self._stopped = True
-            for process in self._all:
-                if process.is_alive():
-                    process.terminate()
+            self._terminate()
+
+    def _terminate(self) -> None:
+        for process in self._all:
+            if process.is_alive():
+                process.terminate()
 
     def _dismiss(self) -> None:
         """Where the run cannot go on, nobody shall send any more."""
@@ -156,17 +162,18 @@ class Crew:
                 process.join()
 
     @contextmanager
-    def _interrupts(self) -> Iterator[None]:
-        """Ctrl-C is passed on as SIGTERM: drain; a second one: end at once."""
+    def interrupts(self) -> Iterator[None]:
+        """Ctrl-C is passed on as SIGTERM: drain; a second one: end at once.
+
+        Once all have ended it changes nothing, so whoever writes the end of the run can do so.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
         def pass_on(_number: int, _frame: object) -> None:
             self._collector.interrupted = True
-            for process in self._all:
-                if process.is_alive():
-                    process.terminate()
+            self._terminate()
 
         before = signal.signal(signal.SIGINT, pass_on)
         try:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,8 @@ from replay.safety import refuse_production, unsafe_notice
 from replay.targets import Target, targets_of
 from tests.replay.recorder import get, recorder
 from tests.replay.taping import Request, tape_of
+
+ROOT = Path(__file__).resolve().parents[2]
 
 POST = b"POST /pay HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 0\r\n\r\n"
 
@@ -140,3 +145,28 @@ def test_unsafe_methods_to_another_machine_are_named_before_the_first_is_sent(
         assert any(
             "POST 1" in json.loads(line).get("note", "") for line in told.stderr.splitlines()
         )
+
+
+def test_a_limit_of_open_files_that_leaves_none_for_connections_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 64))
+    tape = tape_of(tmp_path / "x.tape", [Request(1, 0, get())])
+    with recorder() as target:
+        chosen = ReplayOptions(target=(target.url,), no_calibrate=True)
+        with pytest.raises(WiretapeError, match="allows 64 open files"):
+            replay(tape, chosen, tmp_path / "run.tape")
+    assert target.received == []
+
+
+def test_few_open_files_are_enough_for_many_connections_one_after_another(tmp_path: Path) -> None:
+    requests = [Request(n, n, get(f"/{n}")) for n in range(200)]
+    tape = tape_of(tmp_path / "x.tape", requests)
+    with recorder() as target:
+        command = [sys.executable, "-m", "wiretape", "replay", str(tape), "--target", target.url]
+        done = subprocess.run(
+            [*command, "-o", str(tmp_path / "run.tape"), "--no-calibrate", "--json"],
+            cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128)),
+        )  # fmt: skip
+    assert json.loads(done.stdout)["summary"]["outcomes"] == {"ANSWERED": 200}

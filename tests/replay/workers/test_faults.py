@@ -22,7 +22,9 @@ from capture.errors import WiretapeError
 from capture.exchange import NEVER, Outcome
 from capture.tape import Tape
 from replay.cli import replay as command
+from replay.collector import Collector
 from replay.options import ReplayOptions
+from replay.outcome import Summary
 from replay.run import replay
 from replay.workers import crew
 from replay.workers.worker import worker_main
@@ -90,6 +92,41 @@ def test_a_second_ctrl_c_ends_at_once_with_a_valid_run(tmp_path: Path) -> None:
         process.communicate(timeout=10)
     assert process.returncode == 0
     assert Outcome.ABANDONED in rows_of(tmp_path / "run.tape", "outcome")
+
+
+def test_a_run_is_written_to_its_end_however_often_it_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = Collector.end
+
+    def impatient(collector: Collector, *args: Any) -> Summary:
+        for _ in range(3):
+            signal.raise_signal(signal.SIGINT)
+        return end(collector, *args)
+
+    monkeypatch.setattr(Collector, "end", impatient)
+    tape = tape_of(tmp_path / "x.tape", [Request(1, n, get(f"/{n}")) for n in range(5)])
+    with recorder() as target:
+        summary = replay(tape, options(target.url), tmp_path / "run.tape")
+    assert (summary.answered, summary.interrupted) == (5, True)
+    assert len(rows_of(tmp_path / "run.tape", "outcome")) == 5
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_who_interrupts_before_the_start_has_interrupted_and_no_worker_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never_ready(*_: Any) -> None:
+        signal.pause()
+
+    monkeypatch.setattr(crew, "worker_main", never_ready)
+    tape = tape_of(tmp_path / "x.tape", [Request(1, 0, get())])
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        replay(tape, options("http://127.0.0.1:9", workers=2), tmp_path / "run.tape")
+    timer.join()
 
 
 def children(pid: int) -> list[int]:
