@@ -92,13 +92,13 @@ def replay(
         return ABORTED
     refuse_silence({Outcome[name]: count for name, count in summary.outcomes.items()})
     if not summary.sent and not summary.interrupted:
-        raise ReplayError(f"Nothing was sent: {_why_nothing(summary)}.")
+        raise ReplayError(f"No request is known to be sent: {_why_nothing(summary)}.")
     return _fidelity_code(summary, require_fidelity)
 
 
 def _why_nothing(summary: Summary) -> str:
     if summary.warnings:
-        return "see what it warns of"
+        return "its warnings say why"
     from .rewrite import DROPPED
 
     if summary.rewritten.get(DROPPED):

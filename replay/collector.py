@@ -99,6 +99,7 @@ class Collector:
         self.workers, self.start = 1, 0
         self.stopped = False
         self.interrupted = False  # by a signal
+        self.given_up = False  # on workers that do not end
         self._cut_short = 0  # connections that made room for others
         self.enough = False
         self.failures: list[str] = []
@@ -159,7 +160,8 @@ class Collector:
 
     def _lost(self, shard: int, status: int) -> None:
         self.warnings.append(
-            f"Worker {shard} died (exit {status}): what it had not sent is booked as unsent."
+            f"Worker {shard} died (exit {status}): what it had not sent, or not told of, is booked "
+            "as unsent."
         )
 
     def gone(self, shard: int, status: int, tape_path: str, options: ReplayOptions) -> None:
@@ -168,6 +170,13 @@ class Collector:
         A soak ends then, to be gone on with: days to come are none of its run.
         """
         if shard in self._ended or self.failures:
+            return
+        if self.given_up:
+            self.stopped = True
+            self.warnings.append(
+                f"Worker {shard} did not end when asked, and was ended: what it had not told by "
+                "then is not in the run."
+            )
             return
         self._lost(shard, status)
         until = None

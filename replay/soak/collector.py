@@ -76,7 +76,9 @@ class SoakCollector(Collector):
     def gone(self, shard: int, status: int, tape_path: str, options: ReplayOptions) -> None:
         """A worker's process has ended; where it told no end, the soak ends early."""
         del tape_path, options
-        if shard not in self._ended and not self.failures:
+        if self.given_up:
+            self.stopped = True
+        elif shard not in self._ended and not self.failures:
             self._lost(shard, status)
             self.stopped = self.enough = True
 

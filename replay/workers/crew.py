@@ -6,12 +6,14 @@ a sender; the caller's thread only waits, and passes Ctrl-C on.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +25,8 @@ from ..options import ReplayOptions
 from .priority import give_way
 from .worker import worker_main
 
+PATIENCE_S = 5.0
+_LOOK_S = 1.0
 ENDS = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -39,6 +43,7 @@ class Crew:
         self._dead: list[tuple[int, int]] = []  # before there was a start: shard and exit code
         self._failure: BaseException | None = None
         self._stopped = False
+        self._until = math.inf  # when who has not ended by then is killed
 
     def work(self, start_at: Callable[[], int]) -> None:
         """Start them and return when all have ended; `interrupts` are passed on meanwhile.
@@ -78,8 +83,10 @@ class Crew:
         give_way()
         try:
             while self._processes:
-                for pipe in multiprocessing.connection.wait(list(self._processes)):
+                for pipe in multiprocessing.connection.wait(list(self._processes), _LOOK_S):
                     self._hear(pipe)
+                if time.monotonic() > self._until:
+                    self._kill()
             if self._dead and self._collector.interrupted and not self._collector.start:
                 raise KeyboardInterrupt
             if self._dead and not self._collector.failures:
@@ -144,6 +151,12 @@ class Crew:
             self._stopped = True
             self._terminate()
 
+    def _kill(self) -> None:
+        """Who was asked twice and does not end (a hook that never returns) is ended."""
+        self._collector.given_up = True
+        for _, process in self._processes.values():
+            process.kill()
+
     def _terminate(self) -> None:
         for process in self._all:
             if process.is_alive():
@@ -172,6 +185,8 @@ class Crew:
             return
 
         def pass_on(_number: int, _frame: object) -> None:
+            if self._collector.interrupted:
+                self._until = min(self._until, time.monotonic() + PATIENCE_S)
             self._collector.interrupted = True
             self._terminate()
 

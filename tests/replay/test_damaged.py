@@ -118,7 +118,7 @@ def test_where_nothing_could_be_sent_for_damage_the_replay_fails(
     code, summary, problem = replayed(spoil(tape(tmp_path / "x.tape"), "heap"), target)
     assert (code, summary["outcomes"]) == (1, {"UNSENT": COUNT})
     assert "damaged section heap" in summary["warnings"][0]
-    assert problem.startswith("Nothing was sent")
+    assert problem.startswith("No request is known to be sent")
 
 
 def test_where_a_hook_leaves_out_every_request_the_replay_fails(

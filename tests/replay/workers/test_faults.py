@@ -72,8 +72,11 @@ def test_who_is_asked_to_end_leaves_a_valid_run_of_what_was_due_until_then(
     assert process.returncode == 0, error
     assert "Traceback" not in error
     assert "Stopped before its end" in said
-    assert set(rows_of(tmp_path / "run.tape", "outcome").tolist()) == {Outcome.ANSWERED}
-    assert len(rows_of(tmp_path / "run.tape", "outcome")) < 6000
+    outcomes = rows_of(tmp_path / "run.tape", "outcome")
+    # A busy machine may leave unsent what was due at the very moment.
+    assert set(outcomes.tolist()) <= {Outcome.ANSWERED, Outcome.UNSENT}
+    assert np.count_nonzero(outcomes == Outcome.ANSWERED) > len(outcomes) / 2
+    assert len(outcomes) < 6000
 
 
 def test_a_second_ctrl_c_ends_at_once_with_a_valid_run(tmp_path: Path) -> None:
@@ -127,6 +130,36 @@ def test_who_interrupts_before_the_start_has_interrupted_and_no_worker_failed(
     with pytest.raises(KeyboardInterrupt):
         replay(tape, options("http://127.0.0.1:9", workers=2), tmp_path / "run.tape")
     timer.join()
+
+
+@pytest.mark.parametrize("from_request", [0, 3000])
+def test_a_hook_that_never_returns_cannot_keep_a_replay_from_ending(
+    tmp_path: Path, from_request: int
+) -> None:
+    stuck = "import itertools, time\nseen = itertools.count()\ndef rewrite(request):\n"
+    stuck += f"    if next(seen) >= {from_request}:\n        time.sleep(1000)\n    return request\n"
+    (tmp_path / "stuck.py").write_text(stuck)
+    tape = long_tape(tmp_path / "x.tape")
+    with recorder() as target:
+        hook = ("--hook", str(tmp_path / "stuck.py"))
+        process = started(tape, tmp_path / "run.tape", target.url, *hook)
+        if from_request:
+            assert waited(lambda: sum(map(bool, target.received)) >= 4)
+        else:
+            assert waited(lambda: (tmp_path / "run.tape").exists() and len(children(process.pid)))
+            time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        said, error = process.communicate(timeout=30)
+    assert "Traceback" not in error
+    if from_request:
+        assert process.returncode == 0, error
+        assert "did not end when asked" in said
+        with Tape.open(tmp_path / "run.tape") as run:
+            assert run.whole
+    else:
+        assert process.returncode == 130, error
 
 
 def children(pid: int) -> list[int]:
