@@ -1,6 +1,7 @@
 """Clones get identities of their own: the same throughout a clone, others in every other."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -93,3 +94,22 @@ def test_who_a_path_names_is_the_same_somebody_as_in_the_rest_of_the_clone() -> 
     assert line(b"/users/48213", clone=4).split(b"/")[2].split()[0] != fresh
     for path in (b"/users/login", b"/users/me/cart", b"/items/48213", b"/users/"):
         assert line(path).startswith(b"GET " + path + b" ")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "session", "token", "password", "passwd", "secret", "email", "e-mail", "phone",
+        "user", "user_name", "username", "login", "account", "customer", "member", "apikey",
+        "api_key", "api-key", "csrf", "nonce", "sid", "uid", "pin", "jti", "sub",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("spelt", [str.lower, str.upper, str.title])
+def test_every_name_that_says_who_somebody_is_has_its_value_replaced(
+    name: str, spelt: Callable[[str], str]
+) -> None:
+    identities = Identities(1)
+    line = f"GET /?{spelt(name)}=Ab3dEf7h HTTP/1.1\r\n\r\n".encode()
+    assert b"Ab3dEf7h" not in identities(line, len(line), 1)
+    body = f'{{"{spelt(name)}": "Ab3dEf7h"}}'.encode()
+    assert b"Ab3dEf7h" not in identities(line[:8] + body, 8, 1)
