@@ -30,6 +30,7 @@ COMPILED = (
     "capture/rivals.py",
     "capture/stream.py",
     "capture/http1/*.py",
+    "capture/sanitize/anchored.py",
     "capture/sanitize/blind.py",
     "capture/sanitize/characters.py",
     "capture/sanitize/content.py",

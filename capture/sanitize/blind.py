@@ -76,7 +76,7 @@ class Blind:
         key = self._hash(text, self._seeds[kind])
         new = self._known.results.get(key)
         if new is None:
-            new = self._makers[kind](text)
+            new = self._valued(text) if kind == "value" else self._makers[kind](text)
             if len(text) <= _SHORT:
                 self._known.keep(key, new)
         if len(new) >= _TELLING:
@@ -94,10 +94,9 @@ class Blind:
 
     def value(self, raw: bytes, action: str = "pseudonym") -> bytes:
         """The replacement of a whole value, whose spelling (percent, JSON escapes) is kept."""
-        finish = _mask if action == "mask" else self._whole
         if PERCENT in raw or BACKSLASH in raw or AMPERSAND in raw or NUL in raw:
-            return views.inside(raw, finish)
-        return finish(raw)
+            return views.inside(raw, _mask if action == "mask" else self._whole)
+        return _mask(raw) if action == "mask" else self._whole(raw)
 
     def _whole(self, plain: bytes) -> bytes:
         return self.replace("value", plain)
@@ -105,11 +104,13 @@ class Blind:
     def _valued(self, text: bytes) -> bytes:
         """A whole value; what stands in a longer text is of its own kind there, too."""
         kind = kind_of(text)
-        if kind != "text" or text.isalnum() or len(text) < _SHORTEST:
-            return self._makers[kind](text) if text else text
+        if kind != "text":
+            return self._makers[kind](text)
+        if text.isalnum() or len(text) < _SHORTEST:
+            return self._pseudonyms.text(text) if text else text
         found, _ = self._scanner.find(text)
         if not found:
-            return self._makers["text"](text)
+            return self._pseudonyms.text(text)
         out: list[bytes] = []
         done = 0
         for start, end, detector in found:

@@ -191,8 +191,8 @@ class Content:
         actions: list[Action | None] = []
         action_at, done, few = self._head.action, self._head.done, len(data) <= MOST_BYTES
         for place in found:
-            structure, name, start, end, path, under = place
-            action = action_at(structure, name, path, under)
+            name, start, end = place.name, place.start, place.end
+            action = action_at(place.kind, name, place.path, place.under)
             free = not edits or start >= edits[-1][1]  # not within what is replaced
             if action is None and free and name in _GRAPHQL and b"{" in data[start:end]:
                 few = False  # what stands in its text differs from one to the next

@@ -74,7 +74,9 @@ def _places(raw: bytes, head_bytes: int) -> Iterator[places.Place]:
     body = raw[head_bytes:]
     with suppress(places.TooDeep):  # such a body is filled
         for place in places_of(body, kind) or places.loose_values(body, 0, len(body)):
-            yield place._replace(start=place.start + head_bytes, end=place.end + head_bytes)
+            place.start += head_bytes
+            place.end += head_bytes
+            yield place
 
 
 def _changes(old: bytes, new: bytes) -> list[tuple[int, bytes, bytes]]:

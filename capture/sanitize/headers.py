@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from ..octets import NEWLINE, RETURN
+from ..octets import HASH, NEWLINE, RETURN, SEMICOLON
 from .blind import Blind
 from .credentials import PROTOCOL, WORD
 from .places import cookies, pairs, path_values
@@ -22,6 +22,8 @@ _SEGMENT: Final = re.compile(rb"[^/]+")
 _VALUE_LIKE: Final = re.compile(rb"(?=.*\d)[\w.~%@:+-]{2,}|[^@%;#=\n]*+[@%;#=].*|[\w-]{25,}")
 _PARAMETERS: Final = re.compile(rb"[?;#]")
 _VERSION: Final = re.compile(rb" HTTP/\d\.\d\s*")
+_VERSIONS: Final = frozenset((b" HTTP/1.1\r", b" HTTP/1.0\r"))
+"""What most first lines end with."""
 _NUMBERS: Final = re.compile(
     rb"(?i)content-length\s*:\s*\d+(?:\s*,\s*\d+)*\s*"
     rb"|range\s*:\s*[a-z]{1,12}=\s*\d*-\d*(?:\s*,\s*\d*-\d*)*\s*"
@@ -54,15 +56,18 @@ class Head:
         edits: list[tuple[int, int, bytes]] = []
         mark = line.find(b"?", first, last)
         path_end = mark if mark >= 0 else last
-        odd = _PARAMETERS.search(line, first, path_end)
+        odd = None
+        if SEMICOLON in line or HASH in line:
+            odd = _PARAMETERS.search(line, first, path_end)
         if odd and not self.strict:
             edits += self.named(line, odd.end(), path_end, "query")
         if self.strict or self._policy.by_segment:
             edits = _apart(edits, self._segments(line, first + 1, path_end))
         if mark >= 0:
             edits += self.named(line, mark + 1, last, "query")
-        if _VERSION.fullmatch(line, last):
-            edits.append((last, len(line), line[last:]))
+        version = line[last:]
+        if version in _VERSIONS or _VERSION.fullmatch(version):
+            edits.append((last, len(line), version))
         return self._blind.clean(line, edits)
 
     def _segments(self, line: bytes, start: int, end: int) -> list[tuple[int, int, bytes]]:

@@ -6,17 +6,17 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from ..octets import DIGITS
+from ..octets import AT, DIGITS
 from . import validators as is_
 
 DATE: Final = re.compile(
     rb"(?P<day>(?P<first>\d{4})(?P<a>[-/.])\d{1,2}(?P=a)\d{1,2}"
     rb"|\d{1,2}(?P<b>[-/.])\d{1,2}(?P=b)\d{4})(?:[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-]00:?00)?)?"
 )
-
+_EMAIL: Final = re.compile(rb"[^@\s]+@[^@\s]+\.[A-Za-z]{2,24}")
 _WHOLE: Final[tuple[tuple[re.Pattern[bytes], str, Callable[[bytes], bool] | None], ...]] = (
     (re.compile(rb"eyJ[\w-]+\.[\w-]+\.[\w-]*"), "jwt", is_.is_jwt),
-    (re.compile(rb"[^@\s]+@[^@\s]+\.[A-Za-z]{2,24}"), "email", None),
+    (_EMAIL, "email", None),
     (re.compile(rb"\d(?:[ -]?\d){11,18}"), "card", is_.is_card),
     (re.compile(rb"[A-Za-z]{2}\d\d[A-Za-z0-9 -]{10,40}"), "iban", is_.is_iban),
     (re.compile(rb"\d{3}-\d\d-\d{4}"), "ssn", is_.is_ssn),
@@ -37,13 +37,18 @@ _ANY: Final = re.compile(
 
 def kind_of(text: bytes) -> str:
     """Which kind of thing a whole value is; `text` where it is none in particular."""
-    if text.isalnum() and len(text.strip(DIGITS)) > 1 and not text[2:4].isdigit():
-        return "text"  # letters, and neither those of an IBAN nor the one of an exponent
+    if AT in text:
+        return "email" if _EMAIL.fullmatch(text) else "text"
+    like_iban = text[:2].isalpha() and text[2:4].isdigit()
+    if not like_iban and text.isalnum() and len(text.strip(DIGITS)) > 1:
+        return "text"  # letters, and not the one of an exponent
     whole = _ANY.fullmatch(text)
     if whole is None:
         return "text"
     # The first kind whose form it has may refuse it; then those after that one are asked.
-    for pattern, kind, valid in _WHOLE[_ORDER[whole.lastgroup or ""] :]:
-        if pattern.fullmatch(text) and (valid is None or valid(text)):
+    first = _ORDER[whole.lastgroup or ""]
+    for at in range(first, len(_WHOLE)):
+        pattern, kind, valid = _WHOLE[at]
+        if (at == first or pattern.fullmatch(text)) and (valid is None or valid(text)):
             return kind
     return "text"

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from ..octets import EQUALS, PERCENT, PLUS, QUOTE
+from ..octets import EQUALS, PERCENT, PLUS, QUOTE, SPACE
 from .triggers import Scan
 
 DEEPEST: Final = 200
@@ -31,15 +31,22 @@ def opened(names: list[str], name: str) -> None:
         raise TooDeep
 
 
-class Place(NamedTuple):
+class Place:
     """A value: what kind of structure it stands in, its name and path, and its span."""
 
-    kind: str
-    name: str
-    start: int
-    end: int
-    path: str = ""
-    under: tuple[str, ...] = ()  # names of the containers it stands in, outermost first
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        start: int,
+        end: int,
+        path: str = "",
+        under: tuple[str, ...] = (),
+    ) -> None:
+        self.kind, self.name = kind, name
+        self.start, self.end = start, end
+        self.path = path
+        self.under = under  # names of the containers it stands in, outermost first
 
 
 def is_quoted(data: bytes, place: Place) -> bool:
@@ -47,6 +54,9 @@ def is_quoted(data: bytes, place: Place) -> bool:
     return place.start > 0 and data[place.start - 1] == QUOTE
 
 
+_NAMES: Final = 1000
+_cookie_names: Final[dict[bytes, str]] = {}
+"""Names of cookies, without white space or a sign in them, as text."""
 _PAIR: Final = re.compile(rb"([^=&;?#\s]{1,400})=([^&#\s]*)")
 _FORM_PAIR: Final = re.compile(rb"([^=&;?#\s]{1,400}) {0,4}=([^&]*)")  # to the next all is value
 _WITHIN: Final = re.compile(rb"[;?#]([^=&;?#\s]{1,400})=([^&;?#\s]*)")  # begun by an odd sign
@@ -104,14 +114,14 @@ def pairs(data: bytes, start: int, end: int, kind: str) -> Iterator[Place]:
         yield Place(kind, _text(match[1]), low, high)
         if EQUALS in value:
             for inner in _WITHIN.finditer(data, low, high):
-                yield Place(kind, _text(inner[1]), *inner.span(2))
+                yield Place(kind, _text(inner[1]), inner.start(2), inner.end(2))
     if done < end:
         yield from _nameless(data, done, end, kind)
 
 
 def _nameless(data: bytes, start: int, end: int, kind: str) -> Iterator[Place]:
     for match in _PIECE.finditer(data, start, end):
-        yield Place(kind, "", *match.span())
+        yield Place(kind, "", match.start(), match.end())
 
 
 def path_values(data: bytes, start: int, end: int) -> Iterator[Place]:
@@ -121,15 +131,37 @@ def path_values(data: bytes, start: int, end: int) -> Iterator[Place]:
     for match in _SEGMENT.finditer(data, authority.end() if authority else start, end):
         here = _text(match[0].replace(b"+", b"%2B"))
         path += "/" + here.replace("/", "%2F")
-        yield Place("path", before, *match.span(), path)
+        yield Place("path", before, match.start(), match.end(), path)
         before = here
 
 
 def cookies(data: bytes, start: int, end: int) -> Iterator[Place]:
     """The values of a Cookie header; what has no name is one, too."""
+    while start < end:
+        stop = data.find(b";", start, end)
+        stop = stop if stop >= 0 else end
+        begin = start + 1 if data[start] == SPACE else start
+        sign = data.find(b"=", begin, stop)
+        # A name that was seen before, its sign and a value, as nearly all are.
+        name = _cookie_names.get(data[begin:sign]) if sign >= 0 else None
+        if name is not None and sign + 1 < stop and data[sign + 1] > SPACE:
+            yield Place("cookie", name, sign + 1, stop)
+        else:
+            yield from _odd_cookies(data, start, stop)
+        start = stop + 1
+
+
+def _odd_cookies(data: bytes, start: int, end: int) -> Iterator[Place]:
+    """The values of what stands between two semicolons."""
     for match in _COOKIE.finditer(data, start, end):
-        group = 3 if match[2] is None else 2
-        yield Place("cookie", (match[1] or b"").decode("latin-1"), *match.span(group))
+        low, high = match.span(3 if match[2] is None else 2)
+        raw = match[1] or b""
+        name = raw.decode("latin-1")
+        if raw:
+            if len(_cookie_names) >= _NAMES:
+                _cookie_names.clear()
+            _cookie_names[raw] = name
+        yield Place("cookie", name, low, high)
 
 
 def json_values(
@@ -160,7 +192,7 @@ def json_values(
         if group in (3, 4):
             name = json_name(match[1])
         path = ".".join((*names[1:], name or "*")) if paths else ""
-        yield Place(kind, name, *match.span(group), path, under)
+        yield Place(kind, name, match.start(group), match.end(group), path, under)
 
 
 def json_name(raw: bytes) -> str:
@@ -180,7 +212,8 @@ def xml_values(data: bytes, start: int, end: int) -> Iterator[Place]:
             for found in _ATTRIBUTE.finditer(data, *match.span(3)):
                 group = found.lastindex or 2
                 own = found[1].rpartition(b":")[2].decode("latin-1")
-                yield Place("xml", own, *found.span(group), under=(*open_names, name))
+                low, high = found.span(group)
+                yield Place("xml", own, low, high, under=(*open_names, name))
             if not match[3].endswith(b"/"):
                 opened(open_names, name)
         elif match[1]:
@@ -188,7 +221,8 @@ def xml_values(data: bytes, start: int, end: int) -> Iterator[Place]:
                 open_names.pop()
         elif match[4] and match[4].strip():
             name = open_names[-1] if open_names else ""
-            yield Place("xml", name, *match.span(4), under=tuple(open_names[:-1]))
+            low, high = match.span(4)
+            yield Place("xml", name, low, high, under=tuple(open_names[:-1]))
 
 
 def multipart_values(data: bytes, start: int, end: int, boundary: bytes) -> Iterator[Place]:
@@ -205,7 +239,8 @@ def multipart_values(data: bytes, start: int, end: int, boundary: bytes) -> Iter
         else:
             for each in _PART_VALUE.finditer(data, at + len(mark), split.start()):
                 group = each.lastindex or 2
-                yield Place("multipart", each[group - 1].decode("latin-1"), *each.span(group))
+                own = each[group - 1].decode("latin-1")
+                yield Place("multipart", own, each.start(group), each.end(group))
             name = _PART_NAME.search(data, at, split.start())
             value_end = stop - 2 if data[stop - 2 : stop] == b"\r\n" else stop
             if value_end > split.end():
@@ -238,7 +273,7 @@ def loose_values(data: bytes, start: int, end: int) -> Iterator[Place]:
     """Values that follow a name and a sign of assignment, whatever the structure is."""
     for match in loose_matches(data, start, end):
         group = match.lastindex or 4
-        yield Place("form", match[1].decode("latin-1"), *match.span(group))
+        yield Place("form", match[1].decode("latin-1"), match.start(group), match.end(group))
 
 
 def loose_matches(data: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:

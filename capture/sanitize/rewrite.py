@@ -116,7 +116,8 @@ class Sanitizer:
         """Under which a body is remembered, with how it is to be read; none if it is too large."""
         if not body or len(body) > SMALL_BODY:
             return b""
-        return self._hash(body, self._how(b"\0".join((*notes, *notes.values())), self._seed))
+        how = b"\0".join(notes) + b"\0" + b"\0".join(notes.values())
+        return self._hash(body, self._how(how, self._seed))
 
 
 def _is_plain(notes: Notes) -> bool:
