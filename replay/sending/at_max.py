@@ -43,7 +43,7 @@ class EngineAtMax(Engine):
             self._admit()
             over = self._plan_is_out()
             self._end_lanes(FAR if over and not self._released else self._reached)
-            if over and not self.in_flight and not self._released:
+            if over and not self.in_flight and not self._released and not self._still_writing():
                 return
             self._wait(0, held=False)
         self._drain()
@@ -101,7 +101,7 @@ class EngineAtMax(Engine):
         del cause  # it was not due before it could be sent
         super()._send(wire, batch, row, Lateness.NONE)
         stays = wire.closing == Close.CAPTURE_END and not wire.tunnelled
-        if wire.outstanding and not wire.writing and stays and batch.plain[row]:
+        if wire.outstanding and not wire.unfinished and stays and batch.plain[row]:
             self._carry(wire, batch, row)
 
     def answered(self, wire: Wire, batch: Batch, row: int) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import struct
 from collections import deque
 from typing import Final, Protocol
 
@@ -20,6 +19,7 @@ from capture.exchange import NEVER, Close, Lateness, Outcome, Reuse
 
 from ..handover.batch import CONNECT, HEAD, STATUS_BITS, Batch
 from .clock import now_ns
+from .farewell import reset_once_closed, say_farewell
 from .framing import Garbage, ResponseReader
 from .refusal import outcome_of
 from .short_way import ShortWay
@@ -29,7 +29,6 @@ HANDSHAKE: Final = 1
 OPEN: Final = 2
 CLOSED: Final = 3
 RECEIVE: Final = 65536
-_LINGER_RST: Final = struct.pack("ii", 1, 0)
 FILLER: Final = b"x" * 65536
 
 
@@ -37,10 +36,10 @@ class Wire:
     """See above. `waiting` are requests to be written, `outstanding` those to be answered."""
 
     __slots__ = (
-        "began", "behind", "client", "closing", "connect_ns", "fd", "fill", "fresh", "lane",
-        "lent_to", "open_ns", "outstanding", "pooled", "reader", "received", "recv", "rest", "send",
-        "sent", "served", "settle", "sock", "spare", "state", "target", "tls_ns", "tunnelled",
-        "unwritten", "waiting",
+        "answered_at", "began", "behind", "client", "closing", "connect_ns", "fd", "fill", "fresh",
+        "lane", "lent_to", "open_ns", "outstanding", "pooled", "reader", "received", "recv",
+        "rest", "send", "sent", "served", "settle", "sock", "spare", "state", "target", "tls_ns",
+        "tunnelled", "unwritten", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -48,26 +47,20 @@ class Wire:
     ) -> None:
         self.use(sock)
         self.lent_to: ShortWay | None = None
-        self.lane = lane
-        self.client = 0
-        self.target = target
+        self.lane, self.target, self.client = lane, target, 0
         self.state = CONNECTING
-        self.spare = self.pooled = False
+        self.spare = self.pooled = self.tunnelled = False
         self.fresh = True
-        self.tunnelled = False
         self.closing = Close.CAPTURE_END
         self.began = self.open_ns = now_ns()
-        self.connect_ns = NEVER
-        self.tls_ns = NEVER
+        self.connect_ns = self.tls_ns = self.answered_at = NEVER
         self.rest: bytes | memoryview = b""
-        self.fill = 0
-        self.unwritten = 0
+        self.fill = self.unwritten = 0
         self.sent = self.received = self.served = 0
         self.waiting: deque[tuple[Batch, int]] = deque()
         self.behind: deque[tuple[Batch, int]] = deque()
         self.outstanding: deque[tuple[Batch, int]] = deque()
-        self.reader = reader
-        self.settle = settle
+        self.reader, self.settle = reader, settle
 
     def use(self, sock: socket.socket) -> None:
         """Send and receive through this socket from now on."""
@@ -92,7 +85,7 @@ class Wire:
     @property
     def idle(self) -> bool:
         """Whether nothing is on its way in either direction."""
-        return self.oldest is None and not self.waiting
+        return self.oldest is None and not self.waiting and not self.unfinished
 
     @property
     def oldest(self) -> tuple[Batch, int] | None:
@@ -102,9 +95,23 @@ class Wire:
         return self.outstanding[0] if self.outstanding else None
 
     @property
+    def waits_since(self) -> int:
+        """Since when the target has owed an answer, or to take what is left of a request."""
+        oldest = self.oldest
+        if oldest is None:
+            return self.answered_at if self.unfinished else NEVER
+        batch, row = oldest
+        return max(batch.sent_first[row], self.answered_at)
+
+    @property
     def writing(self) -> bool:
-        """Whether the kernel has not yet taken all that was to be written."""
-        return bool(self.rest) or self.fill > 0
+        """Whether the kernel has not yet taken all that was to be written by now."""
+        return bool(self.rest) or (self.fill > 0 and not self.unwritten)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the end of a request is still to be written, even if it was answered already."""
+        return bool(self.rest) or self.fill > 0 or self.unwritten > 0
 
     def put(self, batch: Batch, row: int, cause: int = Lateness.NONE) -> None:
         """Write one request now, or its first piece."""
@@ -123,7 +130,7 @@ class Wire:
             batch.reuse[row] = Reuse.SPARE if extra else Reuse.FRESH
         elif extra:
             batch.reuse[row] = Reuse.SPARE
-        if self.rest or self.fill:
+        if self.unfinished:
             batch.late_cause[row] = Lateness.WINDOW
             self.behind.append((batch, row))
             return
@@ -155,19 +162,16 @@ class Wire:
         bounds = [*(offset for offset, _ in pieces), len(request)]
         for number, (offset, after) in enumerate(pieces):
             part = request[offset : bounds[number + 1]]
-            self.settle.later(started + after, self, batch, row, part)
-        if not pieces:
-            self.fill = batch.fill[row]
+            self.settle.later(started + after, self, part)
+        self.fill = batch.fill[row]
         self.rest = request[: bounds[0]]
         self.flush()
 
-    def continue_with(self, batch: Batch, row: int, part: bytes) -> None:
+    def continue_with(self, part: bytes) -> None:
         """The next piece of a request that is written in pieces."""
         if self.state != OPEN or not self.unwritten:
             return
         self.unwritten -= 1
-        if not self.unwritten:
-            self.fill = batch.fill[row]
         self.rest = bytes(self.rest) + part
         self.flush()
 
@@ -180,6 +184,9 @@ class Wire:
                 batch.sent_last[row] = now_ns()
                 if batch.ended[row]:
                     self.settle.ended(self, batch, row)
+            elif not self.outstanding:
+                self.settle.written(self)
+                return
             if self.state != OPEN or not self.behind:
                 return
             batch, row = self.behind.popleft()
@@ -193,7 +200,7 @@ class Wire:
         """Write what the socket takes; whether it took all."""
         while True:
             if not self.rest:
-                if not self.fill:
+                if not self.fill or self.unwritten:
                     return True
                 self.rest = FILLER[: min(self.fill, len(FILLER))]
                 self.fill -= len(self.rest)
@@ -207,24 +214,13 @@ class Wire:
             self.sent += sent
             self.rest = memoryview(self.rest)[sent:]
 
-    def half_close(self) -> None:
-        """Say that no more will come: below TLS, since OpenSSL reads no answer once it said so."""
-        try:
-            socket.socket.shutdown(self.sock, socket.SHUT_WR)
-        except OSError:
-            pass
-
     def end_as(self, close: int) -> None:
         """End the connection as the recorded client did; what is on its way is abandoned."""
-        self.closing = Close.FIN_CLIENT
+        self.closing = Close.RST_CLIENT if close == Close.RST_CLIENT else Close.FIN_CLIENT
         if close == Close.RST_CLIENT:
-            self.closing = Close.RST_CLIENT
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RST)
-        elif isinstance(self.sock, ssl.SSLSocket) and self.state == OPEN:
-            try:
-                self.sock.unwrap()  # without this word of TLS an end is a truncation
-            except (OSError, ValueError):
-                pass  # it is said; the target has not said it yet
+            reset_once_closed(self.sock)
+        elif self.state == OPEN:
+            say_farewell(self.sock)
         self.fail(Outcome.ABANDONED)
 
     def receive(self) -> None:
@@ -266,6 +262,8 @@ class Wire:
                 following = self.outstanding[0]
                 method = following[0].methods[following[1]]
                 reader.expect(method == HEAD, method == CONNECT)
+            elif not self.tunnelled:
+                data = b""  # it came before whatever is sent next: that is not what it answers
             self.settle.answered(self, batch, row)
         if data and self.tunnelled and self.outstanding:
             batch, row = self.outstanding.popleft()
@@ -279,6 +277,7 @@ class Wire:
         batch.answered_last[row] = now
         batch.digest[row] = reader.digest
         batch.answer[row] = reader.status | reader.bytes_in << STATUS_BITS
+        self.answered_at = now
         self.served += 1
         if reader.keep:
             self.settle.kept(batch, row, reader.head, reader.body)
@@ -329,22 +328,20 @@ class Settle(Protocol):
 
     def answered(self, wire: Wire, batch: Batch, row: int) -> None:
         """A request was answered in full."""
-        ...
 
     def closed(
         self, wire: Wire, lost: list[tuple[Batch, int]], unsent: list[tuple[Batch, int]]
     ) -> None:
         """The wire is closed; some requests were on their way, others waited for their turn."""
-        ...
 
     def ended(self, wire: Wire, batch: Batch, row: int) -> None:
         """A request after which the recorded client's side ended was written."""
-        ...
 
     def kept(self, batch: Batch, row: int, head: bytes, body: bytes) -> None:
         """An answer, where answers are kept."""
-        ...
 
-    def later(self, instant: int, wire: Wire, batch: Batch, row: int, part: bytes) -> None:
-        """At that instant, `wire.continue_with(batch, row, part)`."""
-        ...
+    def later(self, instant: int, wire: Wire, part: bytes) -> None:
+        """At that instant, `wire.continue_with(part)`."""
+
+    def written(self, wire: Wire) -> None:
+        """The end of a request was written whose answer had come before."""

@@ -145,7 +145,11 @@ class Engine(Lending):
         """Whether the plan is at its end: all answered, and all that ended in it has ended."""
         if not self._intake.ended or self.in_flight:
             return False
-        return self.stopping or not (self._ends or self._to_open)
+        return self.stopping or not (self._ends or self._to_open or self._still_writing())
+
+    def _still_writing(self) -> bool:
+        """Whether the end of a request is still to be written that was answered early."""
+        return any(wire.unfinished for wire in self._wires.values())
 
     def _end_lanes(self, until: int) -> None:
         """End the lanes that ended before `until` (ns since due time 0): nothing more will come."""

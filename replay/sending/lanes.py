@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from capture.exchange import Close, Flag, Lateness, Outcome, RequestEnd, Reuse
+from capture.exchange import NEVER, Close, Flag, Lateness, Outcome, RequestEnd, Reuse
 
 from ..handover.batch import HALF_CLOSED, Batch
 from ..options import ReplayOptions
@@ -24,6 +24,7 @@ from .clock import now_ns
 from .connection import CONNECTING, HANDSHAKE, OPEN, Settle, Wire
 from .dialer import Dialer
 from .ends import Ends, Key
+from .farewell import by_client, half_close
 from .spares import Spares
 from .timers import Timers
 
@@ -45,9 +46,7 @@ class Lanes(Settle):
         on_kept: Callable[[Batch, int, bytes, bytes], None],
     ) -> None:
         self._options = options
-        self._on_batch = on_batch
-        self._on_closed = on_closed
-        self._on_kept = on_kept
+        self._on_batch, self._on_closed, self._on_kept = on_batch, on_closed, on_kept
         self._strict = options.order == "strict" or options.at_max
         self._dialer = Dialer(targets, options, poll, self)
         self._wires = self._dialer.wires
@@ -187,10 +186,14 @@ class Lanes(Settle):
         if wire.idle:
             wire.end_as(close)
             return
-        batch, row = wire.outstanding[0] if wire.outstanding else wire.waiting[0]
+        owed = wire.outstanding or wire.waiting
+        if not owed:
+            wire.closing = Close(close)  # the end of what was answered early is still to be written
+            return
+        batch, row = owed[0]
         if batch.ended[row] == RequestEnd.FIN and close == Close.FIN_CLIENT:
-            wire.half_close()
-        elif batch.cut_off(row) or (batch.flags[row] & Flag.NO_RESPONSE and _ours(close)):
+            half_close(wire.sock)
+        elif batch.cut_off(row) or (batch.flags[row] & Flag.NO_RESPONSE and by_client(close)):
             self._give_up(wire, batch, row, close)
         else:
             wire.closing = Close(close)
@@ -207,12 +210,12 @@ class Lanes(Settle):
         """See Settle."""
         self._on_kept(batch, row, head, body)
 
-    def later(self, instant: int, wire: Wire, batch: Batch, row: int, part: bytes) -> None:
+    def later(self, instant: int, wire: Wire, part: bytes) -> None:
         """See Settle."""
-        self._timers.add(instant, self._continue, (wire, batch, row, part))
+        self._timers.add(instant, self._continue, (wire, part))
 
-    def _continue(self, wire: Wire, batch: Batch, row: int, part: bytes) -> None:
-        wire.continue_with(batch, row, part)
+    def _continue(self, wire: Wire, part: bytes) -> None:
+        wire.continue_with(part)
         if wire.state == OPEN and wire.writing:
             self._dialer.watch(wire)
 
@@ -227,14 +230,12 @@ class Lanes(Settle):
                 if now - wire.open_ns > self._options.connect_timeout:
                     wire.fail(Outcome.CONNECT_TIMED_OUT)
                 continue
-            oldest = wire.oldest
-            if oldest is not None:
-                batch, row = oldest
-                if now - batch.sent_first[row] > self._options.timeout:
-                    wire.fail(Outcome.TIMED_OUT)
+            since = wire.waits_since
+            if since != NEVER and now - since > self._options.timeout:
+                wire.fail(Outcome.TIMED_OUT)
 
     def answered(self, wire: Wire, batch: Batch, row: int) -> None:
-        """See Settle: the next that waits for this lane goes out, or the wire is done with."""
+        """See Settle."""
         del row
         self.in_flight -= 1
         self.answered_count += 1
@@ -245,7 +246,12 @@ class Lanes(Settle):
             self._dialer.answered(wire)
         if not wire.reader.stays and not wire.tunnelled:
             wire.fail(Outcome.NONE)
-        elif wire.waiting:
+        elif not wire.unfinished:
+            self.written(wire)
+
+    def written(self, wire: Wire) -> None:
+        """See Settle: the next that waits for this lane goes out, or the wire is done with."""
+        if wire.waiting:
             self._send(wire, *wire.waiting.popleft(), Lateness.CONNECTION)
         elif wire.closing != Close.CAPTURE_END:
             wire.end_as(wire.closing)
@@ -291,13 +297,13 @@ class Lanes(Settle):
         """
         how, others = batch.ended[row], len(wire.outstanding) + len(wire.waiting) > 1
         if how == HALF_CLOSED:
-            wire.half_close()
+            half_close(wire.sock)
         elif batch.close_after[row] >= 0 and not self._options.at_max:
             return
         elif how == RequestEnd.RST:
             wire.end_as(Close.RST_CLIENT)
         elif how == RequestEnd.FIN or others:
-            wire.half_close()
+            half_close(wire.sock)
         elif how == RequestEnd.SILENCE:
             self._abandon(wire, batch, row)
         else:
@@ -342,7 +348,3 @@ class Lanes(Settle):
     def _settled(self, batch: Batch) -> None:
         if self._live.pop(batch.number, None) is not None:
             self._on_batch(batch)
-
-
-def _ours(close: int) -> bool:
-    return close in (Close.FIN_CLIENT, Close.RST_CLIENT)
