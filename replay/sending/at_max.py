@@ -106,20 +106,27 @@ class EngineAtMax(Engine):
 
     def answered(self, wire: Wire, batch: Batch, row: int) -> None:
         """See Settle: the row that follows is the next of this wire, once it is reached."""
-        follows = batch.following[row]
-        if follows >= batch.reached:
-            batch.parked.add(follows)
-        elif follows >= 0:
+        follows = self._follower(batch, row)
+        if follows >= 0:
             wire.waiting.appendleft((batch, follows))
         super().answered(wire, batch, row)
 
     def closed(
         self, wire: Wire, lost: list[tuple[Batch, int]], unsent: list[tuple[Batch, int]]
     ) -> None:
-        """See Settle."""
-        super().closed(wire, lost, unsent)
+        """See Settle: what follows a lost request goes before what has waited behind that."""
+        if wire.closing == Close.CAPTURE_END:  # the run is over
+            super().closed(wire, lost, unsent)
+            for batch, row in lost:
+                self._release(batch, row)
+            return
+        led = []
         for batch, row in lost:
-            self._release(batch, row)
+            follows = self._follower(batch, row)
+            if follows >= 0:
+                batch.due[follows] = now_ns() - self._start
+                led.append((batch, follows))
+        super().closed(wire, lost, led + unsent)
 
     def _settle_row(self, batch: Batch, row: int, outcome: Outcome) -> None:
         super()._settle_row(batch, row, outcome)
@@ -127,10 +134,16 @@ class EngineAtMax(Engine):
 
     def _release(self, batch: Batch, row: int) -> None:
         """This row has no wire on which another could follow: that one finds its own."""
-        follows = batch.following[row]
-        if follows >= batch.reached:
-            batch.parked.add(follows)
-        elif follows >= 0:
+        follows = self._follower(batch, row)
+        if follows >= 0:
             self.in_flight -= 1
             self.sent -= 1
             self._released.append((batch, follows))
+
+    def _follower(self, batch: Batch, row: int) -> int:
+        """The row that follows where that was reached, else NEVER: until it is, it waits."""
+        follows: int = batch.following[row]
+        if follows >= batch.reached:
+            batch.parked.add(follows)
+            return NEVER
+        return follows

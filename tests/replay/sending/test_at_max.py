@@ -6,6 +6,7 @@ import math
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -246,3 +247,20 @@ def test_a_request_that_the_client_cut_off_is_sent_so_far(tmp_path: Path) -> Non
     with recorder(framed(lambda *_: ANSWER)) as target:
         summary = at_max(tmp_path, [cut, Request(2, 1, get("/2"))], target.url)
     assert summary.outcomes == {"ABANDONED": 1, "ANSWERED": 1}
+
+
+def test_requests_keep_their_order_where_a_connection_is_lost_in_mid_course(tmp_path: Path) -> None:
+    def loses_the_second(sock: socket.socket, pieces: list[bytes]) -> None:
+        while data := sock.recv(65536):
+            pieces.append(data)
+            if b"/1 " in data:
+                time.sleep(0.2)  # until the others wait behind it
+                return
+            sock.sendall(ANSWER)
+
+    head = b"HEAD /3 HTTP/1.1\r\nHost: shop.test\r\n\r\n"
+    requests = [get(f"/{number}") for number in range(8)]
+    requests[3] = head  # what is not plain begins another chain
+    with recorder(loses_the_second) as target:
+        at_max(tmp_path, [Request(1, k, raw) for k, raw in enumerate(requests)], target.url)
+    assert b"".join(piece for pieces in target.received for piece in pieces) == b"".join(requests)
