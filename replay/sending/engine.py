@@ -294,10 +294,9 @@ class Engine(Lending):
             if wire is None:
                 return
             self._lanes[key] = wire
-        if self._send_plain(wire, batch, row):
-            if cause:
-                batch.late_cause[row] = cause
-        elif wire.state != OPEN:
+        if self._send_plain(wire, batch, row, cause):
+            return
+        if wire.state != OPEN:
             wire.waiting.append((batch, row))
         elif wire.idle:
             self._send(wire, batch, row, cause)

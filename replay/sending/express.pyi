@@ -12,8 +12,9 @@ class Express:
         answers: Answers,
         *,
         settled: Callable[[Batch], None],
-        unsent: Callable[[int, int, int], None],
-        heard: Callable[[int, bytes | None, int], None],
+        unsent: Callable[[int, int], None],
+        heard: Callable[[int, bytes, int], None],
+        failed: Callable[[int, int], None],
         freed: Callable[[int], None],
     ) -> None: ...
     def add(self, batch: Batch) -> None: ...

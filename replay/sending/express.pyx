@@ -72,16 +72,17 @@ cdef class Express:
     """See quick.Quick. A batch is made known with `add`, and is told how far it was reached."""
 
     cdef int epoll, targets
-    cdef object known, learn, settled, unsent, heard, freed
+    cdef object known, learn, settled, unsent, heard, failed, freed
     cdef dict rows, by_lane, by_fd
     cdef char *buffer
     cdef epoll_event events[MOST_EVENTS]
     cdef int64_t answered
 
-    def __cinit__(self, int epoll, int targets, answers, *, settled, unsent, heard, freed):
+    def __cinit__(self, int epoll, int targets, answers, *, settled, unsent, heard, failed, freed):
         self.epoll, self.targets = epoll, targets
         self.known, self.learn = answers.known, answers.learn
-        self.settled, self.unsent, self.heard, self.freed = settled, unsent, heard, freed
+        self.settled, self.unsent, self.heard = settled, unsent, heard
+        self.failed, self.freed = failed, freed
         self.rows, self.by_lane, self.by_fd = {}, {}, {}
         self.buffer = <char *>PyMem_Malloc(RECEIVE)
         if self.buffer is NULL:
@@ -152,14 +153,13 @@ cdef class Express:
         rows.sent_at[row] = now
         wire.rows, wire.row = rows, row
         sent = send(wire.fd, &rows.memory[rows.at[row]], size, MSG_DONTWAIT | MSG_NOSIGNAL)
-        if sent == size:
-            wire.sent += size
+        if sent < 0 and errno != EAGAIN:
+            self.failed(wire.fd, errno)
             return 0
-        if sent >= 0:
-            wire.sent += sent
-            self.unsent(wire.fd, sent, 0)
-        else:
-            self.unsent(wire.fd, 0, 0 if errno == EAGAIN else errno)
+        sent = max(sent, 0)
+        wire.sent += sent
+        if sent < size:
+            self.unsent(wire.fd, sent)
         return 0
 
     def taken(self):
@@ -202,7 +202,7 @@ cdef class Express:
         cdef ssize_t size = recv(wire.fd, self.buffer, RECEIVE, MSG_DONTWAIT)
         if size < 0:
             if errno != EAGAIN:
-                self.heard(wire.fd, None, now_ns())
+                self.failed(wire.fd, errno)
             return 0
         now = now_ns()
         data = PyBytes_FromStringAndSize(self.buffer, size)

@@ -23,6 +23,7 @@ from .connection import Wire
 from .lanes import Lanes
 from .quick import Quick
 from .refusal import outcome_of
+from .short_way import ShortWay
 
 try:
     from .express import Express
@@ -48,6 +49,7 @@ class Lending(Lanes):
             "settled": self._settled,
             "unsent": self._unsent,
             "heard": self._heard,
+            "failed": self._failed,
             "freed": self._freed,
         }
         self._express: Express | None = None
@@ -89,19 +91,18 @@ class Lending(Lanes):
         if self._lends and not (secure and wire.served < 2):
             self._lend(wire)
 
-    def _lend(self, wire: Wire) -> None:
+    def _lend(self, wire: Wire) -> ShortWay:
         express = self._express if wire.tls_ns == NEVER else None
         way = self._quick if express is None else express
         way.lend(wire)
         wire.lent_to = way
+        return way
 
     def _carry(self, wire: Wire, batch: Batch, row: int) -> None:
         """A plain request was sent on this wire: its answer may be taken the short way."""
         if self._lends and not wire.spare:
             wire.outstanding.clear()
-            self._lend(wire)
-            if wire.lent_to is not None:
-                wire.lent_to.carry(wire.fd, batch, row)
+            self._lend(wire).carry(wire.fd, batch, row)
 
     def _send_due(self, batch: Batch, row: int, most: int) -> int:
         """Send what is due from `row` on as far as that goes the short way; how many those were."""
@@ -115,11 +116,13 @@ class Lending(Lanes):
         self.in_flight += after - row
         return after - row
 
-    def _send_plain(self, wire: Wire, batch: Batch, row: int) -> bool:
+    def _send_plain(self, wire: Wire, batch: Batch, row: int, cause: int) -> bool:
         """Send a row on a wire where that may go the short way; whether it was sent."""
         way = wire.lent_to
         if way is None or not batch.plain[row] or wire.waiting:
             return False
+        if cause:
+            batch.late_cause[row] = cause  # first: once its fate is known, the row is not ours
         return way.send(wire.fd, batch, row)
 
     def _hear(self, timeout: float, most: int) -> None:
@@ -138,26 +141,24 @@ class Lending(Lanes):
         self.in_flight -= answered
         self.answered_count += answered
 
-    def _unsent(self, fd: int, sent: int, failure: int) -> None:
+    def _unsent(self, fd: int, sent: int) -> None:
         """The kernel took only a part of a plain request, or none."""
         wire = self._wires[fd]
         wire.take_back()
-        if failure:
-            wire.fail(outcome_of(failure))
-            return
         batch, row = wire.outstanding[0]
         batch.sent_last[row] = NEVER
         wire.rest = batch.request(row)[sent:]
         self._dialer.watch(wire)
 
-    def _heard(self, fd: int, data: bytes | None, now: int) -> None:
-        """What came on a wire that is lent is no whole answer; without data, receiving failed."""
+    def _heard(self, fd: int, data: bytes, now: int) -> None:
+        """What came on a wire that is lent is no whole answer."""
         wire = self._wires[fd]
         wire.take_back()
-        if data is None:
-            wire.receive()
-        else:
-            wire.take(data, now)
+        wire.take(data, now)
+
+    def _failed(self, fd: int, number: int) -> None:
+        """Sending or receiving on a wire that is lent failed: an error of the system."""
+        self._wires[fd].fail(outcome_of(number))
 
     def _freed(self, fd: int) -> None:
         """A wire that is lent was answered, and something waits for it."""

@@ -54,9 +54,10 @@ class Lent:
 class Quick(ShortWay):
     """Sends the plain requests of the wires that are lent to it, and takes what answers them.
 
-    Who lends is told what is not plain: `unsent(fd, sent, errno)`, where the kernel took not all of
-    a request; `heard(fd, data, now)`, of what is no whole answer (no data where receiving fails);
-    `freed(fd)`, where something waits for a wire; `settled(batch)`, once all of it is answered.
+    Who lends is told what is not plain: `unsent(fd, sent)`, where the kernel took not all of a
+    request; `heard(fd, data, now)`, of what is no whole answer; `failed(fd, errno)`, where sending
+    or receiving fails; `freed(fd)`, where something waits for a wire that was answered;
+    `settled(batch)`, once the fate of all its rows is known.
     """
 
     def __init__(
@@ -66,12 +67,14 @@ class Quick(ShortWay):
         answers: Answers,
         *,
         settled: Callable[[Batch], None],
-        unsent: Callable[[int, int, int], None],
-        heard: Callable[[int, bytes | None, int], None],
+        unsent: Callable[[int, int], None],
+        heard: Callable[[int, bytes, int], None],
+        failed: Callable[[int, int], None],
         freed: Callable[[int], None],
     ) -> None:
         self._poll, self._targets, self._answers = poll, targets, answers
-        self._settled, self._unsent, self._heard, self._freed = settled, unsent, heard, freed
+        self._settled, self._unsent, self._heard = settled, unsent, heard
+        self._failed, self._freed = failed, freed
         self._by_fd: dict[int, Lent] = {}
         self._by_lane: dict[int, Lent] = {}
         self._answered = 0
@@ -135,11 +138,11 @@ class Quick(ShortWay):
         except _LATER:
             sent = 0
         except OSError as failure:
-            self._unsent(lent.fd, 0, failure.errno or errno.EIO)
+            self._failed(lent.fd, failure.errno or errno.EIO)
             return
         lent.sent += sent
         if sent != size:
-            self._unsent(lent.fd, sent, 0)
+            self._unsent(lent.fd, sent)
 
     def taken(self) -> int:
         """How many answers were taken here since this was last asked."""
@@ -172,8 +175,8 @@ class Quick(ShortWay):
             data = lent.recv(RECEIVE)
         except _LATER:
             return
-        except OSError:
-            self._heard(lent.fd, None, now_ns())
+        except OSError as failure:
+            self._failed(lent.fd, failure.errno or errno.EIO)
             return
         now = now_ns()
         answer = self._answers.known.get(data) or self._answers.learn(data)
