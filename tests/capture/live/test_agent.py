@@ -17,8 +17,6 @@ from capture.tape import Tape
 from samples.packets import Conversations, interleaved
 from tests.capture.live.agent import HERE, Namespace, Start
 
-pytestmark = pytest.mark.alone
-
 SECOND = 1_000_000_000
 
 
@@ -27,6 +25,7 @@ def balanced(ledger: Ledger) -> Ledger:
     return ledger
 
 
+@pytest.mark.alone
 def test_a_recording_goes_on_when_its_interface_went_down_and_came_back(
     space: Namespace, start: Start, tmp_path: Path
 ) -> None:
@@ -73,6 +72,7 @@ def test_several_workers_say_once_that_they_record(start: Start) -> None:
     assert "with 2 workers" in agent.told
 
 
+@pytest.mark.alone
 def test_a_share_of_a_core_is_kept_by_leaving_out_whole_connections(
     space: Namespace, start: Start, tmp_path: Path
 ) -> None:
@@ -102,6 +102,7 @@ def _all(tape: Tape, name: str) -> dict[str, np.ndarray]:
     return {name: np.concatenate([columns[name] for columns in tape.connections((name,))])}
 
 
+@pytest.mark.alone
 def test_a_limit_of_memory_below_what_it_takes_lets_connections_go(
     space: Namespace, start: Start
 ) -> None:
@@ -113,6 +114,7 @@ def test_a_limit_of_memory_below_what_it_takes_lets_connections_go(
     assert ledger.count("packets", "dropped by the kernel") == 0
 
 
+@pytest.mark.alone
 def test_the_ring_does_not_count_as_memory(space: Namespace, start: Start) -> None:
     agent = start("--ring", "512MB", "--max-memory", "400MB")
     time.sleep(2.5)  # two looks at what was used

@@ -17,8 +17,6 @@ import pytest
 from capture.tape import Tape
 from tests.capture.live.agent import HERE, ROOT, THERE, Agent, Namespace, Start
 
-pytestmark = pytest.mark.alone
-
 
 def attempt(space: Namespace, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """A recording that ends by itself, if only because it cannot begin."""
@@ -133,6 +131,7 @@ def test_it_becomes_the_user_that_it_is_told_to(space: Namespace) -> None:
             agent.kill()
 
 
+@pytest.mark.alone
 def test_what_the_kernel_drops_is_booked_and_connections_are_let_go_from_then_on(
     space: Namespace, start: Start, tmp_path: Path
 ) -> None:

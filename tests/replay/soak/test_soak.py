@@ -23,8 +23,6 @@ from capture.tape import Tape
 from replay.soak.cli import soak
 from tests.replay.recorder import get, recorder, write_tape
 
-pytestmark = pytest.mark.alone
-
 ROOT = Path(__file__).parents[3]
 QUICK = ("--no-calibrate", "--watch-every", "200ms", "--checkpoint-every", "300ms")
 
