@@ -85,10 +85,12 @@ class Lending(Lanes):
             self._express.drop(batch)
         super()._settled(batch)
 
+    def _may_lend(self, wire: Wire) -> bool:
+        """Under TLS a session may come with the second answer yet, and is kept by who looks."""
+        return self._lends and (wire.tls_ns == NEVER or wire.served >= 2)
+
     def _rests(self, wire: Wire) -> None:
-        """Lend it. Under TLS a session may come with the second answer yet."""
-        secure = wire.tls_ns != NEVER
-        if self._lends and not (secure and wire.served < 2):
+        if self._may_lend(wire):
             self._lend(wire)
 
     def _lend(self, wire: Wire) -> ShortWay:
@@ -100,7 +102,7 @@ class Lending(Lanes):
 
     def _carry(self, wire: Wire, batch: Batch, row: int) -> None:
         """A plain request was sent on this wire: its answer may be taken the short way."""
-        if self._lends and not wire.spare:
+        if self._may_lend(wire) and not wire.spare:
             wire.outstanding.clear()
             self._lend(wire).carry(wire.fd, batch, row)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import socket
 import ssl
 import subprocess
@@ -122,14 +123,20 @@ def column(run: Path, name: str) -> list[int]:
     return found
 
 
-def test_over_tls_the_same_bytes_arrive_and_the_handshake_is_a_column(tmp_path: Path) -> None:
+@pytest.mark.parametrize("speed", [1.0, math.inf])
+def test_over_tls_the_same_bytes_arrive_and_the_handshake_is_a_column(
+    tmp_path: Path, speed: float
+) -> None:
     context, pem = server_context(tmp_path)
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"https://localhost:{listener.getsockname()[1]}"
     requests = [Request(1, 0, get("/a")), Request(1, 200, get("/b")), Request(2, 500, get("/c"))]
     tape = tape_of(tmp_path / "x.tape", requests, opened_ms={2: 480})
     with served(listener, context) as came:
-        trusting = options(url, ca=pem, host="keep", resolve=(f"{url[8:]}:127.0.0.1",))
+        trusting = options(
+            url, ca=pem, host="keep", resolve=(f"{url[8:]}:127.0.0.1",), speed=speed,
+            max_in_flight=1,
+        )  # fmt: skip
         summary = replay(tape, trusting, tmp_path / "run.tape")
     assert summary.outcomes == {"ANSWERED": 3}
     assert [data for data, _ in came] == [get("/a"), get("/b"), get("/c")]
