@@ -176,7 +176,8 @@ class Blind:
         done = 0
         for start, end, new in edits:
             gap = data[done:start]
-            out += (gap if kept or len(gap) < _SHORTEST else self._piece(gap), new)
+            out.append(gap if kept or len(gap) < _SHORTEST else self._piece(gap))
+            out.append(new)
             done = end
         gap = data[done:]
         out.append(gap if kept or len(gap) < _SHORTEST else self._piece(gap))
@@ -244,7 +245,8 @@ class Blind:
         out: list[bytes] = []
         done = 0
         for start, end, kind in outside(found, edits):
-            out += (data[done:start], self.replace(kind, data[start:end]))
+            out.append(data[done:start])
+            out.append(self.replace(kind, data[start:end]))
             done = end
         out.append(data[done:])
         return b"".join(out)

@@ -15,9 +15,11 @@ def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
     out: list[bytes] = []
     done = 0
     for start, end, new in edits:
-        out += (data[done:start], new)
+        out.append(data[done:start])
+        out.append(new)
         done = end
-    return b"".join((*out, data[done:]))
+    out.append(data[done:])
+    return b"".join(out)
 
 
 def woven(data: bytes, edits: Sequence[Edit], cleaned: Callable[[bytes], bytes]) -> bytes:
@@ -25,9 +27,11 @@ def woven(data: bytes, edits: Sequence[Edit], cleaned: Callable[[bytes], bytes])
     out: list[bytes] = []
     done = 0
     for start, end, new in edits:
-        out += (cleaned(data[done:start]), new)
+        out.append(cleaned(data[done:start]))
+        out.append(new)
         done = end
-    return b"".join((*out, cleaned(data[done:])))
+    out.append(cleaned(data[done:]))
+    return b"".join(out)
 
 
 def outside(

@@ -18,7 +18,6 @@ from .policy import FRAMING, SCAN, Policy
 from .templates import Action
 from .views import folded
 
-_SEGMENT: Final = re.compile(rb"[^/]+")
 _VALUE_LIKE: Final = re.compile(rb"(?=.*\d)[\w.~%@:+-]{2,}|[^@%;#=\n]*+[@%;#=].*|[\w-]{25,}")
 _PARAMETERS: Final = re.compile(rb"[?;#]")
 _VERSION: Final = re.compile(rb" HTTP/\d\.\d\s*")
@@ -37,6 +36,16 @@ _NAMES: Final = 10_000
 NOTED: Final = frozenset((b"content-type", b"content-encoding", b"transfer-encoding"))
 
 
+class Named:
+    """What a policy says of the headers of a name."""
+
+    def __init__(self, policy: Policy, low: bytes) -> None:
+        self.low = low
+        self.is_framing, self.is_noted = low in FRAMING, low in NOTED
+        self.rule = policy.decide("header", low.decode("latin-1"))
+        self.action = policy.default if self.rule is None else self.rule.action
+
+
 class Head:
     """Sanitizes the lines of a head."""
 
@@ -46,7 +55,7 @@ class Head:
         self.strict = policy.level == "strict"
         self.by_path, self.by_type = policy.by_path, policy.by_type
         self._actions: dict[tuple[str, str], Action | None] = {}
-        self._searched: dict[bytes, bool] = {}
+        self._names: dict[bytes, Named] = {}
 
     def request_line(self, line: bytes) -> bytes:
         """The first line: the query by names, segments of the path where the policy is strict."""
@@ -62,7 +71,8 @@ class Head:
         if odd and not self.strict:
             edits += self.named(line, odd.end(), path_end, "query")
         if self.strict or self._policy.by_segment:
-            edits = _apart(edits, self._segments(line, first + 1, path_end))
+            segments = self._segments(line, first + 1, path_end)
+            edits = _apart(edits, segments) if edits else segments
         if mark >= 0:
             edits += self.named(line, mark + 1, last, "query")
         version = line[last:]
@@ -72,7 +82,8 @@ class Head:
 
     def _segments(self, line: bytes, start: int, end: int) -> list[tuple[int, int, bytes]]:
         """Edits of segments of the path: those that a rule names, in strict all like values."""
-        edits, taken = [], []
+        edits: list[tuple[int, int, bytes]] = []
+        taken = []
         for place in path_values(line, start, end) if self._policy.by_segment else ():
             rule = self._policy.decide("path", place.name, place.path)
             if rule is None:
@@ -81,12 +92,11 @@ class Head:
             new = raw if rule.action == "keep" else self.done(raw, Action(rule.action, rule))
             taken.append((place.start, place.end, new))
         if self.strict:
-            edits = [
-                (*match.span(), self._blind.value(match[0]))
-                for match in _SEGMENT.finditer(line, start, end)
-                if _VALUE_LIKE.fullmatch(match[0])
-            ]
-        return _apart(taken, edits)
+            for segment in line[start:end].split(b"/"):
+                if not _is_word(segment) and _VALUE_LIKE.fullmatch(segment):
+                    edits.append((start, start + len(segment), self._blind.value(segment)))
+                start += len(segment) + 1
+        return _apart(taken, edits) if taken else edits
 
     def named(self, data: bytes, start: int, end: int, kind: str) -> list[tuple[int, int, bytes]]:
         """Edits of the values that the policy names in a query."""
@@ -166,25 +176,28 @@ class Head:
             new, noted = self.line(first)
             return new + b"\r" + self.line(rest)[0], noted
         name, colon, value = line.partition(b":")
-        low = name.strip().lower()
-        if not colon or low in FRAMING:
-            if not colon and line.strip():
-                return self._blind.loose(line), b""
-            return self.framing(line, low), low if low in NOTED else b""
-        return self._line(line, self._named(name), low, value), b""
+        if not colon:
+            return (self._blind.loose(line) if line.strip() else self.framing(line, b"")), b""
+        named = self._of(name)
+        if named.is_framing:
+            return self.framing(line, named.low), named.low if named.is_noted else b""
+        return self._line(line, self._named(name), named, value), b""
 
     def is_searched(self, line: bytes) -> bool:
         """Whether of a header line all is searched by detectors as it stands, or nearly so."""
-        name = line.partition(b":")[0]
-        known = self._searched.get(name)
+        name, colon, _ = line.partition(b":")
+        if not colon:
+            return False
+        named = self._of(name)
+        action = named.action
+        return not named.is_framing and (action == SCAN or (action == "keep" and self.strict))
+
+    def _of(self, name: bytes) -> Named:
+        known = self._names.get(name)
         if known is None:
-            if len(self._searched) >= _NAMES:
-                self._searched.clear()
-            low = name.strip().lower()
-            action = self._policy.action("header", low.decode("latin-1"))
-            known = self._searched[name] = low not in FRAMING and (
-                action == SCAN or (action == "keep" and self.strict)
-            )
+            if len(self._names) >= _NAMES:
+                self._names.clear()
+            known = self._names[name] = Named(self._policy, name.strip().lower())
         return known
 
     def framing(self, line: bytes, low: bytes) -> bytes:
@@ -229,9 +242,8 @@ class Head:
         kept = not self.strict and self._policy.action("header", low.decode("latin-1")) == "keep"
         return line if kept else self._blind.clean(line)
 
-    def _line(self, line: bytes, name: bytes, low: bytes, value: bytes) -> bytes:
-        rule = self._policy.decide("header", low.decode("latin-1"))
-        action = self._policy.default if rule is None else rule.action
+    def _line(self, line: bytes, name: bytes, named: Named, value: bytes) -> bytes:
+        rule, action = named.rule, named.action
         if action == "keep" and not self.strict:
             return line
         if action == "drop":
@@ -243,7 +255,7 @@ class Head:
             start = len(line) - len(value) + mark.end() if mark else 0
             edits = self.named(line, start, len(line), "query") if mark else []
             return self._blind.clean(line, edits)
-        return name + b":" + self._secret(low, value, action)
+        return name + b":" + self._secret(named.low, value, action)
 
     def _secret(self, name: bytes, value: bytes, action: str) -> bytes:
         if name in (b"cookie", b"set-cookie"):
@@ -269,6 +281,11 @@ class Head:
                 value,
             )  # fmt: skip
         return WORD.sub(lambda word: self._blind.value(word[0], action), value)
+
+
+def _is_word(segment: bytes) -> bool:
+    """Whether a segment of a path cannot be a value, as most are not."""
+    return len(segment) < 25 and segment.isalpha()
 
 
 def _apart(

@@ -35,10 +35,19 @@ _ANY: Final = re.compile(
 )
 
 
+def _of_digits(text: bytes) -> str:
+    size = len(text)
+    if size < 7:
+        return "number" if size > 1 else "text"
+    return "card" if 12 <= size <= 19 and is_.is_card(text) else "digits"
+
+
 def kind_of(text: bytes) -> str:
     """Which kind of thing a whole value is; `text` where it is none in particular."""
     if AT in text:
         return "email" if _EMAIL.fullmatch(text) else "text"
+    if text.isdigit():
+        return _of_digits(text)
     like_iban = text[:2].isalpha() and text[2:4].isdigit()
     if not like_iban and text.isalnum() and len(text.strip(DIGITS)) > 1:
         return "text"  # letters, and not the one of an exponent

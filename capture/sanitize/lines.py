@@ -76,53 +76,60 @@ class Lines:
         return [walked[key] if old is None else old for key, old in zip(keys, known, strict=True)]
 
     def _walked(self, blocks: dict[bytes, bytes]) -> dict[bytes, tuple[bytes, Notes]]:
-        split = {key: _lines(block) for key, block in blocks.items()}
-        done = self._each(set().union(*split.values()))
-        return {key: _joined(lines, done) for key, lines in split.items()}
+        split = {key: block.split(b"\n") for key, block in blocks.items()}
+        lines = set().union(*split.values())
+        if any(line[:1] in _FOLDS for line in lines):
+            split = {key: unfolded(each) for key, each in split.items()}
+            lines = set().union(*split.values())
+        noted: dict[bytes, bytes] = {}
+        done = self._each(lines, noted)
+        return {key: _joined(each, done, noted) for key, each in split.items()}
 
-    def _each(self, lines: set[bytes]) -> dict[bytes, tuple[bytes, bytes]]:
-        """What becomes of each line, and its name if it tells how to read the body."""
+    def _each(self, lines: set[bytes], noted: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        """What becomes of each line; of those that tell how to read the body the names, too."""
         hashed, seed, get = self._hash, self._seed, self._lines.results.get
-        done: dict[bytes, tuple[bytes, bytes]] = {}
+        done: dict[bytes, bytes] = {}
         fresh: list[bytes] = []
         for line in lines:
             known = get(hashed(line, seed))
             if known is None:
                 fresh.append(line)
-            else:
-                done[line] = known
+                continue
+            done[line] = known[0]
+            if known[1]:
+                noted[line] = known[1]
         self._blind.ahead([line for line in fresh if self._head.is_searched(line)])
         # Lines of one name together, for the sake of the processor's caches.
         for line in sorted(fresh):
             self._blind.made.clear()
-            new = done[line] = self._head.line(line)
+            new = self._head.line(line)
             self._lines.keep(hashed(line, seed), new)
+            done[line] = new[0]
+            if new[1]:
+                noted[line] = new[1]
         return done
 
 
-def _joined(lines: Iterable[bytes], done: dict[bytes, tuple[bytes, bytes]]) -> tuple[bytes, Notes]:
-    notes: Notes = {}
-    out: list[bytes] = []
-    for line in lines:
-        new, noted = done[line]
-        if noted:
-            notes[noted] = new.partition(b":")[2].strip()
-        if new or not line:  # else it was dropped
-            out.append(new)
+_FOLDS: Final = frozenset((b" ", b"\t"))
+
+
+def _joined(
+    lines: list[bytes], done: dict[bytes, bytes], noted: dict[bytes, bytes]
+) -> tuple[bytes, Notes]:
+    out = list(map(done.__getitem__, lines))
+    notes: Notes = {
+        noted[line]: done[line].partition(b":")[2].strip() for line in lines if line in noted
+    }
+    if out.count(b"") != lines.count(b""):  # some were dropped
+        out = [new for line, new in zip(lines, out, strict=True) if new or not line]
     return b"\n".join(out), notes
-
-
-def _lines(block: bytes) -> list[bytes]:
-    lines = block.split(b"\n")
-    folds = block.find(b"\n ") >= 0 or block.find(b"\n\t") >= 0
-    return unfolded(lines) if folds else lines
 
 
 def unfolded(lines: Iterable[bytes]) -> list[bytes]:
     """Lines that a fold continues, joined with it."""
     out: list[bytes] = []
     for line in lines:
-        if out and line[:1] in (b" ", b"\t"):
+        if out and line[:1] in _FOLDS:
             out[-1] += b"\n" + line
         else:
             out.append(line)

@@ -56,7 +56,8 @@ def is_quoted(data: bytes, place: Place) -> bool:
 
 _NAMES: Final = 1000
 _cookie_names: Final[dict[bytes, str]] = {}
-"""Names of cookies, without white space or a sign in them, as text."""
+_query_names: Final[dict[bytes, str]] = {}
+"""Names as they stand, without white space or a sign in them, and as text."""
 _PAIR: Final = re.compile(rb"([^=&;?#\s]{1,400})=([^&#\s]*)")
 _FORM_PAIR: Final = re.compile(rb"([^=&;?#\s]{1,400}) {0,4}=([^&]*)")  # to the next all is value
 _WITHIN: Final = re.compile(rb"[;?#]([^=&;?#\s]{1,400})=([^&;?#\s]*)")  # begun by an odd sign
@@ -98,20 +99,39 @@ def _text(name: bytes) -> str:
     return name.decode("utf-8", "replace")
 
 
+def _note(names: dict[bytes, str], raw: bytes, name: str) -> None:
+    if len(names) >= _NAMES:
+        names.clear()
+    names[raw] = name
+
+
 def pairs(data: bytes, start: int, end: int, kind: str) -> Iterator[Place]:
     """The values of a query or a form.
 
     Of pairs within a value (`a=1;pin=2`) the whole comes first: whoever takes it passes them over.
     What is no pair (`a=1&secret`) is a value without a name.
     """
-    pattern, done = _FORM_PAIR if kind == "form" else _PAIR, start
-    for match in pattern.finditer(data, start, end):
+    pattern, done, at = _FORM_PAIR if kind == "form" else _PAIR, start, start
+    while kind == "query" and at < end:
+        # A name that was seen before, its sign, letters and digits: so are nearly all.
+        stop = data.find(b"&", at, end)
+        stop = stop if stop >= 0 else end
+        sign = data.find(b"=", at, stop)
+        name = _query_names.get(data[at:sign]) if sign >= 0 else None
+        if name is None or not data[sign + 1 : stop].isalnum():
+            break
+        yield Place(kind, name, sign + 1, stop)
+        done, at = stop, stop + 1
+    for match in pattern.finditer(data, at, end) if at < end else ():
         if match.start() - done > 1:
             yield from _nameless(data, done, match.start(), kind)
         done = match.end()
         value = match[2]
         low, high = match.start(2), match.end(2) - len(value) + len(value.rstrip())
-        yield Place(kind, _text(match[1]), low, high)
+        name = _text(match[1])
+        if kind == "query":
+            _note(_query_names, match[1], name)
+        yield Place(kind, name, low, high)
         if EQUALS in value:
             for inner in _WITHIN.finditer(data, low, high):
                 yield Place(kind, _text(inner[1]), inner.start(2), inner.end(2))
@@ -158,9 +178,7 @@ def _odd_cookies(data: bytes, start: int, end: int) -> Iterator[Place]:
         raw = match[1] or b""
         name = raw.decode("latin-1")
         if raw:
-            if len(_cookie_names) >= _NAMES:
-                _cookie_names.clear()
-            _cookie_names[raw] = name
+            _note(_cookie_names, raw, name)
         yield Place("cookie", name, low, high)
 
 

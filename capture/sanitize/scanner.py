@@ -39,6 +39,8 @@ class Scanner:
                 each.pattern.match,
                 "secret" if "secret" in each.pattern.groupindex else 0,
                 each,
+                each.valid,
+                each.reach,
             )
             for each in self.detectors
         ]
@@ -95,12 +97,12 @@ class Scanner:
         found: list[tuple[int, int, int]],
         taken: Sequence[tuple[int, int, bytes]],
     ) -> None:
-        finditer, whole, secret, detector = self._rows[number]
-        valid, note = detector.valid, found.append
+        finditer, whole, secret, detector, valid, reach = self._rows[number]
+        note = found.append
         judged: dict[bytes, list[tuple[int, int]]] = {}  # what repeats is judged once
         known = judged.get
         cut = high if high < len(data) else -1
-        for match in finditer(data, low, high + detector.reach):
+        for match in finditer(data, low, high + reach):
             start, end = match.span(secret)
             if end == cut:  # it may go on where its chunk ends, or be none
                 more = whole(data, match.start())
