@@ -60,6 +60,7 @@ class Blind:
         self._makers = pseudonyms.makers()
         self._makers["value"] = self._valued
         self._known: Memory[bytes] = Memory(_REMEMBERED)
+        self._is_mixed = False  # of the value that was made last
         self.made: set[bytes] = set()
         """Pseudonyms of the exchange at hand: a further view must not replace them again."""
 
@@ -76,8 +77,10 @@ class Blind:
         key = self._hash(text, self._seeds[kind])
         new = self._known.results.get(key)
         if new is None:
+            self._is_mixed = False
             new = self._valued(text) if kind == "value" else self._makers[kind](text)
-            if len(text) <= _SHORT:
+            # What stands within a mixed value must be among `made` each time.
+            if len(text) <= _SHORT and not (kind == "value" and self._is_mixed):
                 self._known.keep(key, new)
         if len(new) >= _TELLING:
             self.made.add(new)
@@ -120,6 +123,7 @@ class Blind:
             out.append(self._makers["text"](between) if between else between)
             out.append(self.replace(detector.kind, text[start:end]))
             done = end
+        self._is_mixed = done > 0
         rest = text[done:]
         return b"".join((*out, self._makers["text"](rest) if rest else rest))
 
@@ -188,7 +192,8 @@ class Blind:
         clean = self._known.results.get(key)
         if clean is None:
             clean = self.clean(gap)
-            self._known.keep(key, clean)
+            if clean == gap:  # else its pseudonyms must be among `made` each time
+                self._known.keep(key, clean)
         return clean
 
     def loose(self, data: bytes) -> bytes:
