@@ -232,11 +232,15 @@ class Collector:
         return self.tally.summary(
             noise_floor=noise,
             fidelity=kept,
-            warnings=[*damage(self.losses, self.tape_whole), *self.warnings],
+            warnings=self._all_warnings(),
             run=str(self.path),
             aborted=aborted,
             interrupted=self.interrupted,
         )
+
+    def _all_warnings(self) -> list[str]:
+        """What is to be told of the run, with what was not to be read of its tape before it."""
+        return [*damage(self.losses, self.tape_whole), *self.warnings]
 
     def _fidelity(self, noise: dict[str, int]) -> dict[str, Any]:
         """How close the run, whose rows are all written, came to its plan."""

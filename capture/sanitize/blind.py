@@ -58,9 +58,7 @@ class Blind:
         self._hash = xxhash.xxh3_128_digest
         self._seeds = {kind: pseudonyms.number(kind.encode()) for kind in KINDS}
         self._makers = pseudonyms.makers()
-        self._makers["value"] = self._valued
         self._known: Memory[bytes] = Memory(_REMEMBERED)
-        self._is_mixed = False  # of the value that was made last
         self.made: set[bytes] = set()
         """Pseudonyms of the exchange at hand: a further view must not replace them again."""
 
@@ -77,10 +75,13 @@ class Blind:
         key = self._hash(text, self._seeds[kind])
         new = self._known.results.get(key)
         if new is None:
-            self._is_mixed = False
-            new = self._valued(text) if kind == "value" else self._makers[kind](text)
-            # What stands within a mixed value must be among `made` each time.
-            if len(text) <= _SHORT and not (kind == "value" and self._is_mixed):
+            is_one = True
+            if kind == "value":
+                new, is_one = self._valued(text)
+            else:
+                new = self._makers[kind](text)
+            # What was made within another must be among `made` each time.
+            if is_one and len(text) <= _SHORT:
                 self._known.keep(key, new)
         if len(new) >= _TELLING:
             self.made.add(new)
@@ -104,16 +105,19 @@ class Blind:
     def _whole(self, plain: bytes) -> bytes:
         return self.replace("value", plain)
 
-    def _valued(self, text: bytes) -> bytes:
-        """A whole value; what stands in a longer text is of its own kind there, too."""
+    def _valued(self, text: bytes) -> tuple[bytes, bool]:
+        """A whole value, and whether it was replaced as one.
+
+        What stands in a longer text is of its own kind there, too.
+        """
         kind = kind_of(text)
         if kind != "text":
-            return self._makers[kind](text)
+            return self._makers[kind](text), True
         if text.isalnum() or len(text) < _SHORTEST:
-            return self._pseudonyms.text(text) if text else text
+            return self._pseudonyms.text(text) if text else text, True
         found, _ = self._scanner.find(text)
         if not found:
-            return self._pseudonyms.text(text)
+            return self._pseudonyms.text(text), True
         out: list[bytes] = []
         done = 0
         for start, end, detector in found:
@@ -123,9 +127,8 @@ class Blind:
             out.append(self._makers["text"](between) if between else between)
             out.append(self.replace(detector.kind, text[start:end]))
             done = end
-        self._is_mixed = done > 0
         rest = text[done:]
-        return b"".join((*out, self._makers["text"](rest) if rest else rest))
+        return b"".join((*out, self._makers["text"](rest) if rest else rest)), not out
 
     def clean(self, data: bytes, edits: Sequence[Edit] = (), depth: int = 0) -> bytes:
         """The data with the edits made and everything found outside them replaced."""

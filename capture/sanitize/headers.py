@@ -72,7 +72,7 @@ class Head:
             edits += self.named(line, odd.end(), path_end, "query")
         if self.strict or self._policy.by_segment:
             segments = self._segments(line, first + 1, path_end)
-            edits = _apart(edits, segments) if edits else segments
+            edits = _apart(edits, segments)
         if mark >= 0:
             edits += self.named(line, mark + 1, last, "query")
         version = line[last:]
@@ -96,7 +96,7 @@ class Head:
                 if not _is_word(segment) and _VALUE_LIKE.fullmatch(segment):
                     edits.append((start, start + len(segment), self._blind.value(segment)))
                 start += len(segment) + 1
-        return _apart(taken, edits) if taken else edits
+        return _apart(taken, edits)
 
     def named(self, data: bytes, start: int, end: int, kind: str) -> list[tuple[int, int, bytes]]:
         """Edits of the values that the policy names in a query."""
@@ -292,5 +292,7 @@ def _apart(
     first: list[tuple[int, int, bytes]], more: list[tuple[int, int, bytes]]
 ) -> list[tuple[int, int, bytes]]:
     """Edits in order; of those that meet the first list's."""
+    if not first:
+        return more
     free = [each for each in more if all(each[1] <= a or b <= each[0] for a, b, _ in first)]
     return sorted(first + free)

@@ -1,8 +1,7 @@
-from collections.abc import Callable
-
 from ..handover.batch import Batch
 from .answers import Answers
 from .connection import Wire
+from .short_way import Told
 
 class Express:
     def __init__(
@@ -10,12 +9,7 @@ class Express:
         epoll: int,
         targets: int,
         answers: Answers,
-        *,
-        settled: Callable[[Batch], None],
-        unsent: Callable[[int, int], None],
-        heard: Callable[[int, bytes, int], None],
-        failed: Callable[[int, int], None],
-        freed: Callable[[int], None],
+        told: Told,
     ) -> None: ...
     def add(self, batch: Batch) -> None: ...
     def drop(self, batch: Batch) -> None: ...

@@ -78,11 +78,10 @@ cdef class Express:
     cdef epoll_event events[MOST_EVENTS]
     cdef int64_t answered
 
-    def __cinit__(self, int epoll, int targets, answers, *, settled, unsent, heard, failed, freed):
+    def __cinit__(self, int epoll, int targets, answers, told):
         self.epoll, self.targets = epoll, targets
         self.known, self.learn = answers.known, answers.learn
-        self.settled, self.unsent, self.heard = settled, unsent, heard
-        self.failed, self.freed = failed, freed
+        self.settled, self.unsent, self.heard, self.failed, self.freed = told
         self.rows, self.by_lane, self.by_fd = {}, {}, {}
         self.buffer = <char *>PyMem_Malloc(RECEIVE)
         if self.buffer is NULL:

@@ -10,7 +10,6 @@ import os
 import select
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
 
 from capture.exchange import NEVER, Lateness
 
@@ -23,7 +22,7 @@ from .connection import Wire
 from .lanes import Lanes
 from .quick import Quick
 from .refusal import outcome_of
-from .short_way import ShortWay
+from .short_way import ShortWay, Told
 
 try:
     from .express import Express
@@ -45,18 +44,12 @@ class Lending(Lanes):
     ) -> None:
         super().__init__(poll, targets, options, on_batch, on_closed, on_kept)
         answers = Answers(self._dialer.reader())
-        told: dict[str, Any] = {
-            "settled": self._settled,
-            "unsent": self._unsent,
-            "heard": self._heard,
-            "failed": self._failed,
-            "freed": self._freed,
-        }
+        told = Told(self._settled, self._unsent, self._heard, self._failed, self._freed)
         self._express: Express | None = None
         if Express is not None and os.environ.get("WIRETAPE_EXPRESS") != "0":
-            self._express = Express(poll.fileno(), len(targets), answers, **told)
+            self._express = Express(poll.fileno(), len(targets), answers, told)
         poll_ = poll.poll if self._express is None else self._express.poll
-        self._quick = Quick(poll_, len(targets), answers, **told)
+        self._quick = Quick(poll_, len(targets), answers, told)
         # An answer that is kept is read at length, and a pool has no lanes.
         self._lends = not self._openings.size and options.responses in (NONE, DIGEST)
 

@@ -25,7 +25,7 @@ from ..handover.batch import Batch
 from .answers import Answers
 from .clock import now_ns
 from .connection import RECEIVE, Wire
-from .short_way import ShortWay
+from .short_way import ShortWay, Told
 
 LATE_NS: Final = 1_000_000
 _READABLE: Final = select.EPOLLIN
@@ -52,29 +52,11 @@ class Lent:
 
 
 class Quick(ShortWay):
-    """Sends the plain requests of the wires that are lent to it, and takes what answers them.
+    """Sends the plain requests of the wires that are lent to it, and takes what answers them."""
 
-    Who lends is told what is not plain: `unsent(fd, sent)`, where the kernel took not all of a
-    request; `heard(fd, data, now)`, of what is no whole answer; `failed(fd, errno)`, where sending
-    or receiving fails; `freed(fd)`, where something waits for a wire that was answered;
-    `settled(batch)`, once the fate of all its rows is known.
-    """
-
-    def __init__(
-        self,
-        poll: Poll,
-        targets: int,
-        answers: Answers,
-        *,
-        settled: Callable[[Batch], None],
-        unsent: Callable[[int, int], None],
-        heard: Callable[[int, bytes, int], None],
-        failed: Callable[[int, int], None],
-        freed: Callable[[int], None],
-    ) -> None:
+    def __init__(self, poll: Poll, targets: int, answers: Answers, told: Told) -> None:
         self._poll, self._targets, self._answers = poll, targets, answers
-        self._settled, self._unsent, self._heard = settled, unsent, heard
-        self._failed, self._freed = failed, freed
+        self._told = told
         self._by_fd: dict[int, Lent] = {}
         self._by_lane: dict[int, Lent] = {}
         self._answered = 0
@@ -138,11 +120,11 @@ class Quick(ShortWay):
         except _LATER:
             sent = 0
         except OSError as failure:
-            self._failed(lent.fd, failure.errno or errno.EIO)
+            self._told.failed(lent.fd, failure.errno or errno.EIO)
             return
         lent.sent += sent
         if sent != size:
-            self._unsent(lent.fd, sent)
+            self._told.unsent(lent.fd, sent)
 
     def taken(self) -> int:
         """How many answers were taken here since this was last asked."""
@@ -176,12 +158,12 @@ class Quick(ShortWay):
         except _LATER:
             return
         except OSError as failure:
-            self._failed(lent.fd, failure.errno or errno.EIO)
+            self._told.failed(lent.fd, failure.errno or errno.EIO)
             return
         now = now_ns()
         answer = self._answers.known.get(data) or self._answers.learn(data)
         if answer is None:
-            self._heard(lent.fd, data, now)
+            self._told.heard(lent.fd, data, now)
             return
         following, answered_at, answers, digests = batch.quick
         row = lent.row
@@ -199,7 +181,7 @@ class Quick(ShortWay):
             if row >= 0:
                 batch.parked.add(row)
             if lent.waiting:
-                self._freed(lent.fd)
+                self._told.freed(lent.fd)
         batch.open_rows -= 1
         if not batch.open_rows:
-            self._settled(batch)
+            self._told.settled(batch)

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 from ..handover.batch import Batch
+
+
+class Told(NamedTuple):
+    """What whoever lends is told of what is not plain; wires by their descriptors."""
+
+    settled: Callable[[Batch], None]
+    """The fate of all rows of a batch is known."""
+    unsent: Callable[[int, int], None]
+    """The kernel took not all of a request, but so many bytes."""
+    heard: Callable[[int, bytes, int], None]
+    """What came, at that time, is no whole answer."""
+    failed: Callable[[int, int], None]
+    """Sending or receiving failed with that errno."""
+    freed: Callable[[int], None]
+    """A wire was answered for which something waits."""
 
 
 class ShortWay(Protocol):

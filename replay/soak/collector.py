@@ -20,7 +20,6 @@ from ..collector import Collector, RunWriter, noise_of
 from ..options import ReplayOptions
 from ..outcome import Summary
 from ..planning.bookmark import Bookmark
-from ..safety import damage
 from .segments import SegmentWriter
 
 STOPPED = "Stopped before its end: go on with --resume."
@@ -95,6 +94,5 @@ class SoakCollector(Collector):
         if self.stopped:
             self.warnings.append(STOPPED)
         return self.tally.summary(
-            noise_floor=noise, fidelity=None, run=str(self.path),
-            warnings=[*damage(self.losses, self.tape_whole), *self.warnings],
-        )  # fmt: skip
+            noise_floor=noise, fidelity=None, warnings=self._all_warnings(), run=str(self.path)
+        )

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from capture.errors import ReplayError
+from capture.written import write_text
 
 from .findings import STANDING, Found
 from .telling import lasting, of_metric
@@ -110,10 +110,7 @@ def write(folder: Path, content: Content) -> list[Path]:
     """Write `report.json` and `report.html`."""
     pages = {"report.json": json.dumps(content, indent=2) + "\n", "report.html": as_html(content)}
     for name, text in pages.items():
-        try:
-            (folder / name).write_text(text, encoding="utf-8")
-        except OSError as problem:
-            raise ReplayError(f"{folder / name}: cannot be written ({problem.strerror}).") from None
+        write_text(folder / name, text)
     return [folder / name for name in pages]
 
 

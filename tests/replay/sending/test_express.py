@@ -21,6 +21,7 @@ from replay.sending.answers import Answers
 from replay.sending.connection import Wire
 from replay.sending.framing import ResponseReader
 from replay.sending.quick import Quick
+from replay.sending.short_way import Told
 
 express = pytest.importorskip("replay.sending.express", reason="it was not compiled")
 
@@ -94,19 +95,19 @@ class Bench:
         self.told: list[Any] = []
         self.poll = select.epoll()
         answers = Answers(ResponseReader({}))
-        callbacks: dict[str, Any] = {
-            "settled": lambda batch: self.told.append(("settled", batch.number)),
-            "unsent": lambda fd, sent: self._gives_back("unsent", fd, sent),
-            "heard": lambda fd, data, _now: self._gives_back("heard", fd, data),
-            "failed": lambda fd, number: self._gives_back("failed", fd, number),
-            "freed": lambda fd: self._gives_back("freed", fd),
-        }
+        told = Told(
+            settled=lambda batch: self.told.append(("settled", batch.number)),
+            unsent=lambda fd, sent: self._gives_back("unsent", fd, sent),
+            heard=lambda fd, data, _now: self._gives_back("heard", fd, data),
+            failed=lambda fd, number: self._gives_back("failed", fd, number),
+            freed=lambda fd: self._gives_back("freed", fd),
+        )
         self.way: Any
         if compiled:
-            self.way = express.Express(self.poll.fileno(), 1, answers, **callbacks)
+            self.way = express.Express(self.poll.fileno(), 1, answers, told)
             self.way.add(batch)
         else:
-            self.way = Quick(self.poll.poll, 1, answers, **callbacks)
+            self.way = Quick(self.poll.poll, 1, answers, told)
         self.wires, self.peers = zip(*(self._wire(lane) for lane in range(LANES)), strict=True)
         self.lane_of = {wire.fd: lane for lane, wire in enumerate(self.wires)}
         for lane in range(LANES):
